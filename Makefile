@@ -1,0 +1,57 @@
+# Everything a developer runs. `make` alone lists the targets.
+
+PYTHON ?= python3
+SDK_VERSION := 1.39.13
+
+BIN := .venv/bin
+SDK_BIN := .venv-sdk/bin
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench docs dist dist-test validate image-test clean
+.DELETE_ON_ERROR:
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
+
+demo: .venv/installed ## Run real commands against a simulated tenant and show the war room
+	@$(BIN)/warroom demo
+
+test: .venv/installed ## Run the linter, the type checker and every test
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q
+
+bench: .venv/installed ## Measure requests, time and memory of large lists
+	$(BIN)/python -m warroom.bench
+
+docs: .venv/installed ## Renew the command reference in the README
+	$(BIN)/python -m warroom.docs
+
+dist: .venv/installed ## Build the unified file and the pack
+	$(BIN)/python -m warroom.package
+
+dist-test: dist ## Run the tests with the code of the unified file
+	$(BIN)/pytest -q -p warroom.shipped
+
+validate: .venv/installed .venv-sdk/$(SDK_VERSION) ## Run the vendor's validators and pylint plugins
+	$(BIN)/python -m warroom.validate $(SDK_BIN)
+
+image-test: .venv/installed ## Run the tests with the package versions of the XSOAR image
+	$(BIN)/python -m warroom.image
+
+clean: ## Remove environments and builds
+	rm -rf .venv .venv-* dist build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python $(PIP_INSTALL) --editable '.[dev]'
+	touch $@
+
+# The vendor's SDK is large and pins old packages, so it has an environment of its own.
+.venv-sdk/$(SDK_VERSION):
+	$(PYTHON) -m venv --clear .venv-sdk
+	$(SDK_BIN)/python $(PIP_INSTALL) 'demisto-sdk==$(SDK_VERSION)'
+	touch $@
