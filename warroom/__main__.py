@@ -1,0 +1,276 @@
+"""The war room at the command line: a prompt, or the lines given as arguments or on standard input."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from rich.console import Console
+
+from warroom import display
+from warroom.commandline import GENERIC, CommandLineError, Manifest
+from warroom.context import ContextError
+from warroom.runner import MANIFEST, Run, WarRoom, demo_instance, load_instance, load_integration
+
+DONE, FAILED, MISUSED = 0, 1, 2  # exit codes
+
+SIGN_INS = {
+    "client-credentials": "Client Credentials",
+    "device-code": "Device Code",
+    "managed-identity": "Azure Managed Identities",
+}
+
+DEMO = (
+    "!azure-risky-users-auth-test",
+    "!azure-risky-users-list limit=3 risk_state=atRisk",
+    "!azure-risky-user-get id=999",
+    "!azure-risky-users-risk-detections-list detected_date_time_after=2021-06-27 detected_date_time_before=2021-07-04",
+    "!azure-risky-users-risk-detection-get id=6565",
+    "context",
+)
+
+
+class Misuse(Exception):  # noqa: N818 - what a person did, not what went wrong
+    """A line that the prompt does not understand."""
+
+
+class Desk:
+    """The person at the war room: does one line after another, in one investigation."""
+
+    def __init__(self, options: argparse.Namespace, console: Console):
+        self.options = options
+        self.console = console
+        self.open = ExitStack()
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        return Manifest.read(MANIFEST)
+
+    @cached_property
+    def simulator(self) -> Any:
+        """The simulated tenant, started when it is first needed; None with a real instance."""
+        if self.options.instance:
+            return None
+        from warroom.server import Simulator
+        from warroom.tenant import Tenant
+
+        print("The tenant is simulated: nothing leaves this machine.", file=sys.stderr)
+        made = {name: getattr(self.options, name) for name in ("users", "detections", "seed")}
+        return self.open.enter_context(Simulator(Tenant.demo(**made)))
+
+    @cached_property
+    def room(self) -> WarRoom:
+        return WarRoom(load_integration(), MANIFEST, self.options.instance or demo_instance(), simulator=self.simulator)
+
+    def do(self, line: str) -> int:
+        """Do what a line says. Gives an exit code."""
+        try:
+            if line.startswith("!"):
+                return self.show(self.room.rounds(line))
+            word, *rest = line.split()
+            return self._word(word).act(self, *rest) or DONE
+        except (Misuse, CommandLineError, ContextError) as problem:
+            print(problem, file=sys.stderr)
+            return MISUSED
+        except KeyboardInterrupt:
+            print("Interrupted.", file=sys.stderr)
+            return FAILED
+
+    def _word(self, name: str) -> "Word":
+        if name not in WORDS:
+            raise Misuse(f"{name!r} is not understood: a command starts with !, and there are {', '.join(WORDS)}.")
+        return WORDS[name]
+
+    def show(self, runs: Iterator[Run]) -> int:
+        """Show each run as it comes. Gives an exit code."""
+        failed = False
+        for run in runs:
+            display.SHAPES[self.options.shape](run, self.console)
+            failed = run.failed  # Nothing runs after a failed one.
+        return FAILED if failed else DONE
+
+
+def at_most(rest: tuple[str, ...], number: int) -> str:
+    """The one word that may follow, or nothing. Raises: Misuse: more than that follows."""
+    if len(rest) > number:
+        raise Misuse(f"{' '.join(rest)!r} is more than can follow here.")
+    return rest[0] if rest else ""
+
+
+def show_help(desk: Desk, *rest: str) -> None:
+    name = at_most(rest, 1).lstrip("!")
+    lines = command_help(desk.manifest, name) if name else overview(desk.manifest)
+    for heading, text in lines:
+        desk.console.print(f"[bold]{heading}[/bold]", markup=True)
+        desk.console.print(f"    {text}", markup=False)
+
+
+def overview(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    yield from ((f"!{command.name}", command.description) for command in manifest.commands.values())
+    yield from ((f"{name} {word.takes}".strip(), word.help) for name, word in WORDS.items())
+
+
+def command_help(manifest: Manifest, name: str) -> Iterator[tuple[str, str]]:
+    command = manifest.find(name)
+    yield f"!{command.name}", command.description
+    yield from ((argument, argument_help(command.arguments[argument])) for argument in command.shown_arguments())
+    yield "Every command also takes", ", ".join(GENERIC)
+
+
+def argument_help(rule: dict[str, Any]) -> str:
+    notes = {
+        "Required.": rule.get("required"),
+        f"One of: {', '.join(rule.get('predefined', []))}.": rule.get("predefined"),
+        f"Default: {rule.get('defaultValue')}.": rule.get("defaultValue"),
+    }
+    return " ".join([rule["description"], *(note for note, applies in notes.items() if applies)])
+
+
+def show_context(desk: Desk, *rest: str) -> None:
+    value = desk.room.context.read(at_most(rest, 1) or ".")
+    print(json.dumps(value, indent=2, ensure_ascii=False), file=desk.console.file)
+
+
+def press_test(desk: Desk, *rest: str) -> int:
+    at_most(rest, 0)
+    return desk.show(iter([desk.room.run_test()]))
+
+
+def fetch(desk: Desk, *rest: str) -> int:
+    at_most(rest, 0)
+    return desk.show(iter([desk.room.fetch()]))
+
+
+def answer_sign_in(choice: str) -> Callable[..., None]:
+    """Play the person at the browser, who enters a code and approves or declines."""
+
+    def answer(desk: Desk, *rest: str) -> None:
+        code = at_most(rest, 1)
+        entra = simulated(desk).entra
+        try:
+            getattr(entra, choice)(code)
+        except KeyError:
+            raise Misuse(f"No sign-in waits for the code {code!r}.") from None
+        desk.console.print(f"At the browser: {choice}d.")
+
+    return answer
+
+
+def choose_sign_in(desk: Desk, *rest: str) -> None:
+    way = at_most(rest, 1)
+    simulated(desk)
+    if way not in SIGN_INS:
+        raise Misuse(f"signin takes one of {', '.join(SIGN_INS)}.")
+    desk.room.params = demo_instance(SIGN_INS[way])
+    desk.console.print(f"The instance now signs in by {SIGN_INS[way]}.")
+
+
+def simulated(desk: Desk) -> Any:
+    """The simulator. Raises: Misuse: the instance is a real one."""
+    if desk.simulator is None:
+        raise Misuse("That is only for the simulated tenant; this instance is a real one.")
+    return desk.simulator
+
+
+def demonstrate(desk: Desk, *rest: str) -> int:
+    """Do a tour of lines, each shown as it would be typed."""
+    at_most(rest, 0)
+    simulated(desk)
+    codes = [DONE]
+    for line in DEMO:
+        desk.console.print(f"\n[bold green]warroom>[/bold green] {line}", markup=True)
+        codes.append(desk.do(line))
+    return max(codes)
+
+
+def leave(_: Desk, *rest: str) -> None:
+    at_most(rest, 0)
+    raise EOFError
+
+
+class Word(NamedTuple):
+    """What can be typed without a `!`."""
+
+    takes: str
+    help: str
+    act: Callable[..., int | None]
+
+
+WORDS = {
+    "help": Word("[COMMAND]", "Lists the commands, or the arguments of one.", show_help),
+    "context": Word("[PATH]", "Prints the context, or what stands under a path such as A.B.[0].c.", show_context),
+    "test": Word("", "Presses the instance's Test button.", press_test),
+    "fetch": Word("", "Lets the server fetch incidents once.", fetch),
+    "signin": Word("WAY", f"Changes how the instance signs in: {', '.join(SIGN_INS)}.", choose_sign_in),
+    "approve": Word("CODE", "Enters the code of a device code sign-in at the browser.", answer_sign_in("approve")),
+    "decline": Word("CODE", "Declines that sign-in.", answer_sign_in("decline")),
+    "demo": Word("", "Shows some of it all.", demonstrate),
+    "quit": Word("", "Leaves.", leave),
+}
+
+
+def read_options(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="warroom", description=__doc__, epilog="`warroom help` lists the lines.")
+    parser.add_argument("lines", nargs="*", metavar="LINE", help="what would be typed; without any, a prompt opens")
+    shape = parser.add_mutually_exclusive_group()
+    for name, text in {"markdown": "print the readable text", "json": "print the entries"}.items():
+        help_text = f"{text} exactly as the server gets it"
+        shape.add_argument(f"--{name}", dest="shape", action="store_const", const=name, default="table", help=help_text)
+    parser.add_argument(
+        "--instance", type=instance, metavar="FILE", help="a JSON file with the parameters of a real instance"
+    )
+    for name, default in {"users": 1200, "detections": 3000, "seed": 7}.items():
+        parser.add_argument(
+            f"--{name}", type=whole_number, default=default, metavar="N", help=f"of the simulated tenant: {default}"
+        )
+    return parser.parse_args(argv)
+
+
+def instance(path: str) -> dict[str, Any]:
+    """The parameters in an instance's file, as argparse wants them read."""
+    try:
+        return load_instance(path)
+    except (OSError, ValueError) as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from problem
+
+
+def whole_number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+    return int(text)
+
+
+def typed_lines(desk: Desk) -> Iterator[str]:
+    """Lines from the arguments, or else from the terminal, or from what is piped in."""
+    if desk.options.lines:
+        yield from desk.options.lines
+    elif sys.stdin.isatty():
+        from warroom.prompt import LineCompleter, prompted
+
+        print("A command starts with !, Tab completes it, help lists them all, quit leaves.")
+        yield from prompted(LineCompleter(desk.manifest, following(desk.manifest)))
+    else:
+        yield from sys.stdin
+
+
+def following(manifest: Manifest) -> dict[str, list[str]]:
+    """The words of the prompt, each with what may follow it."""
+    follow = {"help": [f"!{name}" for name in manifest.commands], "signin": list(SIGN_INS)}
+    return {name: follow.get(name, []) for name in WORDS}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the war room; gives 1 if there was an error entry, 2 if a line was not understood, else 0."""
+    desk = Desk(read_options(argv), display.open_console())
+    codes = [DONE]
+    with desk.open, suppress(EOFError):
+        for line in filter(None, map(str.strip, typed_lines(desk))):
+            codes.append(desk.do(line))
+    return max(codes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
