@@ -1,0 +1,108 @@
+"""What the tests share: a small tenant at a fixed moment, served on a socket, and a war room that leads to it."""
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
+from warroom.commandline import Manifest
+from warroom.runner import MANIFEST, Run, WarRoom, demo_instance
+from warroom.server import Simulator
+from warroom.tenant import Tenant
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+IDENTITIES = (
+    "IDENTITY_ENDPOINT",
+    "IDENTITY_HEADER",
+    "IDENTITY_SERVER_THUMBPRINT",
+    "IMDS_ENDPOINT",
+    "MSI_ENDPOINT",
+    "MSI_SECRET",
+    "AZURE_POD_IDENTITY_AUTHORITY_HOST",
+    "MSAL_FORCE_REGION",
+)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the variables of this machine that requests, the platform's helpers and msal read."""
+    for name in (*PROXIES, *map(str.lower, PROXIES), *CERTIFICATES, *IDENTITIES):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    """The recorded rows and the documentation's, the case to investigate, and a crowd of generated ones."""
+    return Tenant.demo(NOW, users=40, detections=60)
+
+
+@pytest.fixture
+def simulator(tenant: Tenant) -> Iterator[Simulator]:
+    with Simulator(tenant) as simulator:
+        # Looked up at each request, so that the clock of `no_waiting` counts here too.
+        simulator.throttle_clock = lambda: time.monotonic()
+        yield simulator
+
+
+@pytest.fixture(scope="session")
+def demo() -> dict[str, Any]:
+    return demo_instance()
+
+
+@pytest.fixture
+def instance(demo: dict[str, Any]) -> dict[str, Any]:
+    """The instance's parameters, as the platform hands them over; a test may change them."""
+    return copy.deepcopy(demo)
+
+
+@pytest.fixture(scope="session")
+def manifest() -> Manifest:
+    return Manifest.read(MANIFEST)
+
+
+@pytest.fixture
+def war_room(instance: dict[str, Any], simulator: Simulator, manifest: Manifest) -> WarRoom:
+    with pytest.MonkeyPatch.context() as patch:
+        # Reading the manifest takes longer than most tests.
+        patch.setattr(Manifest, "read", lambda _: manifest)
+        return WarRoom(aru, MANIFEST, instance, simulator=simulator, clock=lambda: NOW, sleep=lambda _: None)
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds of each wait, of which none is waited for: the clock that deadlines are read by jumps instead."""
+    waits: list[float] = []
+    real = time.monotonic
+    monkeypatch.setattr(time, "sleep", waits.append)
+    monkeypatch.setattr(time, "monotonic", lambda: real() + sum(waits))
+    return waits
+
+
+@pytest.fixture
+def run(war_room: WarRoom) -> Callable[[str], Run]:
+    """Run a command line that has to succeed."""
+
+    def succeed(line: str) -> Run:
+        done = war_room.run(line)
+        assert not done.failed, [entry["Contents"] for entry in done.entries]
+        return done
+
+    return succeed
+
+
+@pytest.fixture
+def error(war_room: WarRoom) -> Callable[[str], str]:
+    """Run a command line that has to end in one error entry, its last, and give the text of that."""
+
+    def fail(line: str) -> str:
+        entries = war_room.run(line).entries
+        assert [entry["Type"] == aru.EntryType.ERROR for entry in entries] == [False] * (len(entries) - 1) + [True]
+        return str(entries[-1]["Contents"])
+
+    return fail
