@@ -463,6 +463,11 @@ class Authenticator:
     complete = start
 
     @property
+    def after_consent(self) -> str:
+        """What to do for a permission to reach the token, once it is granted."""
+        return "Once it is granted, run !azure-risky-users-auth-reset, which drops the stored token."
+
+    @property
     def delegated(self) -> bool:
         """Whether a person has signed in, whose roles count beside the application's permissions."""
         return self.settings.sign_in is SignIn.DEVICE_CODE
@@ -509,6 +514,8 @@ def check_private_key(pem: str) -> None:
         usable = False
     if not usable:
         raise SettingsError("Private Key cannot be used. It has to be an RSA key in PEM form without a passphrase.")
+
+
 READ_PERMISSIONS = ("IdentityRiskEvent.Read.All", "IdentityRiskyUser.Read.All")
 RESPONSE_PERMISSIONS = ("IdentityRiskyUser.ReadWrite.All", "IdentityRiskyServicePrincipal.ReadWrite.All")
 SIGN_IN_ANEW = "Run !azure-risky-users-auth-start to sign in."
@@ -536,6 +543,13 @@ class DeviceCode(Authenticator):
         """The delegated permissions asked for; msal adds offline_access, which brings the refresh token."""
         permissions = READ_PERMISSIONS + (RESPONSE_PERMISSIONS if self.settings.allow_response else ())
         return [f"{self.settings.cloud.graph}/{permission}" for permission in permissions]
+
+    @property
+    def after_consent(self) -> str:
+        return (
+            f"{SIGN_IN_ANEW} For more than reading users and detections, first select 'Allow response commands' in "
+            "the instance."
+        )
 
     def public_application(self, **options: Any) -> Any:
         tenant = self.settings.tenant_id or "organizations"
@@ -816,7 +830,7 @@ def text_literal(name: str, value: Any) -> str:
     """Return any text as an OData string. Raises: ArgumentError: it is empty or holds control characters."""
     text = str(value).strip()
     if not text.isprintable() or not text:
-        raise ArgumentError(name, value, "a text without line breaks")
+        raise ArgumentError(name, value, "a text that is not empty and has no line breaks")
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -886,6 +900,7 @@ class Needs(NamedTuple):
     read: str
     write: str
     licence: str
+    write_reads: bool = False  # whether Graph lets the write permission read as well
 
     def permission(self, *, write: bool) -> str:
         return self.write if write else self.read
@@ -1055,13 +1070,14 @@ class GraphClient:
         kind = "delegated" if self.authenticator.delegated else "application"
         return (
             f"Permission missing: the application needs the {kind} permission {needs.permission(write=write)}, with "
-            "admin consent. Once it is granted, run !azure-risky-users-auth-reset, which drops the stored token."
+            f"admin consent. {self.authenticator.after_consent}"
         )
 
     def lacks_permission(self, needs: Needs, *, write: bool) -> bool:
         """Tell whether the token's own claims lack what a read or a write needs. An opaque token is trusted."""
         granted = self.authenticator.granted()
-        return granted is not None and not granted & {needs.write, needs.permission(write=write)}
+        sufficient = {needs.permission(write=write), *([needs.write] if needs.write_reads else [])}
+        return granted is not None and not granted & sufficient
 
 
 READ_ROLES = "Security Reader, Security Operator, Security Administrator or Global Reader"
@@ -1179,7 +1195,7 @@ P2, WORKLOAD_PREMIUM = "Microsoft Entra ID P2", "Microsoft Entra Workload ID Pre
 USER_NEEDS = Needs("IdentityRiskyUser.Read.All", "IdentityRiskyUser.ReadWrite.All", P2)
 DETECTION_NEEDS = Needs("IdentityRiskEvent.Read.All", "IdentityRiskEvent.ReadWrite.All", "Microsoft Entra ID P1 or P2")
 PRINCIPAL_NEEDS = Needs(
-    "IdentityRiskyServicePrincipal.Read.All", "IdentityRiskyServicePrincipal.ReadWrite.All", WORKLOAD_PREMIUM
+    "IdentityRiskyServicePrincipal.Read.All", "IdentityRiskyServicePrincipal.ReadWrite.All", WORKLOAD_PREMIUM, True
 )
 
 
@@ -1647,6 +1663,8 @@ def flag(args: Args, name: str) -> bool:
 def texts(args: Args, name: str) -> list[str]:
     """Return the values of a comma-separated argument, each once in any case. Raises: ArgumentError: one is empty."""
     values = [str(value).strip() for value in argToList(args.get(name))]
+    if args.get(name) not in (None, "") and not values:
+        raise ArgumentError(name, args[name], "at least one value")
     for value in values:
         text_literal(name, value)
     return list({value.lower(): value for value in values}.values())
@@ -2116,34 +2134,48 @@ OTHER_CAPABILITIES = (
 
 
 def examine(client: GraphClient, capability: Capability) -> Row:
-    """Return a capability's row: what it needs, whether the token has it, and what a read of one row brought."""
+    """Return a capability's row: what it needs, whether the token has it, what a read of one row brought ("works", or
+    what is missing), and under `error` Graph's whole refusal."""
     resource, write = capability.resource, capability.write
-    opaque = client.authenticator.granted() is None
-    lacking = client.lacks_permission(resource.needs, write=write)
+    token = token_ability(client, resource.needs, write=write)
+    error = None if write else read_failure(client, resource)
+    read = error.reason or str(error) if error else "works"
     return {
         "capability": capability.name,
         "permission": resource.needs.permission(write=write),
-        "token": "opaque" if opaque else "lacks it" if lacking else "has it",
-        "result": write_ability(client, resource, lacking=lacking) if write else read_ability(client, resource),
+        "token": token,
+        "result": write_ability(client, resource, token) if write else read,
+        "error": str(error or ""),
     }
 
 
-def read_ability(client: GraphClient, resource: Resource) -> str:
-    """Return "works" when Graph gives a row, otherwise what is missing."""
+def read_failure(client: GraphClient, resource: Resource) -> GraphError | None:
+    """Return why Graph does not give a row, or None when it does."""
     try:
         client.first_page(resource, {"$top": "1"})
     except GraphError as error:
-        return str(error)
-    return "works"
+        return error
+    return None
 
 
-def write_ability(client: GraphClient, resource: Resource, *, lacking: bool) -> str:
-    """Return what the token's claims tell of an action, which cannot be tried without changing something."""
+def token_ability(client: GraphClient, needs: Needs, *, write: bool) -> str:
+    """Return whether the token's own claims hold a permission."""
+    if client.authenticator.granted() is None:
+        return "opaque"
+    return "lacks it" if client.lacks_permission(needs, write=write) else "has it"
+
+
+def write_ability(client: GraphClient, resource: Resource, token: str) -> str:
+    """Return what the token tells of an action, which cannot be tried without changing something."""
     try:
         require_response(client)
     except SettingsError as error:
         return str(error)
-    return client.forbidden("", resource.needs, write=True) if lacking else "permitted (not tried)"
+    return {
+        "has it": "permitted (not tried)",
+        "lacks it": client.forbidden("", resource.needs, write=True),
+        "opaque": "unknown: the token cannot be read, and an action cannot be tried",
+    }[token]
 
 
 # Commands: each takes the client and the command's arguments, and gives back what the war room shows.
@@ -2158,9 +2190,8 @@ def test_module(client: GraphClient, _: Args) -> str:
             "!azure-risky-users-auth-test."
         )
     rows = [examine(client, capability) for capability in ESSENTIAL_CAPABILITIES]
-    failures = dict.fromkeys(row["result"] for row in rows if row["result"] != "works")
-    if failures:
-        raise RequestError("\n".join(failures))
+    if any(row["error"] for row in rows):
+        raise RequestError(all_errors(rows))
     if argToBoolean(client.authenticator.settings.fetch.get("isFetch") or False):
         fetch = read_fetch_settings(client.authenticator.settings.fetch)
         fetch_incidents(client, replace(fetch, max_fetch=1), {})
@@ -2173,12 +2204,16 @@ def auth_test(client: GraphClient, _: Args) -> CommandResults:
     Raises: CommandFailed: risky users or risk detections cannot be read. SignInError: there is no token.
     """
     rows = [examine(client, capability) for capability in ESSENTIAL_CAPABILITIES + OTHER_CAPABILITIES]
-    essential = dict.fromkeys(row["result"] for row in rows[: len(ESSENTIAL_CAPABILITIES)])
+    essential = rows[: len(ESSENTIAL_CAPABILITIES)]
     report = markdown("What this instance may do", rows, ("capability", "permission", "token", "result"))
-    if list(essential) != ["works"]:
-        failures = "\n".join(result for result in essential if result != "works")
-        raise CommandFailed(failures, [CommandResults(readable_output=report, raw_response=rows)])
+    if any(row["error"] for row in essential):
+        raise CommandFailed(all_errors(essential), [CommandResults(readable_output=report, raw_response=rows)])
     return CommandResults(readable_output=f"Success!\n{report}", raw_response=rows)
+
+
+def all_errors(rows: list[Row]) -> str:
+    """Return the refusals in rows of `examine`, each once."""
+    return "\n".join(dict.fromkeys(row["error"] for row in rows if row["error"]))
 
 
 def auth_start(client: GraphClient, _: Args) -> CommandResults:

@@ -392,7 +392,7 @@ def test_an_order_is_sent_as_given(command: str, run: Runs, tenant: Tenant, simu
 
 
 @pytest.mark.parametrize("command", PATHS)
-@pytest.mark.parametrize("arguments", ["", 'risk_level="" risk_state="" page="" page_size="" next_token=""'])
+@pytest.mark.parametrize("arguments", ["", 'risk_level="" risk_state="" limit="" page="" page_size="" next_token=""'])
 def test_without_arguments_the_fifty_newest_rows_come(
     command: str, arguments: str, run: Runs, tenant: Tenant, simulator: Simulator
 ) -> None:
@@ -607,7 +607,11 @@ def test_a_list_by_limit_leaves_an_older_token_alone(run: Runs, war_room: WarRoo
 # What is refused, before anything is sent
 
 MOMENTS = 'ISO 8601 such as 2024-02-27T04:49:26.257525Z or 2024-02-27, or a time ago such as "10 days", "2 hours"'
-NUMBER, ANY_TEXT, OBJECT_ID = "a whole number from 1 up", "a text without line breaks", "an object ID"
+NUMBER, ANY_TEXT, OBJECT_ID = (
+    "a whole number from 1 up",
+    "a text that is not empty and has no line breaks",
+    "an object ID",
+)
 LEVELS = "low, medium, high, hidden, none"
 STATES = "none, confirmedSafe, remediated, dismissed, atRisk, confirmedCompromised"
 UPDATED_ORDERS = f"{UPDATED} desc, {UPDATED} asc, {UPDATED}"

@@ -537,7 +537,8 @@ def test_a_missing_permission_of_a_person_is_named_as_a_delegated_one(error: Fai
     command = "azure-risky-service-principals-list"
     text = (
         f"{NOT_SCOPED} Permission missing: the application needs the delegated permission "
-        f"IdentityRiskyServicePrincipal.Read.All, {GRANT_IT}"
+        "IdentityRiskyServicePrincipal.Read.All, with admin consent. Run !azure-risky-users-auth-start to sign in. For "
+        "more than reading users and detections, first select 'Allow response commands' in the instance."
     )
     assert error(f"!{command}") == refusal(command, text, simulator)
 

@@ -345,7 +345,7 @@ def test_a_text_is_quoted_so_that_it_stays_one_literal(given: str, literal: str)
 @pytest.mark.parametrize("given", ["", "  ", "a\nb", "a\r\nb", "a\tb", "a\0b", "a\u2028b", "a\u202eb"])
 def test_a_text_with_control_characters_or_without_any_is_refused(given: str) -> None:
     assert refused(aru.text_literal, "user_principal_name", given) == (
-        f'user_principal_name="{given}" cannot be used. Accepted: a text without line breaks.'
+        f'user_principal_name="{given}" cannot be used. Accepted: a text that is not empty and has no line breaks.'
     )
 
 

@@ -330,11 +330,15 @@ def test_a_time_ago_is_that_long_before_now(number: int, unit: str, plural: str,
     assert literal == then.isoformat()[:19] + "Z"
 
 
+NEIGHBOURS = st.datetimes(datetime(2024, 1, 1, 9, 59, 59), datetime(2024, 1, 1, 10, 0, 1))
+
+
 @settings(examples, max_examples=300)
-@given(st.lists(st.tuples(st.datetimes(datetime(2000, 1, 1)), st.integers(0, 7)), min_size=2, max_size=6))
+@given(st.lists(st.tuples(NEIGHBOURS, st.integers(0, 7)), min_size=2, max_size=6))
 def test_moments_are_put_in_the_order_of_time(moments: list[tuple[datetime, int]]) -> None:
     texts = [f"{moment.isoformat()[:19]}.{moment.microsecond:06d}0"[: 20 + digits] for moment, digits in moments]
-    texts = [f"{text.rstrip('.')}Z" for text in texts]
+    # Graph itself writes hours of one digit at times.
+    texts = [f"{text.rstrip('.')}Z".replace("T09", "T9") for text in texts]
     ordered = sorted(texts, key=aru.moment_order)
     assert [ticks(text) for text in ordered] == sorted(ticks(text) for text in texts)
 

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -161,8 +162,7 @@ class Manifest:
 
     @classmethod
     def read(cls, path: Path | str) -> "Manifest":
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - both are safe loaders
+        content = loaded(Path(path).read_text(encoding="utf-8"))
         commands = [_command(declared) for declared in content["script"]["commands"]]
         parameters = {parameter["name"]: parameter for parameter in content["configuration"]}
         return cls(content["commonfields"]["id"], {command.name: command for command in commands}, parameters)
@@ -176,6 +176,13 @@ class Manifest:
         """What a new instance has before anybody fills it in."""
         declared = {name: rule.get("defaultvalue", "") for name, rule in self.parameters.items()}
         return {name: _parameter(self.parameters[name]["type"], value) for name, value in declared.items()}
+
+
+@cache
+def loaded(text: str) -> Any:
+    """A manifest's text as data, for reading only: the same text is parsed once."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(text, Loader=loader)  # noqa: S506 - both are safe loaders
 
 
 CHECKBOX, CREDENTIALS, MULTI_SELECT = 8, 9, 16  # parameter types of the manifest
