@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from functools import cached_property
@@ -23,14 +24,24 @@ SIGN_INS = {
     "managed-identity": "Azure Managed Identities",
 }
 
+ADELE = "adele.vance@contoso.example"  # somebody to investigate in the simulated tenant
 DEMO = (
     "!azure-risky-users-auth-test",
     "!azure-risky-users-list limit=3 risk_state=atRisk",
-    "!azure-risky-user-get id=999",
-    "!azure-risky-users-risk-detections-list detected_date_time_after=2021-06-27 detected_date_time_before=2021-07-04",
-    "!azure-risky-users-risk-detection-get id=6565",
-    "context",
+    f"!azure-risky-user-get user_principal_name={ADELE}",
+    f"!azure-risky-user-history-list user_principal_name={ADELE}",
+    f"!azure-risky-users-risk-detections-list user_principal_name={ADELE}",
+    "context AzureRiskyUsers.RiskyUser.[0]",
+    f"!azure-risky-users-confirm-compromised user_principal_names={ADELE} dry_run=true",
+    f"!azure-risky-users-confirm-compromised user_principal_names={ADELE} verify=true",
+    f"!azure-risky-user-get user_principal_name={ADELE}",
 )
+
+
+FETCHES: dict[str, tuple[int | None, str]] = {
+    "times": (None, "how often `fetch` fetches: 6, of a real instance 1"),
+    "every": (600, "seconds from one fetch to the next, which pass at once in the simulated tenant: 600"),
+}
 
 
 class Misuse(Exception):  # noqa: N818 - what a person did, not what went wrong
@@ -59,11 +70,42 @@ class Desk:
 
         print("The tenant is simulated: nothing leaves this machine.", file=sys.stderr)
         made = {name: getattr(self.options, name) for name in ("users", "detections", "seed")}
-        return self.open.enter_context(Simulator(Tenant.demo(**made)))
+        tenant = Tenant.demo(**made)
+        tenant.processing_reads = 1
+        return self.open.enter_context(Simulator(tenant))
 
     @cached_property
     def room(self) -> WarRoom:
-        return WarRoom(load_integration(), MANIFEST, self.options.instance or demo_instance(), simulator=self.simulator)
+        params = self.options.instance or demo_instance()
+        sleep = self.pass_time if self.simulator else time.sleep
+        return WarRoom(load_integration(), MANIFEST, params, simulator=self.simulator, sleep=sleep)
+
+    def pass_time(self, seconds: float) -> None:
+        """Wait as the platform does before it polls, in simulated time."""
+        self.console.print(f"({seconds:.0f} seconds later)", style="dim")
+
+    @cached_property
+    def arrivals(self) -> Any:
+        """What happens in the simulated tenant between two fetches. From now on its time is the room's."""
+        from warroom.arrivals import Arrivals
+
+        arrivals = Arrivals(self.room.simulator.tenant, self.options.seed)
+        self.room.clock = arrivals.now
+        return arrivals
+
+    def let_pass(self, seconds: int) -> None:
+        """Go on to the next fetch: by a jump of the simulated tenant's time, else by waiting."""
+        if self.room.simulator is None:
+            self.room.sleep(seconds)
+        else:
+            self.arrivals.go_on(seconds)
+
+    def requests(self) -> dict[str, int]:
+        """How many requests the simulated tenant has had; of a real one nothing is known."""
+        simulator = self.room.simulator
+        if simulator is None:
+            return {}
+        return {"Graph requests": len(simulator.graph_requests), "login requests": len(simulator.login_requests)}
 
     def do(self, line: str) -> int:
         """Do what a line says. Gives an exit code."""
@@ -140,8 +182,39 @@ def press_test(desk: Desk, *rest: str) -> int:
 
 
 def fetch(desk: Desk, *rest: str) -> int:
-    at_most(rest, 0)
-    return desk.show(iter([desk.room.fetch()]))
+    """Fetch again and again. Between two fetches the simulated tenant's time jumps on; a real one is waited for."""
+    chosen = {name: getattr(desk.options, name) for name in FETCHES} | read_fetches(rest)
+    times = (1 if desk.room.simulator is None else 6) if chosen["times"] is None else chosen["times"]
+    codes = [DONE]
+    for number in range(times):
+        if number or desk.room.last_run:
+            desk.let_pass(chosen["every"])
+        codes.append(fetch_once(desk))
+    return max(codes)
+
+
+def read_fetches(rest: tuple[str, ...]) -> dict[str, int]:
+    """The numbers in `--times N --every N`. Raises: Misuse: there is anything else."""
+    given = dict(zip(rest[::2], rest[1::2], strict=False))
+    options = {f"--{name}": name for name in FETCHES}
+    if 2 * len(given) != len(rest) or set(given) - set(options) or not all(map(str.isdecimal, given.values())):
+        raise Misuse(f"fetch takes {WORDS['fetch'].takes}.")
+    return {options[option]: int(number) for option, number in given.items()}
+
+
+def fetch_once(desk: Desk) -> int:
+    """Let the server fetch once, and show what came and which requests it took."""
+    ways = desk.arrivals.ways if desk.room.simulator else {}
+    before = desk.requests()
+    run = desk.room.fetch()
+    if run.failed or desk.options.shape != "table":
+        return desk.show(iter([run]))
+    used = [f"{face}: {number - before[face]}" for face, number in desk.requests().items()]
+    moment = f" at {desk.room.clock():%Y-%m-%d %H:%M:%S}" if desk.room.clock else ""
+    heading = f"### Fetch{moment}, incidents: {len(run.incidents)}"
+    display.draw_markdown(", ".join([heading, *used]), desk.console)
+    display.draw_incidents(run.incidents, ways, desk.console)
+    return DONE
 
 
 def answer_sign_in(choice: str) -> Callable[..., None]:
@@ -203,7 +276,7 @@ WORDS = {
     "help": Word("[COMMAND]", "Lists the commands, or the arguments of one.", show_help),
     "context": Word("[PATH]", "Prints the context, or what stands under a path such as A.B.[0].c.", show_context),
     "test": Word("", "Presses the instance's Test button.", press_test),
-    "fetch": Word("", "Lets the server fetch incidents once.", fetch),
+    "fetch": Word("[--times N] [--every SECONDS]", "Lets the server fetch incidents again and again.", fetch),
     "signin": Word("WAY", f"Changes how the instance signs in: {', '.join(SIGN_INS)}.", choose_sign_in),
     "approve": Word("CODE", "Enters the code of a device code sign-in at the browser.", answer_sign_in("approve")),
     "decline": Word("CODE", "Declines that sign-in.", answer_sign_in("decline")),
@@ -226,6 +299,8 @@ def read_options(argv: list[str] | None) -> argparse.Namespace:
         parser.add_argument(
             f"--{name}", type=whole_number, default=default, metavar="N", help=f"of the simulated tenant: {default}"
         )
+    for name, (usual, text) in FETCHES.items():
+        parser.add_argument(f"--{name}", type=whole_number, default=usual, metavar="N", help=text)
     return parser.parse_args(argv)
 
 

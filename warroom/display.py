@@ -19,6 +19,7 @@ NO_TERMINAL = 200  # columns, where the output goes to a file or another program
 NARROWEST = 12  # columns to which a cell's long words may be broken
 
 STYLES = {ERROR: "red", WARNING: "yellow"}
+SEVERITIES = ("unknown", "low", "medium", "high")  # of incidents, by the platform's number
 LEVELS = {"high": "red", "medium": "yellow", "low": "green"}
 
 # Values that are copied: ids, addresses, times, numbers.
@@ -58,8 +59,7 @@ def readable(entry: Entry, *, raw: bool = False) -> str:
 
 def draw_markdown(markdown: str, console: Console, style: str = "") -> None:
     """Draw markdown as the platform's helpers write it: headings, tables, bold words, links."""
-    shown = CONTROL.sub(lambda match: repr(match[0])[1:-1], markdown).rstrip("\n")
-    for is_table, lines in groupby(shown.split("\n"), lambda line: line.startswith("|")):
+    for is_table, lines in groupby(shown(markdown).rstrip("\n").split("\n"), lambda line: line.startswith("|")):
         if is_table:
             draw_table([cells(line) for line in lines], console)
         else:
@@ -67,6 +67,11 @@ def draw_markdown(markdown: str, console: Console, style: str = "") -> None:
                 # A word wider than the terminal, such as a link, is left to the terminal, which copies it whole.
                 too_wide = any(len(word) > console.width for word in line.split())
                 console.print(prose(line, style), soft_wrap=too_wide or not console.is_terminal)
+
+
+def shown(text: str) -> str:
+    """A text without what plays with a terminal."""
+    return CONTROL.sub(lambda match: repr(match[0])[1:-1], text)
 
 
 def prose(line: str, style: str = "") -> Text:
@@ -150,6 +155,21 @@ def new_table(**options: Any) -> Table:
 
 def value(cell: str) -> Text:
     return Text(cell, style=LEVELS.get(cell, ""))
+
+
+def draw_incidents(incidents: list[dict[str, Any]], ways: dict[str, str], console: Console) -> None:
+    """Draw a table of incidents. ways: how a detection arrived, by its id, where that is known."""
+    if not incidents:
+        return
+    headers = ["Occurred", "Severity", "Name", "Id", *(["Arrived"] if ways else [])]
+    rows = [incident_cells(incident, ways)[: len(headers)] for incident in incidents]
+    draw_table([headers, [], *rows], console)
+
+
+def incident_cells(incident: dict[str, Any], ways: dict[str, str]) -> list[str]:
+    source_id = str(incident.get("dbotMirrorId", ""))
+    cells = [incident.get("occurred", ""), SEVERITIES[incident.get("severity", 0)], incident["name"], source_id]
+    return [shown(str(cell)) for cell in [*cells, ways.get(source_id, "before")]]
 
 
 def print_markdown(run: Run, console: Console) -> None:
