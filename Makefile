@@ -20,7 +20,7 @@ demo: .venv/installed ## Run real commands against a simulated tenant and show t
 test: .venv/installed ## Run the linter, the type checker and every test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n auto
 
 bench: .venv/installed ## Measure requests, time and memory of large lists
 	$(BIN)/python -m warroom.bench
@@ -32,7 +32,7 @@ dist: .venv/installed ## Build the unified file and the pack
 	$(BIN)/python -m warroom.package
 
 dist-test: dist ## Run the tests with the code of the unified file
-	$(BIN)/pytest -q -p warroom.shipped
+	$(BIN)/pytest -q -n auto -p warroom.shipped
 
 validate: .venv/installed .venv-sdk/$(SDK_VERSION) ## Run the vendor's validators and pylint plugins
 	$(BIN)/python -m warroom.validate $(SDK_BIN)
