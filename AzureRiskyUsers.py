@@ -2353,7 +2353,7 @@ def fetch_preview(client: GraphClient, _: Args) -> CommandResults:
     fetch = read_fetch_settings(client.authenticator.settings.fetch)
     last_run = json.loads(client.authenticator.store.last_run)
     _, incidents, notes = fetch_incidents(client, fetch, last_run)
-    first = [] if last_run else ["Nothing has been fetched yet: this is what the first fetch would bring."]
+    first = [] if last_run else ["No earlier fetch is known here: this is what the first one would bring."]
     columns = ("name", "occurred", "severity", "dbotMirrorId")
     title = f"The next fetch would bring {len(incidents)} incident(s)"
     return CommandResults(

@@ -13,8 +13,10 @@ import pytest
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
 from warroom import __main__ as war_room_main
 from warroom.arrivals import WAYS, Arrivals
+from warroom.commandline import Manifest
 from warroom.odata import Row
-from warroom.runner import Run, WarRoom
+from warroom.prompt import candidates
+from warroom.runner import MANIFEST, Run, WarRoom
 from warroom.server import Simulator
 from warroom.tenant import Tenant, stamp
 
@@ -535,8 +537,9 @@ def test_nothing_is_lost_where_a_first_page_only_seems_to_be_in_order(
     for number in range(6):
         tenant.arrive(id=f"d{number}", detected=ago(hours=9 - number))
     in_order, order = tenant._arranged, ["d0", "d2", "d3", "d5", "d4", "d1"]
-    rearranged = lambda *query: sorted(in_order(*query), key=lambda row: order.index(row["id"]))  # noqa: E731
-    monkeypatch.setattr(tenant, "_arranged", rearranged)
+    monkeypatch.setattr(
+        tenant, "_arranged", lambda *query: sorted(in_order(*query), key=lambda row: order.index(row["id"]))
+    )
     assert fetch() == ["d0", "d1", "d2", "d3", "d4", "d5"]
 
 
@@ -722,7 +725,7 @@ def test_the_preview_says_when_nothing_was_fetched_before(room: WarRoom, tenant:
     first = room.run(PREVIEW).entries[0]["HumanReadable"]
     assert first == (
         "### The next fetch would bring 1 incident(s)\n"
-        "Nothing has been fetched yet: this is what the first fetch would bring.\n"
+        "No earlier fetch is known here: this is what the first one would bring.\n"
         "|Name|Occurred|Severity|Dbot Mirror Id|\n"
         "|---|---|---|---|\n"
         "| Leaked credentials: user.00ad@contoso.example (high) | 2026-11-20T11:00:00.0000000Z | 3 | d1 |\n"
@@ -895,3 +898,9 @@ def test_a_fetch_may_be_shown_as_the_platform_gets_it(capsys: pytest.CaptureFixt
     assert [sorted(new) for new in json.loads(entry["Contents"])] == [
         ["dbotMirrorId", "name", "occurred", "rawJSON", "severity"]
     ] * len(json.loads(entry["Contents"]))
+
+
+def test_the_prompt_completes_what_a_fetch_takes() -> None:
+    manifest = Manifest.read(MANIFEST)
+    words = war_room_main.following(manifest)
+    assert candidates(manifest, words, "fetch --") == ["--times", "--every"]

@@ -214,7 +214,10 @@ class Proxy:
     def lead(self, client: socket.socket) -> None:
         head = b""
         while b"\r\n\r\n" not in head:
-            head += client.recv(4096)
+            more = client.recv(4096)
+            if not more:
+                return
+            head += more
         self.asked.append(head.decode().split(" HTTP/")[0])
         client.sendall(f"HTTP/1.1 {self.answer}\r\n\r\n".encode())
         if not self.answer.startswith("200"):

@@ -333,7 +333,11 @@ def typed_lines(desk: Desk) -> Iterator[str]:
 
 def following(manifest: Manifest) -> dict[str, list[str]]:
     """The words of the prompt, each with what may follow it."""
-    follow = {"help": [f"!{name}" for name in manifest.commands], "signin": list(SIGN_INS)}
+    follow = {
+        "help": [f"!{name}" for name in manifest.commands],
+        "signin": list(SIGN_INS),
+        "fetch": [f"--{name}" for name in FETCHES],
+    }
     return {name: follow.get(name, []) for name in WORDS}
 
 
