@@ -265,13 +265,21 @@ class BoundedRetry(urllib3.Retry):
 class HttpSession(requests.Session):
     """One way to the network for Graph and the login service alike: certificates, proxy, time limits, retries.
 
-    Handed to msal as well, so that both obey the same switches. Proxies come from the environment, which the
-    platform's handle_proxy() has put in order. A redirect raises TooManyRedirects: nothing follows it, least of all
-    a token or a secret.
+    Handed to msal as well, so that both obey the same switches, and neither leaves the cloud (None: any host).
+    Proxies come from the environment, which the platform's handle_proxy() has put in order. A redirect raises
+    TooManyRedirects: nothing follows it, least of all a token or a secret.
     """
 
-    def __init__(self, *, verify: bool = True, timeout: tuple[int, int] = REQUEST_TIMEOUT, connects: int = 2):
+    def __init__(
+        self,
+        *,
+        cloud: Cloud | None = None,
+        verify: bool = True,
+        timeout: tuple[int, int] = REQUEST_TIMEOUT,
+        connects: int = 2,
+    ):
         super().__init__()
+        self.cloud = cloud
         self.verify = verify
         self.timeout = timeout
         self.started = time.monotonic()
@@ -294,10 +302,16 @@ class HttpSession(requests.Session):
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         try:
+            self.check_host(str(request.url))
             return super().send(request, **options)
         except requests.RequestException as error:
             error.request = request  # Not every error names it, and network_fault() wants the host.
             raise
+
+    def check_host(self, url: str) -> None:
+        """Raise InvalidURL for a host outside the cloud, whoever named it: msal goes where discovery sends it."""
+        if self.cloud and not url.startswith((f"{self.cloud.login}/", f"{self.cloud.graph}/")):
+            raise requests.exceptions.InvalidURL("The host is none of the cloud's.")
 
 
 def retry_rules(deadline: float, connects: int) -> BoundedRetry:
@@ -333,6 +347,7 @@ NETWORK_FAULTS: tuple[tuple[type[Exception], str], ...] = (
     (requests.exceptions.ConnectTimeout, "no connection was made in time. Check firewall and proxy settings"),
     (requests.exceptions.TooManyRedirects, "it answered with a redirect, which is not followed. A sign-in page of the "
      "network may stand between"),
+    (requests.exceptions.InvalidURL, "it is no host of the instance's cloud. Nothing was sent"),
     (requests.exceptions.ChunkedEncodingError, "its answer broke off, twice"),
     (requests.exceptions.RequestException, "the connection failed or there was no answer in time. Check name "
      "resolution, firewall and proxy settings"),
@@ -423,13 +438,15 @@ class Authenticator:
         self.settings = settings
         self.session = session
         self.store = store
+        self.current = ""  # A token that is too short-lived to be stored still serves this command.
 
     def token(self) -> str:
         """Return a token: the stored one while it is valid, without any request, otherwise a new one.
 
         Raises: SignInError: there is none to be had.
         """
-        return self.store.valid_access_token() or self.renew()
+        self.current = self.current or self.store.valid_access_token() or self.renew()
+        return self.current
 
     def renew(self) -> str:
         """Return a new token, whatever is stored. Raises: SignInError: there is none to be had."""
@@ -438,7 +455,8 @@ class Authenticator:
         if "access_token" not in answer:
             raise self.refusal(answer)
         self.store.save()
-        return str(answer["access_token"])
+        self.current = str(answer["access_token"])
+        return self.current
 
     def acquire(self) -> Row:
         """Ask for a token. Returns msal's answer: a dict with access_token, or with error and its description."""
@@ -1065,8 +1083,11 @@ class GraphClient:
         """Return which of the three causes a 403 has: licence, permission, or the role of the person signed in."""
         if "licen" in reason.lower() or "premium" in reason.lower():
             return f"Licence missing: the tenant needs {needs.licence}."
-        if not self.lacks_permission(needs, write=write) and self.authenticator.delegated:
+        lacking = self.lacks_permission(needs, write=write)
+        if self.authenticator.delegated and not lacking:
             return f"Role missing: the person who signed in needs the role {WRITE_ROLE if write else READ_ROLES}."
+        if self.authenticator.granted() is not None and not lacking:
+            return f"The token does hold the permission {needs.permission(write=write)}; Graph says no more."
         kind = "delegated" if self.authenticator.delegated else "application"
         return (
             f"Permission missing: the application needs the {kind} permission {needs.permission(write=write)}, with "
@@ -1845,6 +1866,7 @@ FETCH_PARAMETERS = (
     "fetch_event_types",
 )
 MAX_FETCH = 200  # incidents in one fetch
+MAX_LOOK_BACK = 10_080  # minutes, a week
 MAX_KNOWN = 10_000  # objects remembered per type; above it, the overlap with earlier fetches shrinks
 CLOCK_TOLERANCE = 5  # minutes by which this machine's clock may be ahead of Graph's
 SEVERITIES = {"low": 1, "medium": 2, "high": 3}  # the platform's numbers; other levels count as unknown, 0
@@ -1856,7 +1878,7 @@ def read_fetch_settings(params: Args) -> FetchSettings:
     return FetchSettings(
         since=moment_literal("first_fetch", params.get("first_fetch") or "3 days"),
         max_fetch=whole_number(params, "max_fetch", 50, MAX_FETCH),
-        look_back=whole_number(params, "look_back", 60),
+        look_back=whole_number(params, "look_back", 60, MAX_LOOK_BACK),
         sources=choices(params, "fetch_types", FETCH_TYPES) or FETCH_TYPES[:1],
         levels=choices(params, "fetch_risk_levels", RISK_LEVELS),
         states=choices(params, "fetch_risk_states", RISK_STATES),
@@ -2150,10 +2172,12 @@ def examine(client: GraphClient, capability: Capability) -> Row:
 
 
 def read_failure(client: GraphClient, resource: Resource) -> GraphError | None:
-    """Return why Graph does not give a row, or None when it does."""
+    """Return why Graph does not give a row, or None when it does. Raises: GraphError: Graph was not reached at all."""
     try:
         client.first_page(resource, {"$top": "1"})
     except GraphError as error:
+        if not error.status:
+            raise
         return error
     return None
 
@@ -2417,7 +2441,7 @@ def main() -> None:
         params = demisto.params()
         settings = read_settings(params)
         handle_proxy()
-        session = HttpSession(verify=not argToBoolean(params.get("insecure") or False))
+        session = HttpSession(cloud=settings.cloud, verify=not argToBoolean(params.get("insecure") or False))
         client = build_client(settings, session, persistent=command != "test-module")
         if command == "fetch-incidents":
             fetch(client)

@@ -573,3 +573,21 @@ ODD_BODIES: dict[str, Any] = {
 def test_a_refusal_of_odd_shape_is_told_without_its_body(error: Fail, simulator: Simulator, body: Row) -> None:
     simulator.fail_next(400, body=body)
     assert error(LIST) == f"{FAILED}Graph answered 400 no code: no message. (request-id {request_id(simulator)})"
+
+
+def test_a_refusal_for_no_lack_of_permission_is_not_said_to_be_one(error: Fail, simulator: Simulator) -> None:
+    simulator.fail_next(403, body={"error": {"code": "Forbidden", "message": "Not today."}})
+    text = (
+        "Graph answered 403 Forbidden: Not today. The token does hold the permission IdentityRiskyUser.Read.All; "
+        "Graph says no more."
+    )
+    assert error(LIST) == refusal("azure-risky-users-list", text, simulator)
+
+
+def test_the_doctor_asks_no_further_where_graph_is_not_reached(
+    error: Fail, simulator: Simulator, no_waiting: list[float]
+) -> None:
+    simulator.fail_next(drop=True, times=99)
+    assert error("!azure-risky-users-auth-test") == f"Failed to execute azure-risky-users-auth-test. {NO_CONNECTION}"
+    assert {request.path for request in simulator.graph_requests} == {USERS_PATH}
+    assert sum(no_waiting) < 120

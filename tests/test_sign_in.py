@@ -758,3 +758,26 @@ def test_every_request_of_an_instance_stays_in_its_cloud(war_room: WarRoom, simu
     assert not war_room.run(LIST).failed
     assert [request.host for request in simulator.requests] == ["169.254.169.254", hosts.graph]
     assert simulator.requests[0].query["resource"] == f"https://{hosts.graph}"
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["https://login.contoso.example", "https://login.microsoftonline.us", "https://login.microsoftonline.com:444"],
+)
+def test_the_secret_goes_to_no_host_that_a_discovery_answer_names(error: Fail, simulator: Simulator, host: str) -> None:
+    endpoints = dict.fromkeys(("authorization_endpoint", "token_endpoint"), f"{host}/{TENANT_ID}/oauth2/v2.0/x")
+    simulator.fail_next(200, host="login", body={**endpoints, "issuer": f"{host}/{TENANT_ID}/v2.0"})
+    name = host.removeprefix("https://").partition(":")[0]
+    assert error(LIST) == (
+        f"{FAILED}Sign-in failed. {name} was not reached: it is no host of the instance's cloud. Nothing was sent "
+        "(InvalidURL)."
+    )
+    assert sent(simulator) == [DISCOVERY]
+
+
+def test_a_token_too_short_lived_to_be_stored_serves_its_whole_command(run: Succeed, simulator: Simulator) -> None:
+    simulator.entra.token_lifetime = 200
+    run("!azure-risky-users-auth-test")
+    assert [request for request in sent(simulator) if request in (DISCOVERY, TOKEN)] == [DISCOVERY, TOKEN]
+    run(LIST)
+    assert sent(simulator) == [DISCOVERY, TOKEN, USERS]
