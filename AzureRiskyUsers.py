@@ -1506,7 +1506,7 @@ def listing_notes(resource: Resource, listing: Listing, window: Window) -> str:
         notes.append(f"Showing page {window.page} out others that may exist")
     if listing.more and not listing.failure:
         way = "Continue with next_token." if window.by_page else "Raise limit, or narrow the list, to see them."
-        notes.append(f"**Only {len(listing.rows)} are shown, and more match.** {way}")
+        notes.append(f"**More match than the {len(listing.rows)} shown here.** {way}")
     return "\n".join(notes)
 
 

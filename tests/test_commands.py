@@ -102,7 +102,7 @@ def test_a_page_of_users_is_asked_for_shown_and_kept_as_documented(
     }
     assert entry["HumanReadable"] == (
         "### Risky Users List:\n"
-        "**Only 2 are shown, and more match.** Continue with next_token.\n"
+        "**More match than the 2 shown here.** Continue with next_token.\n"
         "|Id|User Display Name|User Principal Name|Risk Level|Risk State|Risk Detail|Risk Last Updated Date Time|\n"
         "|---|---|---|---|---|---|---|\n"
         f"| {ADELE_ID} | Adele Vance | adele.vance@contoso.example | high | atRisk | none | {first[UPDATED]} |\n"
@@ -517,7 +517,7 @@ def test_a_page_of_detections_far_out_is_reached() -> None:
         assert len(asked(simulator)) == 6
         assert shown(done).startswith(
             "### Risk Detections List\nCurrent page size: 3\nShowing page 900 out others that may exist\n"
-            "**Only 3 are shown, and more match.** Raise limit, or narrow the list, to see them.\n|Id|"
+            "**More match than the 3 shown here.** Raise limit, or narrow the list, to see them.\n|Id|"
         )
 
 
@@ -534,7 +534,7 @@ def test_a_list_cut_by_limit_says_so_and_a_whole_one_does_not(command: str, run:
     number, flag = len(listed(tenant, command)), f"{CONTEXTS[command]}ListTruncated"
     cut, whole = run(f"!{command} limit={number - 1}"), run(f"!{command} limit={number}")
     assert [only_entry(done)["EntryContext"][FLAGS] for done in (cut, whole)] == [{flag: True}, {flag: False}]
-    expected = f"**Only {number - 1} are shown, and more match.** Raise limit, or narrow the list, to see them."
+    expected = f"**More match than the {number - 1} shown here.** Raise limit, or narrow the list, to see them."
     assert [expected in shown(done) for done in (cut, whole)] == [True, False]
 
 
@@ -989,7 +989,7 @@ def test_a_history_is_found_by_name_and_names_who_changed_it(run: Runs, tenant: 
     assert asked(simulator) == [("riskyUsers", condition), (f"riskyUsers/{ADELE_ID}/history", {})]
     assert shown(done) == (
         "### Risky User History\n"
-        "**Only 1 are shown, and more match.** Raise limit, or narrow the list, to see them.\n"
+        "**More match than the 1 shown here.** Raise limit, or narrow the list, to see them.\n"
         "|Risk Last Updated Date Time|Risk Level|Risk State|Risk Detail|Initiated By|\n"
         "|---|---|---|---|---|\n"
         f"| {tenant.users[ADELE_ID][UPDATED]} | high | dismissed | Admin dismissed all risk for user | actor |\n"
@@ -1042,7 +1042,7 @@ def test_service_principals_are_shown_as_a_list(run: Runs, tenant: Tenant) -> No
     enabled = str(row["isEnabled"]).lower()
     assert shown(run(f"!{PRINCIPALS} limit=1")) == (
         "### Risky Service Principals List\n"
-        "**Only 1 are shown, and more match.** Raise limit, or narrow the list, to see them.\n"
+        "**More match than the 1 shown here.** Raise limit, or narrow the list, to see them.\n"
         "|Id|Display Name|App Id|Service Principal Type|Is Enabled|Risk Level|Risk State|Risk Detail"
         "|Risk Last Updated Date Time|\n"
         "|---|---|---|---|---|---|---|---|---|\n"
