@@ -937,6 +937,7 @@ class Resource(NamedTuple):
     item_columns: tuple[str, ...] = ()
     filters: dict[str, Filter] = {}
     orders: tuple[str, ...] = ()
+    default_order: str = ""  # '' where nothing shows that Graph can order
     key: tuple[str, ...] = ("id",)  # what tells its objects apart in context
     options: tuple[str, ...] = ("$filter", "$orderby", "$top")
     owner: str = ""  # the property that names whose object it is, where path has room for an id
@@ -1258,6 +1259,7 @@ RISKY_USERS = Resource(
         "is_deleted": Filter("isDeleted", "eq", choice(("true", "false"))),
     },
     orders=("riskLastUpdatedDateTime",),
+    default_order="riskLastUpdatedDateTime desc",
     needs=USER_NEEDS,
 )
 
@@ -1290,6 +1292,7 @@ RISK_DETECTIONS = Resource(
         "risk_event_type": Filter("riskEventType", "eq", text_literal),
     },
     orders=DETECTION_ORDERS,
+    default_order="detectedDateTime desc",
     needs=DETECTION_NEEDS,
     shape=detection_shape,
     numbered_pages=True,
@@ -1471,9 +1474,9 @@ def follow_token(client: GraphClient, resource: Resource, args: Args) -> Listing
 
 
 def read_order(resource: Resource, args: Args) -> str:
-    """Return the $orderby asked for; newest first without one. Raises: ArgumentError: Graph cannot order so."""
+    """Return the $orderby asked for, or the default. Raises: ArgumentError: the collection has no such order."""
     orders = [f"{name}{way}" for name in resource.orders for way in (" desc", " asc", "")]
-    return choice(orders)("order_by", args["order_by"]) if given(args, "order_by") else "".join(orders[:1])
+    return choice(orders)("order_by", args["order_by"]) if given(args, "order_by") else resource.default_order
 
 
 def listing_results(resource: Resource, listing: Listing, window: Window) -> CommandResults:

@@ -51,9 +51,13 @@ def asked(simulator: Simulator) -> list[tuple[str, Row]]:
     return [(request.path.removeprefix(BASE), request.query) for request in simulator.graph_requests]
 
 
-def listed(tenant: Tenant, command: str, condition: str | None = None, way: str = "desc") -> list[Row]:
+# Nothing shows that Graph can order service principals, so no order is asked for unbidden.
+DEFAULT_ORDERS = {USERS: {"$orderby": f"{UPDATED} desc"}, DETECTIONS: {"$orderby": f"{DETECTED} desc"}}
+
+
+def listed(tenant: Tenant, command: str, condition: str | None = None, order: str | None = None) -> list[Row]:
     """All rows of a list as they belong in context, in the order of the simulated tenant's own reckoning."""
-    rows = tenant.listing(PATHS[command], condition, f"{ORDERS[command]} {way}")
+    rows = tenant.listing(PATHS[command], condition, order or DEFAULT_ORDERS.get(command, {}).get("$orderby"))
     return [row | {"additionalDetails": details(row)} for row in rows] if "additionalInfo" in rows[0] else rows
 
 
@@ -366,13 +370,13 @@ def test_each_argument_becomes_exactly_its_filter(
     expected = conditions(command)
     found = {arguments: kept(run(f"!{command} {arguments}"), command) or [] for arguments in expected}
     sent = dict(zip(expected, asked(simulator), strict=True))
-    order = f"{ORDERS[command]} desc"
+    order = DEFAULT_ORDERS.get(command, {})
     assert sent == {
-        arguments: (PATHS[command], {"$filter": condition, "$orderby": order, "$top": "50"})
+        arguments: (PATHS[command], {"$filter": condition, **order, "$top": "50"})
         for arguments, condition in expected.items()
     }
     for arguments, condition in expected.items():
-        matching = tenant.listing(PATHS[command], condition, order)[:50]
+        matching = tenant.listing(PATHS[command], condition, order.get("$orderby"))[:50]
         assert [row["id"] for row in found[arguments]] == [row["id"] for row in matching]
 
 
@@ -393,11 +397,11 @@ def test_an_order_is_sent_as_given(command: str, run: Runs, tenant: Tenant, simu
 
 @pytest.mark.parametrize("command", PATHS)
 @pytest.mark.parametrize("arguments", ["", 'risk_level="" risk_state="" limit="" page="" page_size="" next_token=""'])
-def test_without_arguments_the_fifty_newest_rows_come(
+def test_without_arguments_the_first_fifty_rows_come_newest_first_where_graph_can_order(
     command: str, arguments: str, run: Runs, tenant: Tenant, simulator: Simulator
 ) -> None:
     done = run(f"!{command} {arguments}")
-    assert asked(simulator) == [(PATHS[command], {"$orderby": f"{ORDERS[command]} desc", "$top": "50"})]
+    assert asked(simulator) == [(PATHS[command], {**DEFAULT_ORDERS.get(command, {}), "$top": "50"})]
     assert kept(done, command) == listed(tenant, command)[:50]
 
 
@@ -574,7 +578,7 @@ def test_a_loop_over_next_token_sees_every_row_once_and_ends(
 def test_filter_and_order_travel_in_the_next_token(run: Runs, war_room: WarRoom, tenant: Tenant) -> None:
     run(f"!{USERS} page_size=2 risk_state=atRisk order_by='{UPDATED} asc'")
     done = run(f"!{USERS} next_token=${{AzureRiskyUsers.RiskyUserListNextToken}}")
-    assert kept(done, USERS) == listed(tenant, USERS, "riskState eq 'atRisk'", "asc")[2:4]
+    assert kept(done, USERS) == listed(tenant, USERS, "riskState eq 'atRisk'", f"{UPDATED} asc")[2:4]
     assert war_room.context.read("AzureRiskyUsers.RiskyUserListNextToken").endswith("_4")
 
 
@@ -868,7 +872,7 @@ def test_limit_and_order_hold_over_split_requests(
     arguments: str, way: str, rows: tuple[int, int], top: str, run: Runs, tenant: Tenant, simulator: Simulator
 ) -> None:
     done = run(f"{typed(USERS, user_id=','.join(tenant.users))} {arguments}")
-    assert kept(done, USERS) == listed(tenant, USERS, way=way)[slice(*rows)]
+    assert kept(done, USERS) == listed(tenant, USERS, order=f"{UPDATED} {way}")[slice(*rows)]
     assert {query["$top"] for _, query in asked(simulator)} == {top}
     assert only_entry(done)["EntryContext"][FLAGS] == {"RiskyUserListTruncated": rows[1] < 40}
 

@@ -270,7 +270,9 @@ def test_defaults_are_the_codes() -> None:
         for name, rule in arguments(command).items()
         if "defaultValue" in rule
     }
-    orders = {(command, "order_by"): aru.read_order(resource, {}) for command, resource in LISTS.items()}
+    orders = {
+        (command, "order_by"): resource.default_order for command, resource in LISTS.items() if resource.default_order
+    }
     assert declared == orders | {
         (command, name): expected[name] for command, name in declared if (command, name) not in orders
     }

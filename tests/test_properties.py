@@ -168,11 +168,11 @@ def test_a_text_in_a_filter_is_one_literal_and_nothing_else(
         assert sent.targets == []
         assert argument in sent.errors[0]
         return
-    order = {"riskyUsers": "riskLastUpdatedDateTime", "riskyServicePrincipals": "riskLastUpdatedDateTime"}
+    orders = {"riskyUsers": "riskLastUpdatedDateTime desc", "riskDetections": "detectedDateTime desc"}
     (target,), (query,) = sent.targets, sent.queries
     assert target.partition("?")[0] == BASE + resource
     condition = query.pop("$filter")
-    assert query == {"$orderby": f"{order.get(resource, 'detectedDateTime')} desc", "$top": "50"}
+    assert query == {**({"$orderby": orders[resource]} if resource in orders else {}), "$top": "50"}
     parsed_by_graph(condition, resource)
     own = [[(name, "eq", item) for item in meant(value)]] if value else []
     assert comparisons(condition) == [[("riskLevel", "eq", "high")], *own]

@@ -605,7 +605,8 @@ def test_an_action_leads_to_its_documented_risk_with_a_history_item(
     assert newest["initiatedBy"]
     detections = {
         "user": f"!azure-risky-users-risk-detections-list user_id={row_id} limit=1",
-        "service-principal": f"!azure-risky-service-principal-detections-list service_principal_id={row_id} limit=1",
+        "service-principal": f"!azure-risky-service-principal-detections-list service_principal_id={row_id} limit=1 "
+        "order_by='detectedDateTime desc'",
     }
     found = run(detections[kind]).entries[0]["Contents"]["value"]
     events = [detection["riskEventType"] for detection in found if detection["riskEventType"] == response.detail]
