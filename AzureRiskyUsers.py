@@ -1725,7 +1725,7 @@ def resolve(client: GraphClient, names: list[str]) -> list[Row]:
     unclear = [name for name in names if found[name.lower()] != 1]
     if unclear:
         accepted = "names for which Graph knows exactly one risky user; otherwise use IDs. Nothing was changed"
-        raise ArgumentError("user principal name", ", ".join(unclear), accepted)
+        raise ArgumentError("user_principal_names", ", ".join(unclear), accepted)
     return rows
 
 

@@ -204,8 +204,8 @@ def test_an_unknown_name_stops_everything(
     response: Response, names: str, error: Fails, tenant: Tenant, simulator: Simulator
 ) -> None:
     assert error(f"!{response.command} user_ids=333 user_principal_names={names}") == (
-        f'Failed to execute {response.command}. user principal name="nobody@contoso.example" cannot be used. Accepted: '
-        "names for which Graph knows exactly one risky user; otherwise use IDs. Nothing was changed."
+        f'Failed to execute {response.command}. user_principal_names="nobody@contoso.example" cannot be used. '
+        "Accepted: names for which Graph knows exactly one risky user; otherwise use IDs. Nothing was changed."
     )
     assert posted(simulator) == []
     assert not tenant.users[ADELE_ID]["isProcessing"]
@@ -213,7 +213,7 @@ def test_an_unknown_name_stops_everything(
 
 def test_an_ambiguous_name_stops_everything(error: Fails, tenant: Tenant, simulator: Simulator) -> None:
     tenant.add_user(userPrincipalName=ADELE, isDeleted=True)
-    assert f'user principal name="{ADELE}" cannot be used.' in error(f"!{DISMISS} user_principal_names={ADELE}")
+    assert f'user_principal_names="{ADELE}" cannot be used.' in error(f"!{DISMISS} user_principal_names={ADELE}")
     assert posted(simulator) == []
 
 
