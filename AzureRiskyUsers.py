@@ -537,15 +537,17 @@ def check_private_key(pem: str) -> None:
 READ_PERMISSIONS = ("IdentityRiskEvent.Read.All", "IdentityRiskyUser.Read.All")
 RESPONSE_PERMISSIONS = ("IdentityRiskyUser.ReadWrite.All", "IdentityRiskyServicePrincipal.ReadWrite.All")
 SIGN_IN_ANEW = "Run !azure-risky-users-auth-start to sign in."
+DECLINED = f"The sign-in was declined in the browser. {SIGN_IN_ANEW}"
+TOO_LATE = f"The code has expired before the sign-in was finished. {SIGN_IN_ANEW}"
 DEVICE_CODE_ANSWERS = {
     "authorization_pending": "The sign-in is not finished yet. Enter the code on the page that "
     "!azure-risky-users-auth-start named, then run !azure-risky-users-auth-complete again.",
     "slow_down": "The sign-in is not finished yet, and the login service asks for patience. Wait ten seconds, then run "
     "!azure-risky-users-auth-complete again.",
-    "authorization_declined": f"The sign-in was declined in the browser. {SIGN_IN_ANEW}",
-    "access_denied": f"The sign-in was declined in the browser. {SIGN_IN_ANEW}",
-    "expired_token": f"The code has expired before the sign-in was finished. {SIGN_IN_ANEW}",
-    "code_expired": f"The code has expired before the sign-in was finished. {SIGN_IN_ANEW}",
+    "authorization_declined": DECLINED,
+    "access_denied": DECLINED,
+    "expired_token": TOO_LATE,
+    "code_expired": TOO_LATE,
 }
 PENDING = ("authorization_pending", "slow_down")
 
@@ -934,7 +936,7 @@ class Resource(NamedTuple):
     columns: tuple[str, ...]
     needs: Needs
     item_title: str = ""
-    item_columns: tuple[str, ...] = ()
+    item_columns: tuple[str, ...] = ()  # of a single object, where they are not those of the list
     filters: dict[str, Filter] = {}
     orders: tuple[str, ...] = ()
     default_order: str = ""  # '' where nothing shows that Graph can order
@@ -1107,10 +1109,7 @@ WRITE_ROLE = "Security Administrator"
 ADVICE = {
     401: "A new token was refused too. Check that application, tenant and cloud belong together.",
     429: "Graph allows one request a second for the whole tenant, shared by all its applications. Try again later.",
-    500: "Graph is out of order. Try again later.",
-    502: "Graph is out of order. Try again later.",
-    503: "Graph is out of order. Try again later.",
-    504: "Graph is out of order. Try again later.",
+    **dict.fromkeys((500, 502, 503, 504), "Graph is out of order. Try again later."),
 }
 
 
@@ -1250,7 +1249,6 @@ RISKY_USERS = Resource(
     list_title="Risky Users List:",
     columns=USER_COLUMNS,
     item_title="Found Risky User With ID: {id}",
-    item_columns=USER_COLUMNS,
     filters={
         **RISK_FILTERS,
         **UPDATED_FILTERS,
@@ -1305,7 +1303,6 @@ RISKY_SERVICE_PRINCIPALS = Resource(
     list_title="Risky Service Principals List",
     columns=PRINCIPAL_COLUMNS,
     item_title="Found Risky Service Principal with ID: {id}",
-    item_columns=PRINCIPAL_COLUMNS,
     filters={
         **RISK_FILTERS,
         **UPDATED_FILTERS,
@@ -1523,7 +1520,7 @@ def incomplete_warning(listing: Listing) -> list[CommandResults]:
 
 def table(title: str, resource: Resource, rows: list[Row], notes: str = "", *, single: bool = False) -> str:
     """Return objects as the war room's table, known values in words; a column that is empty everywhere is left out."""
-    columns = resource.item_columns if single else resource.columns
+    columns = (single and resource.item_columns) or resource.columns
     return markdown(title, [in_words(resource.view(row), columns) for row in rows], columns, notes)
 
 
@@ -1771,7 +1768,7 @@ def action_results(
     action: Action, known: dict[str, Row], outcomes: dict[str, Outcome], said: str = ""
 ) -> CommandResults:
     """Return the entry for an action: a row for each id, with what is known of the object behind it."""
-    time_of_action = f"{utc_now():%Y-%m-%dT%H:%M:%SZ}"
+    time_of_action = now_literal()
     rows = [
         {
             "id": item,

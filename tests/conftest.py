@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
-from warroom.commandline import Manifest
 from warroom.runner import MANIFEST, Run, WarRoom, demo_instance
 from warroom.server import Simulator
 from warroom.tenant import Tenant
@@ -61,17 +60,9 @@ def instance(demo: dict[str, Any]) -> dict[str, Any]:
     return copy.deepcopy(demo)
 
 
-@pytest.fixture(scope="session")
-def manifest() -> Manifest:
-    return Manifest.read(MANIFEST)
-
-
 @pytest.fixture
-def war_room(instance: dict[str, Any], simulator: Simulator, manifest: Manifest) -> WarRoom:
-    with pytest.MonkeyPatch.context() as patch:
-        # Reading the manifest takes longer than most tests.
-        patch.setattr(Manifest, "read", lambda _: manifest)
-        return WarRoom(aru, MANIFEST, instance, simulator=simulator, clock=lambda: NOW, sleep=lambda _: None)
+def war_room(instance: dict[str, Any], simulator: Simulator) -> WarRoom:
+    return WarRoom(aru, MANIFEST, instance, simulator=simulator, clock=lambda: NOW, sleep=lambda _: None)
 
 
 @pytest.fixture
