@@ -23,22 +23,22 @@ test: .venv/installed ## Run the linter, the type checker and every test
 	$(BIN)/pytest -q -n auto
 
 bench: .venv/installed ## Measure requests, time and memory of large lists
-	$(BIN)/python -m warroom.bench
+	$(BIN)/python -m tools.bench
 
 docs: .venv/installed ## Renew the command reference in the README
-	$(BIN)/python -m warroom.docs
+	$(BIN)/python -m tools.docs
 
 dist: .venv/installed ## Build the unified file and the pack
-	$(BIN)/python -m warroom.package
+	$(BIN)/python -m tools.package
 
 dist-test: dist ## Run the tests with the code of the unified file
-	$(BIN)/pytest -q -n auto -p warroom.shipped
+	$(BIN)/pytest -q -n auto -p tools.shipped
 
 validate: .venv/installed .venv-sdk/$(SDK_VERSION) ## Run the vendor's validators and pylint plugins
-	$(BIN)/python -m warroom.validate $(SDK_BIN)
+	$(BIN)/python -m tools.validate $(SDK_BIN)
 
 image-test: .venv/installed ## Run the tests with the package versions of the XSOAR image
-	$(BIN)/python -m warroom.image
+	$(BIN)/python -m tools.image
 
 clean: ## Remove environments and builds
 	rm -rf .venv .venv-* dist build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

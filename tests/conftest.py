@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
-from warroom.runner import MANIFEST, Run, WarRoom, demo_instance
-from warroom.server import Simulator
-from warroom.tenant import Tenant
+from warroom.azure.server import Simulator
+from warroom.azure.tenant import Tenant
+from warroom.xsoar.runner import MANIFEST, Run, WarRoom, demo_instance
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from warroom import display
-from warroom.commandline import GENERIC, CommandLineError, Manifest
-from warroom.context import ContextError
-from warroom.runner import MANIFEST, Run, WarRoom, demo_instance, load_instance, load_integration
+from warroom.terminal import display
+from warroom.xsoar.commandline import GENERIC, CommandLineError, Manifest
+from warroom.xsoar.context import ContextError
+from warroom.xsoar.runner import MANIFEST, Run, WarRoom, demo_instance, load_instance, load_integration
 
 DONE, FAILED, MISUSED = 0, 1, 2  # exit codes
 
@@ -65,8 +65,8 @@ class Desk:
         """The simulated tenant, started when it is first needed; None with a real instance."""
         if self.options.instance:
             return None
-        from warroom.server import Simulator
-        from warroom.tenant import Tenant
+        from warroom.azure.server import Simulator
+        from warroom.azure.tenant import Tenant
 
         print("The tenant is simulated: nothing leaves this machine.", file=sys.stderr)
         made = {name: getattr(self.options, name) for name in ("users", "detections", "seed")}
@@ -87,7 +87,7 @@ class Desk:
     @cached_property
     def arrivals(self) -> Any:
         """What happens in the simulated tenant between two fetches. From now on its time is the room's."""
-        from warroom.arrivals import Arrivals
+        from warroom.azure.arrivals import Arrivals
 
         arrivals = Arrivals(self.room.simulator.tenant, self.options.seed)
         self.room.clock = arrivals.now
@@ -323,7 +323,7 @@ def typed_lines(desk: Desk) -> Iterator[str]:
     if desk.options.lines:
         yield from desk.options.lines
     elif sys.stdin.isatty():
-        from warroom.prompt import LineCompleter, prompted
+        from warroom.terminal.prompt import LineCompleter, prompted
 
         print("A command starts with !, Tab completes it, help lists them all, quit leaves.")
         yield from prompted(LineCompleter(desk.manifest, following(desk.manifest)))

@@ -1,0 +1,1101 @@
+"""The commands that read: what is asked of Graph, what goes to context, what the war room shows."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
+from warroom.azure.seed import ADELE_ID
+from warroom.azure.server import Simulator
+from warroom.azure.tenant import Tenant
+from warroom.xsoar.runner import MANIFEST, Run, WarRoom, demo_instance
+
+Row = dict[str, Any]
+Runs = Callable[[str], Run]
+Fails = Callable[[str], str]
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+BASE = "/v1.0/identityProtection/"
+LINK = f"https://graph.microsoft.com{BASE}"
+USERS, DETECTIONS = "azure-risky-users-list", "azure-risky-users-risk-detections-list"
+PRINCIPALS = "azure-risky-service-principals-list"
+PRINCIPAL_DETECTIONS = "azure-risky-service-principal-detections-list"
+PATHS = {
+    USERS: "riskyUsers",
+    DETECTIONS: "riskDetections",
+    PRINCIPALS: "riskyServicePrincipals",
+    PRINCIPAL_DETECTIONS: "servicePrincipalRiskDetections",
+}
+CONTEXTS = {
+    USERS: "RiskyUser",
+    DETECTIONS: "RiskDetection",
+    PRINCIPALS: "RiskyServicePrincipal",
+    PRINCIPAL_DETECTIONS: "ServicePrincipalRiskDetection",
+}
+UPDATED, DETECTED = "riskLastUpdatedDateTime", "detectedDateTime"
+ORDERS = {USERS: UPDATED, PRINCIPALS: UPDATED, DETECTIONS: DETECTED, PRINCIPAL_DETECTIONS: DETECTED}
+FLAGS = "AzureRiskyUsers(true)"
+
+
+def keyed(context: str) -> str:
+    return f"AzureRiskyUsers.{context}(val.id && val.id == obj.id)"
+
+
+def asked(simulator: Simulator) -> list[tuple[str, Row]]:
+    """Path below the version, and decoded query, of every Graph request, all of which have to be reads."""
+    assert {request.method for request in simulator.graph_requests} <= {"GET"}
+    return [(request.path.removeprefix(BASE), request.query) for request in simulator.graph_requests]
+
+
+# Nothing shows that Graph can order service principals, so no order is asked for unbidden.
+DEFAULT_ORDERS = {USERS: {"$orderby": f"{UPDATED} desc"}, DETECTIONS: {"$orderby": f"{DETECTED} desc"}}
+
+
+def listed(tenant: Tenant, command: str, condition: str | None = None, order: str | None = None) -> list[Row]:
+    """All rows of a list as they belong in context, in the order of the simulated tenant's own reckoning."""
+    rows = tenant.listing(PATHS[command], condition, order or DEFAULT_ORDERS.get(command, {}).get("$orderby"))
+    return [row | {"additionalDetails": details(row)} for row in rows] if "additionalInfo" in rows[0] else rows
+
+
+def details(row: Row) -> Row:
+    return {pair["Key"]: pair["Value"] for pair in json.loads(row["additionalInfo"] or "[]")}
+
+
+def only_entry(run: Run) -> Row:
+    (entry,) = run.entries
+    return entry
+
+
+def shown(run: Run) -> str:
+    return str(only_entry(run)["HumanReadable"])
+
+
+def kept(run: Run, command: str) -> Any:
+    """The objects that a run of a list puts into context, None when the entry has no key for them."""
+    return only_entry(run)["EntryContext"].get(keyed(CONTEXTS[command]))
+
+
+def typed(command: str, **arguments: str) -> str:
+    """A command line with every value quoted."""
+    values = {name: value.replace("\\", "\\\\").replace('"', '\\"') for name, value in arguments.items()}
+    return " ".join([f"!{command}", *(f'{name}="{value}"' for name, value in values.items())])
+
+
+def room_at(simulator: Simulator) -> WarRoom:
+    return WarRoom(aru, MANIFEST, demo_instance(), simulator=simulator, clock=lambda: NOW)
+
+
+# As the product's documentation shows them
+
+
+def test_a_page_of_users_is_asked_for_shown_and_kept_as_documented(
+    run: Runs, tenant: Tenant, simulator: Simulator
+) -> None:
+    first, second = listed(tenant, USERS)[:2]
+    entry = only_entry(run(f"!{USERS} page_size=2"))
+    assert asked(simulator) == [("riskyUsers", {"$orderby": f"{UPDATED} desc", "$top": "2"})]
+    token = entry["EntryContext"][FLAGS]["RiskyUserListNextToken"]
+    assert re.fullmatch(re.escape(f"{LINK}riskyUsers?$orderby={UPDATED}%20desc&$top=2&$skiptoken=") + r"\w+_2", token)
+    assert entry["EntryContext"] == {
+        FLAGS: {"RiskyUserListTruncated": True, "RiskyUserListNextToken": token},
+        keyed("RiskyUser"): [first, second],
+    }
+    assert entry["HumanReadable"] == (
+        "### Risky Users List:\n"
+        "**More match than the 2 shown here.** Continue with next_token.\n"
+        "|Id|User Display Name|User Principal Name|Risk Level|Risk State|Risk Detail|Risk Last Updated Date Time|\n"
+        "|---|---|---|---|---|---|---|\n"
+        f"| {ADELE_ID} | Adele Vance | adele.vance@contoso.example | high | atRisk | none | {first[UPDATED]} |\n"
+        f"| {second['id']} | {second['userDisplayName']} | {second['userPrincipalName']} | {second['riskLevel']} "
+        f"| {second['riskState']} | {second['riskDetail']} | {second[UPDATED]} |\n"
+        "\n"
+        "### Risky Users List Token:\n"
+        "|next_token|\n"
+        "|---|\n"
+        f"| {token} |\n"
+    )
+    assert entry["Contents"] == {"value": [first, second], "@odata.nextLink": token}
+
+
+def test_one_user_is_shown_and_kept_as_documented(run: Runs, tenant: Tenant, simulator: Simulator) -> None:
+    entry = only_entry(run("!azure-risky-user-get id=333"))
+    assert asked(simulator) == [("riskyUsers/333", {})]
+    assert entry["EntryContext"] == {keyed("RiskyUser"): tenant.users["333"]}
+    assert entry["Contents"] == tenant.users["333"]
+    assert entry["HumanReadable"] == (
+        "### Found Risky User With ID: 333\n"
+        "|Id|User Display Name|User Principal Name|Risk Level|Risk State|Risk Detail|Risk Last Updated Date Time|\n"
+        "|---|---|---|---|---|---|---|\n"
+        "| 333 | Yossi Israeli | yossi@test.com | none | remediated | User performed secured password reset "
+        "| 2020-10-05T12:12:17.2115592Z |\n"
+    )
+
+
+def test_a_page_of_detections_is_shown_and_kept_as_documented(run: Runs, tenant: Tenant, simulator: Simulator) -> None:
+    window = "detected_date_time_after=2021-06-01 detected_date_time_before=2021-07-01"
+    entry = only_entry(run(f"!{DETECTIONS} limit=2 order_by='detectedDateTime asc' {window}"))
+    condition = f"{DETECTED} ge 2021-06-01T00:00:00Z and {DETECTED} lt 2021-07-01T00:00:00Z"
+    query = {"$filter": condition, "$orderby": f"{DETECTED} asc", "$top": "2"}
+    assert asked(simulator) == [("riskDetections", query)]
+    agent = {"additionalDetails": {"userAgent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/91.0"}}
+    rows = [tenant.detections["555"] | agent, tenant.detections["888"] | agent]
+    assert entry["EntryContext"] == {FLAGS: {"RiskDetectionListTruncated": False}, keyed("RiskDetection"): rows}
+    assert entry["Contents"] == {"value": rows}
+    assert entry["HumanReadable"] == (
+        "### Risk Detections List\n"
+        "Current page size: 2\n"
+        "Showing page 1 out others that may exist\n"
+        "|Id|User Id|User Display Name|User Principal Name|Risk Detail|Risk Event Type|Risk Level|Risk State"
+        "|Last Updated Date Time|Ip Address|\n"
+        "|---|---|---|---|---|---|---|---|---|---|\n"
+        "| 555 | 777 | Shalev Israeli | ShalevI@test.com | User passed MFA required by risk-based policy "
+        "| Unfamiliar sign-in properties | low | remediated | 2021-06-20T03:53:58.853418Z | 1.1.1.1 |\n"
+        "| 888 | 999 | Svetlana Israeli | SvetlanaI@test.com | User passed MFA required by risk-based policy "
+        "| Unfamiliar sign-in properties | low | remediated | 2021-06-27T19:19:44.4975416Z | 1.1.1.1 |\n"
+    )
+
+
+def test_one_detection_is_shown_with_its_location_as_documented(
+    run: Runs, tenant: Tenant, simulator: Simulator
+) -> None:
+    entry = only_entry(run("!azure-risky-users-risk-detection-get id=6565"))
+    row = tenant.detections["6565"] | {"additionalDetails": {}}
+    assert asked(simulator) == [("riskDetections/6565", {})]
+    assert entry["EntryContext"] == {keyed("RiskDetection"): row}
+    assert entry["Contents"] == row
+    assert entry["HumanReadable"] == (
+        "### Found Risk Detection with ID: 6565\n"
+        "|Id|User Id|User Display Name|User Principal Name|Risk Detail|Risk Event Type|Risk Level|Risk State"
+        "|Ip Address|Detection Timing Type|Last Updated Date Time|Location|\n"
+        "|---|---|---|---|---|---|---|---|---|---|---|---|\n"
+        "| 6565 | 999 | Svetlana Israeli | SvetlanaI@test.com | User passed MFA required by risk-based policy "
+        "| Unfamiliar sign-in properties | low | remediated | 3.3.3.3 | realtime | 2021-07-03T13:38:04.6531838Z "
+        "| city: Lviv<br>state: L'vivs'ka Oblast'<br>countryOrRegion: UA"
+        '<br>geoCoordinates: {"latitude": 49, "longitude": 24} |\n'
+    )
+
+
+def test_a_read_asks_for_newer_members_of_enumerations_and_names_itself(run: Runs, simulator: Simulator) -> None:
+    for line in (f"!{USERS}", "!azure-risky-user-get id=333", f"!azure-risky-user-history-list id={ADELE_ID}"):
+        run(line)
+    headers = [request.headers for request in simulator.graph_requests]
+    assert {header["Prefer"] for header in headers} == {"include-unknown-enum-members"}
+    assert len({header["client-request-id"] for header in headers}) == 3
+
+
+def test_the_four_commands_about_signing_in_say_what_is_documented(simulator: Simulator) -> None:
+    room = WarRoom(aru, MANIFEST, demo_instance("Device Code"), simulator=simulator)
+    started = shown(room.run("!azure-risky-users-auth-start"))
+    (flow,) = simulator.entra.flows.values()
+    assert started == (
+        "### Authorization instructions\n"
+        "1. To sign in, use a web browser to open the page https://microsoft.com/devicelogin "
+        f"and enter the code **{flow.user_code}** to authenticate.\n"
+        "2. Run the !azure-risky-users-auth-complete command in the War Room."
+    )
+    simulator.entra.approve(flow.user_code)
+    completed = only_entry(room.run("!azure-risky-users-auth-complete"))
+    assert completed["Contents"] == "Authorization completed successfully."
+    assert shown(room.run("!azure-risky-users-auth-test")).startswith("Success!\n")
+    assert only_entry(room.run("!azure-risky-users-auth-reset"))["Contents"] == (
+        "Authorization was reset successfully. Run !azure-risky-users-auth-start to start the authentication process."
+    )
+    assert room.integration_context == {}
+
+
+@pytest.mark.parametrize("command", PATHS)
+def test_a_list_puts_graphs_properties_into_context_unchanged_and_complete(
+    command: str, run: Runs, tenant: Tenant
+) -> None:
+    rows = listed(tenant, command)
+    entry = only_entry(run(f"!{command} limit=500"))
+    assert entry["EntryContext"] == {
+        FLAGS: {f"{CONTEXTS[command]}ListTruncated": False},
+        keyed(CONTEXTS[command]): rows,
+    }
+    assert entry["Contents"] == {"value": rows}
+
+
+def test_annotations_of_graph_stay_out_of_the_context(run: Runs, simulator: Simulator) -> None:
+    user = {"id": "1", "riskLevel": "high", "riskLevel@odata.type": "#x", "@odata.type": "#microsoft.graph.riskyUser"}
+    for body in ({"value": [user]}, user | {"@odata.context": "c"}):
+        simulator.fail_next(203, body=body)
+    assert kept(run(f"!{USERS}"), USERS) == [{"id": "1", "riskLevel": "high"}]
+    single = only_entry(run("!azure-risky-user-get id=1"))
+    assert single["EntryContext"] == {keyed("RiskyUser"): {"id": "1", "riskLevel": "high"}}
+
+
+@pytest.mark.parametrize(
+    ("info", "expected"),
+    [
+        (None, {}),
+        ("", {}),
+        ("[]", {}),
+        ("not JSON", {}),
+        ("5", {}),
+        ('"text"', {}),
+        ("[null, 1, [], {}]", {}),
+        ('[{"Key": null, "Value": 1}, {"Value": 2}]', {}),
+        ('[{"Key": "alertUrl"}]', {"alertUrl": None}),
+        ('{"Key": "userAgent", "Value": "Mozilla"}', {"userAgent": "Mozilla"}),
+        (
+            '[{"Key": "riskReasons", "Value": ["UnfamiliarIP"]}, {"Key": "mitreTechniques", "Value": "T1078"}]',
+            {"riskReasons": ["UnfamiliarIP"], "mitreTechniques": "T1078"},
+        ),
+    ],
+)
+def test_additional_details_are_what_additional_info_holds(info: str | None, expected: Row) -> None:
+    assert aru.detection_shape({"id": "1", "additionalInfo": info}) == {
+        "id": "1",
+        "additionalInfo": info,
+        "additionalDetails": expected,
+    }
+
+
+def test_a_detection_without_additional_info_has_no_details() -> None:
+    assert aru.detection_shape({"id": "1"}) == {"id": "1", "additionalDetails": {}}
+
+
+def test_tables_speak_an_analysts_words_and_the_context_graphs(run: Runs, tenant: Tenant) -> None:
+    tenant.arrive(id="d1", riskEventType="attackerinTheMiddle", userId="333", riskDetail="microsoftRevokedSessions")
+    tenant.arrive(id="d2", riskEventType="somethingNew", userId="333", riskDetail="m365DAdminDismissedDetection")
+    done = run(f"!{DETECTIONS} user_id=333")
+    assert [line.split(" | ")[4:6] for line in shown(done).splitlines() if line.startswith("| d")] == [
+        ["Microsoft revoked sessions", "Attacker in the middle"],
+        ["Microsoft Defender admin dismissed detection", "somethingNew"],
+    ]
+    assert [(row["riskDetail"], row["riskEventType"]) for row in kept(done, DETECTIONS)] == [
+        ("microsoftRevokedSessions", "attackerinTheMiddle"),
+        ("m365DAdminDismissedDetection", "somethingNew"),
+    ]
+
+
+@pytest.mark.parametrize("command", PATHS)
+@pytest.mark.parametrize("more", ["", " page_size=3"])
+def test_a_list_without_rows_is_a_success_with_an_empty_table(command: str, more: str, run: Runs) -> None:
+    before = "updated_before" if ORDERS[command] == UPDATED else "detected_date_time_before"
+    entry = only_entry(run(f"!{command} {before}=1999-12-31{more}"))
+    context = CONTEXTS[command]
+    flags: Row = {f"{context}ListTruncated": False} | ({f"{context}ListNextToken": ""} if more else {})
+    assert entry["EntryContext"] == {FLAGS: flags}
+    pages = r"(Current page size: \d+\nShowing page 1 .+\n)?"
+    assert re.fullmatch(rf"### [\w ]+ List:?\n{pages}\*\*No entries\.\*\*\n", entry["HumanReadable"])
+    assert entry["Contents"] == {"value": []}
+
+
+def test_raw_response_is_graphs_answer_and_can_be_kept_elsewhere(run: Runs, war_room: WarRoom, tenant: Tenant) -> None:
+    run(f"!{USERS} risk_level=high raw-response=true ignore-outputs=true extend-context=Mine=value::All=.")
+    rows = [row for row in listed(tenant, USERS) if row["riskLevel"] == "high"]
+    assert war_room.context.data == {"Mine": rows, "All": {"value": rows}}
+
+
+# What each argument asks of Graph
+
+USER_DEFAULTS = {"$orderby": f"{UPDATED} desc", "$top": "50"}
+DETECTION_DEFAULTS = {"$orderby": f"{DETECTED} desc", "$top": "50"}
+RISK_CONDITIONS = {
+    "risk_state=atRisk": "riskState eq 'atRisk'",
+    "risk_state=confirmedSafe,none,remediated": (
+        "(riskState eq 'confirmedSafe' or riskState eq 'none' or riskState eq 'remediated')"
+    ),
+    "risk_state='dismissed, confirmedCompromised'": "(riskState eq 'dismissed' or riskState eq 'confirmedCompromised')",
+    "risk_level=high": "riskLevel eq 'high'",
+    "risk_level=hidden,none": "(riskLevel eq 'hidden' or riskLevel eq 'none')",
+    "risk_level=low,medium,high": "(riskLevel eq 'low' or riskLevel eq 'medium' or riskLevel eq 'high')",
+    "risk_level=low,low": "riskLevel eq 'low'",
+    "risk_level=high risk_state=atRisk": "riskState eq 'atRisk' and riskLevel eq 'high'",
+    "risk_level=high,low risk_state=atRisk,none": (
+        "(riskState eq 'atRisk' or riskState eq 'none') and (riskLevel eq 'high' or riskLevel eq 'low')"
+    ),
+}
+TIME_CONDITIONS = {  # typed as after=..., before=...; {0} is the property
+    "after=2024-02-27T04:49:26.257525Z": "{0} ge 2024-02-27T04:49:26.257525Z",
+    "before=2022-06-09T23:00:44.7420905Z": "{0} lt 2022-06-09T23:00:44.7420905Z",
+    "after=2024-11-20T12:00:00.000Z": "{0} ge 2024-11-20T12:00:00.000Z",
+    "after=2024-02-27": "{0} ge 2024-02-27T00:00:00Z",
+    "after=2024-02-27T04:49:26+02:00": "{0} ge 2024-02-27T02:49:26Z",
+    "before=2024-02-27T04:49:26": "{0} lt 2024-02-27T04:49:26Z",
+    "after='5 hours'": "{0} ge 2026-11-20T07:00:00Z",
+    "after='1 days'": "{0} ge 2026-11-19T12:00:00Z",
+    "after='1 day'": "{0} ge 2026-11-19T12:00:00Z",
+    "before='10 days'": "{0} lt 2026-11-10T12:00:00Z",
+    "before='5 months ago'": "{0} lt 2026-06-20T12:00:00Z",
+    "after='45 minutes'": "{0} ge 2026-11-20T11:15:00Z",
+    "after='3 weeks'": "{0} ge 2026-10-30T12:00:00Z",
+    "after='1 year'": "{0} ge 2025-11-20T12:00:00Z",
+    "after='10 days' before='2 hours'": "{0} ge 2026-11-10T12:00:00Z and {0} lt 2026-11-20T10:00:00Z",
+}
+LONG_ID = "00000000-0000-4000-8000-00000000ade1"
+OWN_CONDITIONS = [
+    (USERS, f"user_id={LONG_ID}", f"id eq '{LONG_ID}'"),
+    (USERS, "user_id=333,999", "(id eq '333' or id eq '999')"),
+    (USERS, """user_id='["333","999"]'""", "(id eq '333' or id eq '999')"),
+    (USERS, "user_principal_name=yossi@test.com", "userPrincipalName eq 'yossi@test.com'"),
+    (USERS, "user_principal_name=o'neil@contoso.example", "userPrincipalName eq 'o''neil@contoso.example'"),
+    (USERS, """user_principal_name="a' or 'a' eq 'a" """, "userPrincipalName eq 'a'' or ''a'' eq ''a'"),
+    (USERS, "is_deleted=true", "isDeleted eq true"),
+    (USERS, "is_deleted=false", "isDeleted eq false"),
+    (USERS, "is_deleted=false user_id=333 risk_level=low", "riskLevel eq 'low' and id eq '333' and isDeleted eq false"),
+    (DETECTIONS, "user_id=333,999", "(userId eq '333' or userId eq '999')"),
+    (DETECTIONS, "user_principal_name=o'neil@contoso.example", "userPrincipalName eq 'o''neil@contoso.example'"),
+    (DETECTIONS, "risk_event_type=leakedCredentials", "riskEventType eq 'leakedCredentials'"),
+    (DETECTIONS, "risk_event_type=one,two", "(riskEventType eq 'one' or riskEventType eq 'two')"),
+    (PRINCIPALS, "service_principal_id=1,2", "(id eq '1' or id eq '2')"),
+    (PRINCIPALS, "display_name='Contoso Payroll Sync 3'", "displayName eq 'Contoso Payroll Sync 3'"),
+    (PRINCIPAL_DETECTIONS, "service_principal_id=1", "servicePrincipalId eq '1'"),
+    (PRINCIPAL_DETECTIONS, "risk_event_type=suspiciousSignins", "riskEventType eq 'suspiciousSignins'"),
+]
+
+
+def time_arguments(command: str, arguments: str) -> str:
+    prefix = "updated" if ORDERS[command] == UPDATED else "detected_date_time"
+    return re.sub("(after|before)=", rf"{prefix}_\1=", arguments)
+
+
+def conditions(command: str) -> dict[str, str]:
+    """What can be typed after a list command, each with the $filter it has to become."""
+    times = {time_arguments(command, typed): text.format(ORDERS[command]) for typed, text in TIME_CONDITIONS.items()}
+    own = {arguments: text for owner, arguments, text in OWN_CONDITIONS if owner == command}
+    return {**RISK_CONDITIONS, **times, **own}
+
+
+@pytest.mark.parametrize("command", PATHS)
+def test_each_argument_becomes_exactly_its_filter(
+    command: str, run: Runs, tenant: Tenant, simulator: Simulator
+) -> None:
+    expected = conditions(command)
+    found = {arguments: kept(run(f"!{command} {arguments}"), command) or [] for arguments in expected}
+    sent = dict(zip(expected, asked(simulator), strict=True))
+    order = DEFAULT_ORDERS.get(command, {})
+    assert sent == {
+        arguments: (PATHS[command], {"$filter": condition, **order, "$top": "50"})
+        for arguments, condition in expected.items()
+    }
+    for arguments, condition in expected.items():
+        matching = tenant.listing(PATHS[command], condition, order.get("$orderby"))[:50]
+        assert [row["id"] for row in found[arguments]] == [row["id"] for row in matching]
+
+
+SUBJECT_ORDERS = [f"{UPDATED}{way}" for way in (" desc", " asc")]
+DETECTION_ORDERS = [
+    f"{name}{way}" for name in (DETECTED, "activityDateTime", "lastUpdatedDateTime") for way in (" desc", " asc", "")
+]
+
+
+@pytest.mark.parametrize("command", PATHS)
+def test_an_order_is_sent_as_given(command: str, run: Runs, tenant: Tenant, simulator: Simulator) -> None:
+    orders = SUBJECT_ORDERS if ORDERS[command] == UPDATED else DETECTION_ORDERS
+    found = [kept(run(typed(command, order_by=order, limit="7")), command) for order in orders]
+    assert asked(simulator) == [(PATHS[command], {"$orderby": order, "$top": "7"}) for order in orders]
+    expected = [tenant.listing(PATHS[command], None, order)[:7] for order in orders]
+    assert [[row["id"] for row in rows] for rows in found] == [[row["id"] for row in rows] for rows in expected]
+
+
+@pytest.mark.parametrize("command", PATHS)
+@pytest.mark.parametrize("arguments", ["", 'risk_level="" risk_state="" limit="" page="" page_size="" next_token=""'])
+def test_without_arguments_the_first_fifty_rows_come_newest_first_where_graph_can_order(
+    command: str, arguments: str, run: Runs, tenant: Tenant, simulator: Simulator
+) -> None:
+    done = run(f"!{command} {arguments}")
+    assert asked(simulator) == [(PATHS[command], {**DEFAULT_ORDERS.get(command, {}), "$top": "50"})]
+    assert kept(done, command) == listed(tenant, command)[:50]
+
+
+def test_a_single_value_of_old_still_means_what_it_meant(run: Runs, tenant: Tenant) -> None:
+    done = run(f"!{USERS} risk_level=high risk_state=atRisk")
+    expected = [row for row in listed(tenant, USERS) if (row["riskLevel"], row["riskState"]) == ("high", "atRisk")]
+    assert kept(done, USERS) == expected
+    assert expected
+
+
+@pytest.mark.parametrize(
+    ("line", "path", "query"),
+    [
+        (
+            f'!{USERS} risk_level=high updated_after="5 hours"',
+            "riskyUsers",
+            USER_DEFAULTS | {"$filter": f"riskLevel eq 'high' and {UPDATED} ge 2026-11-20T07:00:00Z"},
+        ),
+        (
+            f'!{USERS} updated_after="1 days"',
+            "riskyUsers",
+            USER_DEFAULTS | {"$filter": f"{UPDATED} ge 2026-11-19T12:00:00Z"},
+        ),
+        (
+            f'!{USERS} updated_after="1 day"',
+            "riskyUsers",
+            USER_DEFAULTS | {"$filter": f"{UPDATED} ge 2026-11-19T12:00:00Z"},
+        ),
+        (
+            f"!{DETECTIONS} detected_date_time_after=2026-10-11T12:00:00.000Z",
+            "riskDetections",
+            DETECTION_DEFAULTS | {"$filter": f"{DETECTED} ge 2026-10-11T12:00:00.000Z"},
+        ),
+        (
+            f"!{DETECTIONS} detected_date_time_after=2026-10-11T12:00:00.1234567Z",
+            "riskDetections",
+            DETECTION_DEFAULTS | {"$filter": f"{DETECTED} ge 2026-10-11T12:00:00.1234567Z"},
+        ),
+        (f"!{USERS}", "riskyUsers", USER_DEFAULTS),
+        (f"!{DETECTIONS}", "riskDetections", DETECTION_DEFAULTS),
+        ("!azure-risky-user-get id=333", "riskyUsers/333", {}),
+        ("!azure-risky-users-risk-detection-get id=6565", "riskDetections/6565", {}),
+    ],
+)
+def test_public_playbooks_calls_work_as_they_stand(
+    line: str, path: str, query: Row, run: Runs, simulator: Simulator
+) -> None:
+    run(line)
+    assert asked(simulator) == [(path, query)]
+
+
+def test_what_playbooks_read_stands_where_they_look(run: Runs, war_room: WarRoom, tenant: Tenant) -> None:
+    run(f"!{USERS} limit=2")
+    run(f"!{DETECTIONS} limit=2")
+    for command, name in ((USERS, "userPrincipalName"), (USERS, "riskState"), (DETECTIONS, "riskEventType")):
+        path = f"AzureRiskyUsers.{CONTEXTS[command]}.{name}"
+        assert war_room.context.read(path) == [row[name] for row in listed(tenant, command)[:2]]
+
+
+def test_a_user_read_again_replaces_what_the_context_had_of_him(run: Runs, war_room: WarRoom, tenant: Tenant) -> None:
+    run(f"!{USERS} user_id={ADELE_ID}")
+    tenant.change_user(ADELE_ID, riskLevel="low")
+    run(f"!azure-risky-user-get id={ADELE_ID}")
+    assert war_room.context.read("AzureRiskyUsers.RiskyUser") == [tenant.users[ADELE_ID]]
+
+
+# Which rows: limit, page, page_size
+
+WINDOWS = [  # arguments, rows, $top, requests
+    ("limit=1", (0, 1), 1, 1),
+    ("limit=1200", (0, 1200), 400, 3),
+    ("limit=500", (0, 500), 500, 1),
+    ("limit=501", (0, 501), 251, 2),
+    ("limit=999999", (0, 1250), 500, 3),
+    ("limit=50 page=9", (400, 450), 450, 1),
+    ("page=3", (100, 150), 150, 1),
+    ("limit=7 page=2", (7, 14), 14, 1),
+    ("limit=100 page=13", (1200, 1250), 434, 3),
+    ("limit=100 page=14", (1250, 1250), 467, 3),
+    ("limit=600 page=2", (600, 1200), 400, 3),
+    ("page_size=500", (0, 500), 500, 1),
+    ("page_size=20", (0, 20), 20, 1),
+    ("page_size=20 limit=5", (0, 20), 20, 1),
+    ("page_size=20 page=3", (40, 60), 60, 1),
+    ("page_size=20 page=3 limit=7", (40, 60), 60, 1),
+    ("page_size=500 page=2", (500, 1000), 500, 2),
+    ("page_size=500 page=3", (1000, 1250), 500, 3),
+    ("page_size=500 page=4", (1250, 1250), 500, 3),
+]
+
+
+@pytest.fixture(scope="module")
+def crowded() -> Iterator[Simulator]:
+    """A tenant with enough of everything to page through."""
+    with Simulator(Tenant.demo(NOW, users=1250, detections=1250)) as simulator:
+        yield simulator
+
+
+@pytest.mark.parametrize("command", [USERS, DETECTIONS])
+def test_a_window_of_rows_takes_the_fewest_requests(command: str, crowded: Simulator) -> None:
+    rows, room = listed(crowded.tenant, command), room_at(crowded)
+    for arguments, window, top, requests in WINDOWS:
+        crowded.requests.clear()
+        done = room.run(f"!{command} {arguments}")
+        assert (kept(done, command) or []) == rows[slice(*window)], arguments
+        sent = [(path, query["$top"]) for path, query in asked(crowded)]
+        assert (arguments, sent) == (arguments, [(PATHS[command], str(top))] * requests)
+        flags = only_entry(done)["EntryContext"][FLAGS]
+        assert (arguments, flags[f"{CONTEXTS[command]}ListTruncated"]) == (arguments, window[1] < 1250)
+
+
+def test_a_page_of_detections_far_out_is_reached() -> None:
+    tenant = Tenant.demo(NOW, users=40, detections=3000)
+    with Simulator(tenant) as simulator:
+        done = room_at(simulator).run(f"!{DETECTIONS} limit=3 page=900")
+        assert kept(done, DETECTIONS) == listed(tenant, DETECTIONS)[2697:2700]
+        assert len(asked(simulator)) == 6
+        assert shown(done).startswith(
+            "### Risk Detections List\nCurrent page size: 3\nShowing page 900 out others that may exist\n"
+            "**More match than the 3 shown here.** Raise limit, or narrow the list, to see them.\n|Id|"
+        )
+
+
+def test_page_size_goes_up_to_five_hundred(run: Runs, error: Fails, simulator: Simulator) -> None:
+    run(f"!{USERS} page_size=500")
+    assert [query["$top"] for _, query in asked(simulator)] == ["500"]
+    assert error(f"!{USERS} page_size=501") == (
+        f'Failed to execute {USERS}. page_size="501" cannot be used. Accepted: a whole number from 1 to 500.'
+    )
+
+
+@pytest.mark.parametrize("command", PATHS)
+def test_a_list_cut_by_limit_says_so_and_a_whole_one_does_not(command: str, run: Runs, tenant: Tenant) -> None:
+    number, flag = len(listed(tenant, command)), f"{CONTEXTS[command]}ListTruncated"
+    cut, whole = run(f"!{command} limit={number - 1}"), run(f"!{command} limit={number}")
+    assert [only_entry(done)["EntryContext"][FLAGS] for done in (cut, whole)] == [{flag: True}, {flag: False}]
+    expected = f"**More match than the {number - 1} shown here.** Raise limit, or narrow the list, to see them."
+    assert [expected in shown(done) for done in (cut, whole)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("limit=2", ["Current page size: 2", "Showing page 1 out others that may exist"]),
+        ("limit=2 page=5", ["Current page size: 2", "Showing page 5 out others that may exist"]),
+        ("page_size=7", ["Current page size: 7", "Showing page 1 out others that may exist"]),
+        ("limit=9 page_size=7 page=2", ["Current page size: 7", "Showing page 2 out others that may exist"]),
+    ],
+)
+def test_a_list_of_detections_says_which_page_it_shows(arguments: str, expected: list[str], run: Runs) -> None:
+    assert shown(run(f"!{DETECTIONS} {arguments}")).splitlines()[1:3] == expected
+
+
+# next_token
+
+
+@pytest.mark.parametrize("command", PATHS)
+@pytest.mark.parametrize("size", [1, 7, 40, 60, 500])
+def test_a_loop_over_next_token_sees_every_row_once_and_ends(
+    command: str, size: int, run: Runs, war_room: WarRoom, tenant: Tenant, simulator: Simulator
+) -> None:
+    rows, flag = listed(tenant, command), f"AzureRiskyUsers.{CONTEXTS[command]}ListNextToken"
+    pages = [run(f"!{command} page_size={size}")]
+    while war_room.context.read(flag):
+        pages.append(run(f"!{command} next_token=${{{flag}}}"))
+    assert [kept(page, command) for page in pages] == [rows[at : at + size] for at in range(0, len(rows), size)]
+    assert war_room.context.read(flag) == ""
+    assert len(asked(simulator)) == len(pages)
+    truncated = [only_entry(page)["EntryContext"][FLAGS][f"{CONTEXTS[command]}ListTruncated"] for page in pages]
+    assert truncated == [True] * (len(pages) - 1) + [False]
+    assert war_room.context.read(f"AzureRiskyUsers.{CONTEXTS[command]}") == rows
+
+
+def test_filter_and_order_travel_in_the_next_token(run: Runs, war_room: WarRoom, tenant: Tenant) -> None:
+    run(f"!{USERS} page_size=2 risk_state=atRisk order_by='{UPDATED} asc'")
+    done = run(f"!{USERS} next_token=${{AzureRiskyUsers.RiskyUserListNextToken}}")
+    assert kept(done, USERS) == listed(tenant, USERS, "riskState eq 'atRisk'", f"{UPDATED} asc")[2:4]
+    assert war_room.context.read("AzureRiskyUsers.RiskyUserListNextToken").endswith("_4")
+
+
+def test_a_next_token_is_sent_exactly_as_it_was_given(
+    run: Runs, war_room: WarRoom, tenant: Tenant, simulator: Simulator
+) -> None:
+    names = [row["userPrincipalName"] for row in tenant.users.values() if "'" in row["userPrincipalName"]][:2]
+    run(typed(USERS, page_size="1", user_principal_name=",".join(names)))
+    token = war_room.context.read("AzureRiskyUsers.RiskyUserListNextToken")
+    assert "%27%27" in token
+    run(typed(USERS, next_token=token))
+    assert simulator.graph_requests[-1].target == token.removeprefix("https://graph.microsoft.com")
+
+
+def test_the_last_page_shows_no_token_and_pages_beside_a_token_are_not_numbered(run: Runs, war_room: WarRoom) -> None:
+    run(f"!{DETECTIONS} page_size=40")
+    last = shown(run(f"!{DETECTIONS} next_token=${{AzureRiskyUsers.RiskDetectionListNextToken}} page=1"))
+    assert last.startswith("### Risk Detections List\n|Id|User Id|")
+    assert "Token" not in last
+    assert war_room.context.read("AzureRiskyUsers.RiskDetectionListNextToken") == ""
+
+
+def test_a_list_by_limit_leaves_an_older_token_alone(run: Runs, war_room: WarRoom) -> None:
+    run(f"!{USERS} page_size=2")
+    token = war_room.context.read("AzureRiskyUsers.RiskyUserListNextToken")
+    run(f"!{USERS} limit=2")
+    assert war_room.context.read("AzureRiskyUsers.RiskyUserListNextToken") == token != ""
+
+
+# What is refused, before anything is sent
+
+MOMENTS = 'ISO 8601 such as 2024-02-27T04:49:26.257525Z or 2024-02-27, or a time ago such as "10 days", "2 hours"'
+NUMBER, ANY_TEXT, OBJECT_ID = (
+    "a whole number from 1 up",
+    "a text that is not empty and has no line breaks",
+    "an object ID",
+)
+LEVELS = "low, medium, high, hidden, none"
+STATES = "none, confirmedSafe, remediated, dismissed, atRisk, confirmedCompromised"
+UPDATED_ORDERS = f"{UPDATED} desc, {UPDATED} asc, {UPDATED}"
+DETECTED_ORDERS = ", ".join(DETECTION_ORDERS)
+TIME_ARGUMENTS = {
+    USERS: ("updated_before", "updated_after"),
+    PRINCIPALS: ("updated_before", "updated_after"),
+    DETECTIONS: ("detected_date_time_before", "detected_date_time_after"),
+    PRINCIPAL_DETECTIONS: ("detected_date_time_before", "detected_date_time_after"),
+}
+BAD_MOMENTS = (
+    "yesterday",
+    "10",
+    "days",
+    "-1 days",
+    "1.5 days",
+    "10 decades",
+    "2024-13-01",
+    "2024-02-30",
+    "27.02.2024",
+    "2024-02-27 04:49:26",
+    "2024-02-27T25:00:00Z",
+    "2024-02-27T04:49:26.12345678Z",
+    "2024-02-27T04:49.5Z",
+    "2024-02-27T04:49:26 Z",
+    "999999 years",
+    "2024-02-27Z",
+    "2024-02-27, 2024-02-28",
+    "0001-01-01T00:00:00+14:00",
+)
+BAD_NUMBERS = ("0", "-1", "1.0", "1e3", "ten", "0x10", "٣", "1,000", "9999999999")
+BAD_TEXTS = {  # as typed: the value at fault
+    ",": "",
+    "a,,b": "",
+    "a\nb": "a\nb",
+    "x,a\tb": "a\tb",
+    "\x00": "\x00",
+    "a\u2028b": "a\u2028b",
+}
+BAD_SIZES = ("0", "501", "x", "-3", "1.5")
+BAD_LEVELS = ("hgih", "High", "1", "unknownFutureValue", "low;high")
+BAD_STATES = ("atrisk", "hidden", "at risk", "'")
+BAD_UPDATED_ORDERS = ("id", f"{UPDATED} down", f"{UPDATED}  desc", f"{UPDATED.lower()} desc", f"{UPDATED} desc,id")
+BAD_DETECTED_ORDERS = ("id", f"{UPDATED} desc", f"{DETECTED} desc&$top=1")
+REFUSED = [
+    *((command, name, BAD_MOMENTS, MOMENTS) for command in PATHS for name in TIME_ARGUMENTS[command]),
+    *((command, name, BAD_NUMBERS, NUMBER) for command in PATHS for name in ("limit", "page")),
+    *((command, "page_size", BAD_SIZES, "a whole number from 1 to 500") for command in PATHS),
+    *((command, "risk_level", BAD_LEVELS, LEVELS) for command in PATHS),
+    *((command, "risk_state", BAD_STATES, STATES) for command in PATHS),
+    *((command, "order_by", BAD_UPDATED_ORDERS, UPDATED_ORDERS) for command in (USERS, PRINCIPALS)),
+    *((command, "order_by", BAD_DETECTED_ORDERS, DETECTED_ORDERS) for command in (DETECTIONS, PRINCIPAL_DETECTIONS)),
+    (USERS, "is_deleted", ("yes", "True", "1"), "true, false"),
+    *((command, "limit", BAD_NUMBERS, NUMBER) for command in ("azure-risky-user-history-list",)),
+]
+
+
+@pytest.mark.parametrize(("command", "name", "values", "accepted"), REFUSED)
+def test_an_argument_that_cannot_be_read_is_refused_by_name_before_anything_is_sent(
+    command: str, name: str, values: tuple[str, ...], accepted: str, error: Fails, simulator: Simulator
+) -> None:
+    owner = {"id": "333"} if command.endswith("history-list") else {}
+    assert [error(typed(command, **{name: value}, **owner)) for value in values] == [
+        f'Failed to execute {command}. {name}="{value}" cannot be used. Accepted: {accepted}.' for value in values
+    ]
+    assert simulator.requests == []
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (USERS, "user_id"),
+        (USERS, "user_principal_name"),
+        (DETECTIONS, "user_id"),
+        (DETECTIONS, "user_principal_name"),
+        (DETECTIONS, "risk_event_type"),
+        (PRINCIPALS, "service_principal_id"),
+        (PRINCIPALS, "display_name"),
+        (PRINCIPAL_DETECTIONS, "service_principal_id"),
+        (PRINCIPAL_DETECTIONS, "risk_event_type"),
+    ],
+)
+def test_empty_values_and_control_characters_in_a_text_are_refused(
+    command: str, name: str, error: Fails, simulator: Simulator
+) -> None:
+    messages = [error(typed(command, **{name: value})) for value in BAD_TEXTS]
+    assert messages == [
+        f'Failed to execute {command}. {name}="{refused}" cannot be used. Accepted: {ANY_TEXT}.'
+        for refused in BAD_TEXTS.values()
+    ]
+    assert simulator.requests == []
+
+
+@pytest.mark.parametrize(
+    ("command", "name"), [(USERS, "user_id"), (USERS, "risk_level"), (DETECTIONS, "risk_event_type")]
+)
+def test_a_list_without_values_is_refused_and_does_not_mean_everybody(
+    command: str, name: str, error: Fails, simulator: Simulator
+) -> None:
+    message = error(typed(command, **{name: "[]"}))
+    assert message == f'Failed to execute {command}. {name}="[]" cannot be used. Accepted: at least one value.'
+    assert simulator.requests == []
+
+
+@pytest.mark.parametrize("command", PATHS)
+@pytest.mark.parametrize(
+    ("after", "before", "start", "end"),
+    [
+        ("2024-02-28", "2024-02-27", "2024-02-28T00:00:00Z", "2024-02-27T00:00:00Z"),
+        ("2024-02-27", "2024-02-27T00:00:00.000Z", "2024-02-27T00:00:00Z", "2024-02-27T00:00:00.000Z"),
+        ("2 hours", "3 hours", "2026-11-20T10:00:00Z", "2026-11-20T09:00:00Z"),
+        ("2024-02-27T00:00:00.0000001Z", "2024-02-27", "2024-02-27T00:00:00.0000001Z", "2024-02-27T00:00:00Z"),
+    ],
+)
+def test_moments_that_contradict_each_other_are_refused(
+    command: str, after: str, before: str, start: str, end: str, error: Fails, simulator: Simulator
+) -> None:
+    end_name, start_name = TIME_ARGUMENTS[command]
+    assert error(typed(command, **{start_name: after, end_name: before})) == (
+        f'Failed to execute {command}. {start_name}="{start}" cannot be used. '
+        f'Accepted: a moment before {end_name}="{end}".'
+    )
+    assert simulator.requests == []
+
+
+FOREIGN_LINKS = (
+    "2",
+    "https://graph.microsoft.com/v1.0/identityProtection/{other}?$top=1",
+    "http://graph.microsoft.com/v1.0/identityProtection/{own}?$top=1",
+    "https://graph.microsoft.com.evil.example/v1.0/identityProtection/{own}?$top=1",
+    "https://evil.example/v1.0/identityProtection/{own}?$top=1",
+    "https://graph.microsoft.us/v1.0/identityProtection/{own}?$top=1",
+    "https://graph.microsoft.com@evil.example/v1.0/identityProtection/{own}?$top=1",
+    "https://graph.microsoft.com:444/v1.0/identityProtection/{own}?$top=1",
+    "https://graph.microsoft.com/v1.0/identityProtection/{own}/../{other}?$top=1",
+    "https://graph.microsoft.com/v1.0/identityProtection/{own}/333?$top=1",
+    "https://graph.microsoft.com/beta/identityProtection/{own}?$top=1",
+    "//graph.microsoft.com/v1.0/identityProtection/{own}?$top=1",
+    "{own}?$top=1",
+)
+
+
+@pytest.mark.parametrize("command", PATHS)
+def test_a_next_token_that_leads_elsewhere_is_refused(command: str, error: Fails, simulator: Simulator) -> None:
+    own = PATHS[command]
+    other = "riskDetections" if own == "riskyUsers" else "riskyUsers"
+    tokens = [link.format(own=own, other=other) for link in FOREIGN_LINKS]
+    assert [error(typed(command, next_token=token)) for token in tokens] == [
+        f'Failed to execute {command}. next_token="{token}" cannot be used. '
+        f"Accepted: what an earlier call of this command gave, {LINK}{own}?...."
+        for token in tokens
+    ]
+    assert simulator.requests == []
+
+
+def test_a_page_beside_a_next_token_is_refused(error: Fails, simulator: Simulator) -> None:
+    message = error(typed(USERS, next_token=f"{LINK}riskyUsers?$skiptoken=1", page="2"))
+    assert message == (
+        f'Failed to execute {USERS}. page="2" cannot be used. '
+        "Accepted: no page beside next_token, which leads to a page itself."
+    )
+    assert simulator.requests == []
+
+
+GETS = {
+    "azure-risky-user-get": "riskyUsers",
+    "azure-risky-users-risk-detection-get": "riskDetections",
+    "azure-risky-service-principal-get": "riskyServicePrincipals",
+    "azure-risky-service-principal-detection-get": "servicePrincipalRiskDetections",
+}
+HISTORIES = {
+    "azure-risky-user-history-list": "riskyUsers",
+    "azure-risky-service-principal-history-list": "riskyServicePrincipals",
+}
+NOUNS = {
+    "azure-risky-user-get": "risky user",
+    "azure-risky-users-risk-detection-get": "risk detection",
+    "azure-risky-service-principal-get": "risky service principal",
+    "azure-risky-service-principal-detection-get": "service principal risk detection",
+}
+
+
+@pytest.mark.parametrize("command", [*GETS, *HISTORIES])
+@pytest.mark.parametrize("value", [".", "..", "..."])
+def test_an_id_that_no_path_can_hold_is_refused(command: str, value: str, error: Fails, simulator: Simulator) -> None:
+    text = f'id="{value}" cannot be used. Accepted: {OBJECT_ID}.'
+    assert error(typed(command, id=value)) == f"Failed to execute {command}. {text}"
+    assert simulator.requests == []
+
+
+@pytest.mark.parametrize("command", [command for command in GETS if command != "azure-risky-user-get"])
+def test_a_blank_id_is_refused(command: str, error: Fails, simulator: Simulator) -> None:
+    assert error(typed(command, id=" ")) == f'Failed to execute {command}. id="" cannot be used. Accepted: {OBJECT_ID}.'
+    assert simulator.requests == []
+
+
+@pytest.mark.parametrize("command", ["azure-risky-user-get", "azure-risky-user-history-list"])
+@pytest.mark.parametrize(
+    ("arguments", "value"), [({}, ""), ({"id": ""}, ""), ({"id": "1", "user_principal_name": "a@b"}, "1, a@b")]
+)
+def test_a_user_is_named_in_exactly_one_way(
+    command: str, arguments: dict[str, str], value: str, error: Fails, simulator: Simulator
+) -> None:
+    assert error(typed(command, **arguments)) == (
+        f'Failed to execute {command}. id / user_principal_name="{value}" cannot be used. '
+        "Accepted: exactly one of them."
+    )
+    assert simulator.requests == []
+
+
+@pytest.mark.parametrize("command", ["azure-risky-user-get", "azure-risky-user-history-list"])
+@pytest.mark.parametrize("argument", ["id", "user_principal_name"])
+def test_a_blank_name_or_id_is_refused(command: str, argument: str, error: Fails, simulator: Simulator) -> None:
+    assert f'{argument}="' in error(typed(command, **{argument: "  "}))
+    assert simulator.requests == []
+
+
+# Many values
+
+
+def test_more_values_than_a_filter_takes_are_split_over_requests(
+    run: Runs, tenant: Tenant, simulator: Simulator
+) -> None:
+    names = [row["userPrincipalName"] for row in tenant.users.values()]
+    assert len(names) == 40
+    done = run(typed(USERS, user_principal_name=",".join(names)))
+    assert [query["$filter"].count(" eq ") for _, query in asked(simulator)] == [15, 15, 10]
+    assert {query["$top"] for _, query in asked(simulator)} == {"50"}
+    assert kept(done, USERS) == listed(tenant, USERS)
+    assert only_entry(done)["EntryContext"][FLAGS] == {"RiskyUserListTruncated": False}
+
+
+@pytest.mark.parametrize(("number", "requests"), [(15, 1), (16, 2), (30, 2), (31, 3)])
+def test_a_filter_takes_fifteen_values(
+    number: int, requests: int, run: Runs, tenant: Tenant, simulator: Simulator
+) -> None:
+    ids = list(tenant.users)[:number]
+    done = run(typed(USERS, user_id=",".join(ids)))
+    assert len(asked(simulator)) == requests
+    assert [row["id"] for row in kept(done, USERS)] == [row["id"] for row in listed(tenant, USERS) if row["id"] in ids]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "way", "rows", "top"),
+    [
+        ("limit=5", "desc", (0, 5), "5"),
+        ("limit=5 page=3", "desc", (10, 15), "15"),
+        (f"limit=7 order_by='{UPDATED} asc'", "asc", (0, 7), "7"),
+        ("limit=40", "desc", (0, 40), "40"),
+        ("limit=39", "desc", (0, 39), "39"),
+    ],
+)
+def test_limit_and_order_hold_over_split_requests(
+    arguments: str, way: str, rows: tuple[int, int], top: str, run: Runs, tenant: Tenant, simulator: Simulator
+) -> None:
+    done = run(f"{typed(USERS, user_id=','.join(tenant.users))} {arguments}")
+    assert kept(done, USERS) == listed(tenant, USERS, order=f"{UPDATED} {way}")[slice(*rows)]
+    assert {query["$top"] for _, query in asked(simulator)} == {top}
+    assert only_entry(done)["EntryContext"][FLAGS] == {"RiskyUserListTruncated": rows[1] < 40}
+
+
+def test_the_other_filters_count_against_what_fits_beside_them(run: Runs, tenant: Tenant, simulator: Simulator) -> None:
+    ids = list(tenant.users)[:16]
+    done = run(typed(USERS, user_id=",".join(ids), risk_level="low,medium,high", updated_after="1 year"))
+    counts = [len(re.findall(" (?:eq|ge) ", query["$filter"])) for _, query in asked(simulator)]
+    assert counts == [15, 9]
+    after = f"{UPDATED} ge 2025-11-20T12:00:00Z"
+    chosen = listed(tenant, USERS, f"(riskLevel eq 'low' or riskLevel eq 'medium' or riskLevel eq 'high') and {after}")
+    assert kept(done, USERS) == [row for row in chosen if row["id"] in ids]
+
+
+def test_two_long_lists_at_once_are_refused(error: Fails, simulator: Simulator) -> None:
+    many = ",".join(map(str, range(15)))
+    message = error(typed(DETECTIONS, user_id=many, risk_event_type=many))
+    assert message.startswith(f'Failed to execute {DETECTIONS}. user_id="0,1,2')
+    assert message.endswith("cannot be used. Accepted: at most 15 values in all beside another long list.")
+    assert simulator.requests == []
+
+
+def test_pages_of_more_values_than_a_filter_takes_are_refused(error: Fails, simulator: Simulator) -> None:
+    message = error(typed(USERS, user_id=",".join(map(str, range(16))), page_size="5"))
+    assert message == (
+        f'Failed to execute {USERS}. page_size="5" cannot be used. '
+        "Accepted: nothing beside more than 15 values to match."
+    )
+    assert simulator.requests == []
+
+
+def test_a_split_request_that_fails_leaves_the_rows_of_those_before(
+    no_waiting: list[float], run: Runs, tenant: Tenant, simulator: Simulator
+) -> None:
+    simulator.fail_next(403, after=1)
+    first, warning = run(typed(USERS, user_id=",".join(tenant.users))).entries
+    ids = list(tenant.users)[:15]
+    assert first["EntryContext"] == {
+        FLAGS: {"RiskyUserListTruncated": True},
+        keyed("RiskyUser"): [row for row in listed(tenant, USERS) if row["id"] in ids],
+    }
+    assert warning["Type"] == aru.EntryType.WARNING
+    assert warning["HumanReadable"].startswith(
+        "The list is incomplete: only the 15 rows above could be read. Graph answered 403 Forbidden: "
+    )
+    assert no_waiting == []
+
+
+# One user
+
+
+def test_a_user_is_found_by_name(run: Runs, tenant: Tenant, simulator: Simulator) -> None:
+    user = next(row for row in tenant.users.values() if "'" in row["userPrincipalName"])
+    name = user["userPrincipalName"]
+    entry = only_entry(run(typed("azure-risky-user-get", user_principal_name=name)))
+    condition = "userPrincipalName eq '" + name.replace("'", "''") + "'"
+    assert asked(simulator) == [("riskyUsers", {"$filter": condition, "$top": "500"})]
+    assert entry["EntryContext"] == {keyed("RiskyUser"): user}
+    assert entry["Contents"] == user
+    assert entry["HumanReadable"].startswith(f"### Found Risky User With Name: {name}\n|Id|User Display Name|")
+
+
+def test_two_users_of_one_name_are_both_shown(run: Runs, tenant: Tenant) -> None:
+    old = tenant.add_user(id="old", userPrincipalName="twin@contoso.example", isDeleted=True)
+    new = tenant.add_user(id="new", userPrincipalName="twin@contoso.example")
+    entry = only_entry(run("!azure-risky-user-get user_principal_name=twin@contoso.example"))
+    assert entry["EntryContext"] == {keyed("RiskyUser"): [old, new]}
+
+
+@pytest.mark.parametrize("command", ["azure-risky-user-get", "azure-risky-user-history-list"])
+def test_a_name_without_risk_is_an_answer(command: str, run: Runs, war_room: WarRoom) -> None:
+    entry = only_entry(run(f"!{command} user_principal_name=nobody@contoso.example"))
+    assert entry["HumanReadable"] == (
+        "Graph knows no risk for nobody@contoso.example: there is no risky user of that name."
+    )
+    assert entry["Contents"] == []
+    assert war_room.context.data == {}
+
+
+@pytest.mark.parametrize("command", GETS)
+def test_an_unknown_id_is_an_error_that_names_it(command: str, error: Fails, simulator: Simulator) -> None:
+    message = error(f"!{command} id=4711")
+    assert asked(simulator) == [(f"{GETS[command]}/4711", {})]
+    request_id, _ = simulator.request_ids(simulator.graph_requests[-1])
+    assert message == (
+        f'Failed to execute {command}. There is no {NOUNS[command]} with the ID "4711". '
+        f"Graph answered 404 ResourceNotFound: Resource '4711' does not exist. (request-id {request_id})"
+    )
+
+
+# History
+
+
+def test_a_users_history_is_shown_and_kept(run: Runs, tenant: Tenant, simulator: Simulator) -> None:
+    entry = only_entry(run(f"!azure-risky-user-history-list id={ADELE_ID}"))
+    assert asked(simulator) == [(f"riskyUsers/{ADELE_ID}/history", {})]
+    rows = tenant.history[ADELE_ID]
+    key = f"val.userId && val.userId == obj.userId && val.{UPDATED} && val.{UPDATED} == obj.{UPDATED}"
+    assert entry["EntryContext"] == {
+        FLAGS: {"RiskyUserHistoryListTruncated": False},
+        f"AzureRiskyUsers.RiskyUserHistory({key})": rows,
+    }
+    assert entry["Contents"] == {"value": rows}
+    assert entry["HumanReadable"] == (
+        "### Risky User History\n"
+        "|Risk Last Updated Date Time|Risk Level|Risk State|Risk Detail|Risk Event Types|Initiated By|\n"
+        "|---|---|---|---|---|---|\n"
+        f"| {rows[0][UPDATED]} | high | atRisk | none | Leaked credentials | the system |\n"
+        f"| {rows[1][UPDATED]} | medium | atRisk | none | Anonymous IP address | the system |\n"
+        f"| {rows[2][UPDATED]} | low | atRisk | none | Unfamiliar sign-in properties | the system |\n"
+    )
+
+
+def test_a_history_is_found_by_name_and_names_who_changed_it(run: Runs, tenant: Tenant, simulator: Simulator) -> None:
+    tenant.change_user(ADELE_ID, initiated_by="actor", riskState="dismissed", riskDetail="adminDismissedAllRiskForUser")
+    done = run("!azure-risky-user-history-list user_principal_name=adele.vance@contoso.example limit=1")
+    condition = {"$filter": "userPrincipalName eq 'adele.vance@contoso.example'", "$top": "500"}
+    assert asked(simulator) == [("riskyUsers", condition), (f"riskyUsers/{ADELE_ID}/history", {})]
+    assert shown(done) == (
+        "### Risky User History\n"
+        "**More match than the 1 shown here.** Raise limit, or narrow the list, to see them.\n"
+        "|Risk Last Updated Date Time|Risk Level|Risk State|Risk Detail|Initiated By|\n"
+        "|---|---|---|---|---|\n"
+        f"| {tenant.users[ADELE_ID][UPDATED]} | high | dismissed | Admin dismissed all risk for user | actor |\n"
+    )
+    assert only_entry(done)["EntryContext"][FLAGS] == {"RiskyUserHistoryListTruncated": True}
+
+
+def test_the_history_of_an_ambiguous_name_is_refused(error: Fails, tenant: Tenant, simulator: Simulator) -> None:
+    for _ in range(2):
+        tenant.add_user(userPrincipalName="twin@contoso.example")
+    assert error("!azure-risky-user-history-list user_principal_name=twin@contoso.example") == (
+        'Failed to execute azure-risky-user-history-list. user_principal_name="twin@contoso.example" cannot be used. '
+        "Accepted: an id: 2 risky users have that name."
+    )
+    assert len(asked(simulator)) == 1
+
+
+@pytest.mark.parametrize("command", HISTORIES)
+def test_the_history_of_an_unknown_id_is_an_error_that_names_it(
+    command: str, error: Fails, simulator: Simulator
+) -> None:
+    assert ' with the ID "4711". Graph answered 404 ResourceNotFound: ' in error(f"!{command} id=4711")
+    assert asked(simulator) == [(f"{HISTORIES[command]}/4711/history", {})]
+
+
+@pytest.mark.parametrize(("limit", "rows", "requests"), [("", 50, 3), (" limit=20", 20, 1), (" limit=100", 63, 4)])
+def test_a_long_history_is_followed_up_to_limit(
+    limit: str, rows: int, requests: int, run: Runs, tenant: Tenant, simulator: Simulator
+) -> None:
+    for number in range(60):
+        tenant.change_user(ADELE_ID, riskLastUpdatedDateTime=f"2026-11-20T11:{number:02d}:00Z")
+    entry = only_entry(run(f"!azure-risky-user-history-list id={ADELE_ID}{limit}"))
+    assert entry["Contents"]["value"] == tenant.history[ADELE_ID][:rows]
+    assert len(asked(simulator)) == requests
+    assert entry["EntryContext"][FLAGS] == {"RiskyUserHistoryListTruncated": rows < 63}
+
+
+def test_reading_a_history_twice_keeps_each_item_once(run: Runs, war_room: WarRoom, tenant: Tenant) -> None:
+    for _ in range(2):
+        run(f"!azure-risky-user-history-list id={ADELE_ID}")
+    assert war_room.context.read("AzureRiskyUsers.RiskyUserHistory") == tenant.history[ADELE_ID]
+
+
+# Service principals
+
+
+def test_service_principals_are_shown_as_a_list(run: Runs, tenant: Tenant) -> None:
+    row = listed(tenant, PRINCIPALS)[0]
+    words = aru.DETAIL_WORDS.get(row["riskDetail"], row["riskDetail"])
+    enabled = str(row["isEnabled"]).lower()
+    assert shown(run(f"!{PRINCIPALS} limit=1")) == (
+        "### Risky Service Principals List\n"
+        "**More match than the 1 shown here.** Raise limit, or narrow the list, to see them.\n"
+        "|Id|Display Name|App Id|Service Principal Type|Is Enabled|Risk Level|Risk State|Risk Detail"
+        "|Risk Last Updated Date Time|\n"
+        "|---|---|---|---|---|---|---|---|---|\n"
+        f"| {row['id']} | {row['displayName']} | {row['appId']} | Application | {enabled} | {row['riskLevel']} "
+        f"| {row['riskState']} | {words} | {row[UPDATED]} |\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "title"),
+    [
+        ("azure-risky-service-principal-get", "### Found Risky Service Principal with ID: {}\n|Id|Display Name|"),
+        (
+            "azure-risky-service-principal-detection-get",
+            "### Found Service Principal Risk Detection with ID: {}\n|Id|Service Principal Id|",
+        ),
+    ],
+)
+def test_one_object_of_a_workload_is_shown_and_kept(
+    command: str, title: str, run: Runs, tenant: Tenant, simulator: Simulator
+) -> None:
+    row = next(iter(tenant.store(GETS[command]).values()))
+    entry = only_entry(run(f"!{command} id={row['id']}"))
+    extra = {"additionalDetails": details(row)} if "additionalInfo" in row else {}
+    context = "ServicePrincipalRiskDetection" if extra else "RiskyServicePrincipal"
+    assert asked(simulator) == [(f"{GETS[command]}/{row['id']}", {})]
+    assert entry["EntryContext"] == {keyed(context): row | extra}
+    assert entry["HumanReadable"].startswith(title.format(row["id"]))
+
+
+def test_a_service_principals_history_says_whose_it_is(run: Runs, tenant: Tenant, simulator: Simulator) -> None:
+    row_id, items = next(iter(tenant.service_principal_history.items()))
+    entry = only_entry(run(f"!azure-risky-service-principal-history-list id={row_id}"))
+    assert asked(simulator) == [(f"riskyServicePrincipals/{row_id}/history", {})]
+    keys = ("servicePrincipalId", UPDATED)
+    key = " && ".join(f"val.{name} && val.{name} == obj.{name}" for name in keys)
+    assert entry["EntryContext"] == {
+        FLAGS: {"RiskyServicePrincipalHistoryListTruncated": False},
+        f"AzureRiskyUsers.RiskyServicePrincipalHistory({key})": [
+            item | {"servicePrincipalId": row_id} for item in items
+        ],
+    }
+    assert entry["HumanReadable"].startswith("### Risky Service Principal History\n|Risk Last Updated Date Time|")
+
+
+def test_one_user_among_five_thousand_and_his_detections_take_two_requests() -> None:
+    with Simulator(Tenant.demo(NOW, users=5000, detections=60)) as simulator:
+        room = room_at(simulator)
+        room.run("!azure-risky-user-get user_principal_name=adele.vance@contoso.example")
+        done = room.run(f"!{DETECTIONS} user_principal_name=adele.vance@contoso.example")
+        assert {row["userId"] for row in kept(done, DETECTIONS)} == {ADELE_ID}
+        assert [path for path, _ in asked(simulator)] == ["riskyUsers", "riskDetections"]

@@ -1,0 +1,907 @@
+"""Detections and users become incidents: none lost, none twice, oldest first, whatever the service does meanwhile."""
+
+import json
+import random
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
+from warroom import __main__ as war_room_main
+from warroom.azure.arrivals import WAYS, Arrivals
+from warroom.azure.odata import Row
+from warroom.azure.server import Simulator
+from warroom.azure.tenant import Tenant, stamp
+from warroom.terminal.prompt import candidates
+from warroom.xsoar.commandline import Manifest
+from warroom.xsoar.runner import MANIFEST, Run, WarRoom
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+USERS = ["Risky Users"]
+BOTH = ["Risk Detections", "Risky Users"]
+PREVIEW = "!azure-risky-users-fetch-preview"
+
+
+class Clock:
+    """The one clock of tenant and integration."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **span: float) -> None:
+        self.now += timedelta(**span)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def tenant(clock: Clock) -> Tenant:
+    """A tenant in which nothing has happened yet."""
+    return Tenant.empty(clock=clock)
+
+
+@pytest.fixture
+def room(war_room: WarRoom, clock: Clock) -> WarRoom:
+    war_room.clock = clock
+    return war_room
+
+
+@pytest.fixture
+def fetch(room: WarRoom) -> Callable[[], list[str]]:
+    """Fetch once, which has to succeed, and give the ids of the incidents as handed over."""
+
+    def succeed() -> list[str]:
+        run = room.fetch()
+        assert not run.failed, [entry["Contents"] for entry in run.entries]
+        return ids(run.incidents)
+
+    return succeed
+
+
+def ids(incidents: list[Row]) -> list[str]:
+    return [new["dbotMirrorId"] for new in incidents]
+
+
+def said(run: Run) -> list[str]:
+    """What the entries say; of an error in a fetch, which the platform shows with its traceback, the last line."""
+    return [entry["Contents"].strip().rpartition("\nException: ")[2] for entry in run.entries]
+
+
+def raw(run: Run) -> list[Row]:
+    return [json.loads(new["rawJSON"]) for new in run.incidents]
+
+
+def known(room: WarRoom, fetch_type: str = "Risk Detections") -> Row:
+    """What is remembered of one type."""
+    remembered: Row = json.loads(room.last_run[fetch_type])["known"]
+    return remembered
+
+
+def ago(**span: float) -> datetime:
+    return NOW - timedelta(**span)
+
+
+def detect(tenant: Tenant, *names: str, **fields: Any) -> None:
+    """Let detections occur, one minute apart, the last of them a minute ago."""
+    for position, name in enumerate(names):
+        tenant.arrive(**{"id": name, "detected": ago(minutes=len(names) - position), **fields})
+
+
+def between_requests(
+    tenant: Tenant, number: int, happen: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let something happen in the tenant just before its request with that number from now is answered."""
+    begin, due = tenant.begin_request, tenant.requests + number
+
+    def begin_request() -> None:
+        begin()
+        if tenant.requests == due:
+            happen()
+
+    monkeypatch.setattr(tenant, "begin_request", begin_request)
+
+
+# What an incident is
+
+
+def test_a_detection_becomes_this_incident(room: WarRoom, tenant: Tenant) -> None:
+    tenant.add_user(id="00000000-0000-0000-0000-0000000000ad")
+    info = '[{"Key":"userAgent","Value":"contoso"},{"Key":"riskReasons","Value":["UnfamiliarASN"]}]'
+    row = tenant.arrive(id="d1", detected="2026-11-20T11:02:03.5Z", riskLevel="medium", additionalInfo=info)
+    details = {"userAgent": "contoso", "riskReasons": ["UnfamiliarASN"]}
+    (incident,) = room.fetch().incidents
+    assert json.loads(incident.pop("rawJSON")) == {
+        **row,
+        "additionalDetails": details,
+        "fetchType": "Risk Detections",
+    }
+    assert incident == {
+        "name": "Leaked credentials: user.00ad@contoso.example (medium)",
+        "occurred": "2026-11-20T11:02:03.5000000Z",
+        "severity": 2,
+        "dbotMirrorId": "d1",
+    }
+
+
+def test_a_user_at_risk_becomes_this_incident(room: WarRoom, tenant: Tenant, instance: Row) -> None:
+    instance["fetch_types"] = USERS
+    user_id = "00000000-0000-0000-0000-0000000000ad"
+    row = tenant.add_user(id=user_id, riskLevel="high", riskLastUpdatedDateTime="2026-11-20T11:02:03Z")
+    (incident,) = room.fetch().incidents
+    assert json.loads(incident.pop("rawJSON")) == {**row, "fetchType": "Risky Users"}
+    assert incident == {
+        "name": "Risky user: user.00ad@contoso.example is atRisk (high)",
+        "occurred": "2026-11-20T11:02:03.0000000Z",
+        "severity": 3,
+        "dbotMirrorId": user_id,
+    }
+
+
+@pytest.mark.parametrize(
+    ("level", "severity"),
+    [("high", 3), ("medium", 2), ("low", 1), ("hidden", 0), ("none", 0), ("unknownFutureValue", 0), (None, 0)],
+)
+def test_the_severity_is_the_level_and_unknown_for_a_level_that_says_nothing(
+    level: str | None, severity: int, room: WarRoom, tenant: Tenant
+) -> None:
+    detect(tenant, "d1", riskLevel=level)
+    assert [new["severity"] for new in room.fetch().incidents] == [severity]
+
+
+def test_an_event_type_without_words_is_named_as_graph_names_it(room: WarRoom, tenant: Tenant) -> None:
+    tenant.add_user(id="00000000-0000-0000-0000-0000000000ad")
+    detect(tenant, "d1", riskEventType="contosoOddity")
+    assert [new["name"] for new in room.fetch().incidents] == ["contosoOddity: user.00ad@contoso.example (high)"]
+
+
+# What is asked for
+
+
+def test_the_first_fetch_asks_for_the_last_three_days_in_order_and_in_large_pages(
+    fetch: Callable[[], list[str]], simulator: Simulator
+) -> None:
+    assert fetch() == []
+    (request,) = simulator.graph_requests
+    assert (request.method, request.path) == ("GET", "/v1.0/identityProtection/riskDetections")
+    assert request.query == {
+        "$filter": "detectedDateTime ge 2026-11-17T12:00:00Z",
+        "$orderby": "detectedDateTime asc",
+        "$top": "500",
+    }
+
+
+def test_users_are_asked_for_by_their_last_change_whatever_is_selected(
+    fetch: Callable[[], list[str]], simulator: Simulator, instance: Row
+) -> None:
+    instance |= {"fetch_types": USERS, "fetch_risk_levels": ["high"], "first_fetch": "2026-11-01T00:00:00Z"}
+    assert fetch() == []
+    (request,) = simulator.graph_requests
+    assert request.path == "/v1.0/identityProtection/riskyUsers"
+    assert request.query == {
+        "$filter": "riskLastUpdatedDateTime ge 2026-11-01T00:00:00Z",
+        "$orderby": "riskLastUpdatedDateTime asc",
+        "$top": "500",
+    }
+
+
+def test_filters_are_graphs_to_apply(
+    fetch: Callable[[], list[str]], simulator: Simulator, instance: Row, tenant: Tenant
+) -> None:
+    instance |= {
+        "first_fetch": "12 hours",
+        "fetch_risk_levels": ["high", "medium"],
+        "fetch_risk_states": "atRisk",
+        "fetch_event_types": "leakedCredentials, passwordSpray",
+    }
+    for name, changes in {
+        "wanted": {},
+        "low": {"riskLevel": "low"},
+        "done": {"riskState": "dismissed"},
+        "other": {"riskEventType": "newCountry"},
+    }.items():
+        detect(tenant, name, **changes)
+    assert fetch() == ["wanted"]
+    assert simulator.graph_requests[0].query["$filter"] == (
+        "detectedDateTime ge 2026-11-20T00:00:00Z and riskState eq 'atRisk' and "
+        "(riskLevel eq 'high' or riskLevel eq 'medium') and "
+        "(riskEventType eq 'leakedCredentials' or riskEventType eq 'passwordSpray')"
+    )
+
+
+def test_no_filters_mean_everything(fetch: Callable[[], list[str]], instance: Row, tenant: Tenant) -> None:
+    instance |= {"fetch_risk_levels": [], "fetch_risk_states": "", "fetch_event_types": None}
+    for position, level in enumerate(aru.RISK_LEVELS):
+        tenant.arrive(id=level, detected=ago(hours=9 - position), riskLevel=level, riskState="remediated")
+    assert fetch() == list(aru.RISK_LEVELS)
+
+
+@pytest.mark.parametrize("empty", ["missing", None, ""])
+def test_an_instance_from_before_these_parameters_fetches_with_their_defaults(
+    empty: str | None, fetch: Callable[[], list[str]], instance: Row, tenant: Tenant, simulator: Simulator
+) -> None:
+    for name in aru.FETCH_PARAMETERS:
+        instance.pop(name, None)
+        instance.update({} if empty == "missing" else {name: empty})
+    detect(tenant, *(f"d{number:02}" for number in range(51)))
+    assert fetch() == [f"d{number:02}" for number in range(50)]
+    assert simulator.graph_requests[0].query["$filter"] == "detectedDateTime ge 2026-11-17T12:00:00Z"
+
+
+NUMBERS = "a whole number from 1 to 200"
+REFUSED = [
+    ("max_fetch", "0", NUMBERS),
+    ("max_fetch", "201", NUMBERS),
+    ("max_fetch", "-1", NUMBERS),
+    ("max_fetch", "many", NUMBERS),
+    ("max_fetch", "1.5", NUMBERS),
+    ("look_back", "an hour", "a whole number from 1 to 10080"),
+    ("look_back", "0", "a whole number from 1 to 10080"),
+    ("look_back", "10081", "a whole number from 1 to 10080"),
+    ("first_fetch", "yesterday", aru.MOMENT_FORMS),
+    ("first_fetch", "2026-13-01", aru.MOMENT_FORMS),
+    ("fetch_types", "Sign-ins", "Risk Detections, Risky Users"),
+    ("fetch_risk_levels", "severe", "low, medium, high, hidden, none"),
+    (
+        "fetch_risk_states",
+        "lost",
+        "none, confirmedSafe, remediated, dismissed, atRisk, confirmedCompromised",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "accepted"), REFUSED)
+def test_a_parameter_that_cannot_be_used_is_named_before_anything_is_sent(
+    name: str, value: str, accepted: str, room: WarRoom, instance: Row, simulator: Simulator
+) -> None:
+    instance[name] = value
+    problem = f'{name}="{value}" cannot be used. Accepted: {accepted}.'
+    assert said(room.fetch()) == [f"Failed to execute fetch-incidents. {problem}"]
+    assert said(room.run(PREVIEW)) == [f"Failed to execute azure-risky-users-fetch-preview. {problem}"]
+    assert simulator.requests == []
+
+
+@pytest.mark.parametrize("most", ["1", "200", 200])
+def test_one_to_two_hundred_incidents_may_be_asked_for(
+    most: Any, fetch: Callable[[], list[str]], instance: Row, tenant: Tenant
+) -> None:
+    instance["max_fetch"] = most
+    detect(tenant, *(f"d{number:03}" for number in range(201)))
+    assert fetch() == [f"d{number:03}" for number in range(int(most))]
+
+
+def test_more_event_types_than_one_request_takes_are_refused_by_name(
+    room: WarRoom, instance: Row, simulator: Simulator
+) -> None:
+    instance["fetch_event_types"] = events = ", ".join(f"contoso{number:02}" for number in range(16))
+    accepted = "at most 15 event types, levels and states in all"
+    assert said(room.fetch()) == [
+        f'Failed to execute fetch-incidents. fetch_event_types="{events[:200]}" cannot be used. Accepted: {accepted}.'
+    ]
+    assert simulator.requests == []
+
+
+def test_a_type_that_is_named_twice_is_fetched_once(
+    fetch: Callable[[], list[str]], instance: Row, tenant: Tenant
+) -> None:
+    instance["fetch_types"] = "Risk Detections,Risk Detections"
+    detect(tenant, "d1")
+    assert fetch() == ["d1"]
+
+
+# Each once
+
+
+def test_a_quiet_fetch_costs_one_request_to_graph_and_none_to_the_login_service(
+    fetch: Callable[[], list[str]], simulator: Simulator, tenant: Tenant, clock: Clock
+) -> None:
+    detect(tenant, "d1", "d2")
+    assert fetch() == ["d1", "d2"]
+    clock.advance(minutes=1)
+    simulator.requests.clear()
+    assert fetch() == []
+    assert [request.path for request in simulator.requests] == ["/v1.0/identityProtection/riskDetections"]
+
+
+def test_incidents_come_oldest_first(fetch: Callable[[], list[str]], tenant: Tenant) -> None:
+    for name, detected in {
+        "third": "2026-11-20T10:00:00.0000001Z",
+        "first": "2026-11-20T9:15:00Z",
+        "second": "2026-11-20T10:00:00Z",
+    }.items():
+        tenant.arrive(id=name, detected=detected)
+    assert fetch() == ["first", "second", "third"]
+
+
+def test_an_hour_of_one_digit_is_filled_up(room: WarRoom, tenant: Tenant) -> None:
+    tenant.arrive(id="d1", detected="2026-11-20T9:15:00Z")
+    assert [new["occurred"] for new in room.fetch().incidents] == ["2026-11-20T09:15:00.0000000Z"]
+
+
+def test_what_was_detected_before_the_first_fetch_reaches_back_stays_away(
+    fetch: Callable[[], list[str]], tenant: Tenant
+) -> None:
+    detect(tenant, "old", detected=ago(days=3, seconds=1))
+    detect(tenant, "just", detected=ago(days=3))
+    assert fetch() == ["just"]
+
+
+def test_a_thousand_detections_of_one_instant_come_over_twenty_fetches_each_once(
+    fetch: Callable[[], list[str]], tenant: Tenant, clock: Clock
+) -> None:
+    for number in range(1000):
+        tenant.arrive(id=f"d{number}", detected=ago(hours=5))
+    fetched = []
+    for _ in range(20):
+        fetched.append(fetch())
+        clock.advance(minutes=1)
+    assert [len(part) for part in fetched] == [50] * 20
+    assert {name for part in fetched for name in part} == {f"d{number}" for number in range(1000)}
+    assert fetch() == []
+
+
+def test_a_backlog_comes_in_order_over_the_next_fetches(
+    fetch: Callable[[], list[str]], tenant: Tenant, clock: Clock, instance: Row
+) -> None:
+    instance["max_fetch"] = "3"
+    detect(tenant, *(f"d{number}" for number in range(8)))
+    assert fetch() == ["d0", "d1", "d2"]
+    clock.advance(minutes=1)
+    tenant.arrive(id="new", detected=clock.now)
+    assert [fetch() for _ in range(3)] == [["d3", "d4", "d5"], ["d6", "d7", "new"], []]
+
+
+def test_a_detection_that_surfaces_after_fifty_nine_minutes_comes_once(
+    fetch: Callable[[], list[str]], tenant: Tenant, clock: Clock
+) -> None:
+    tenant.arrive(id="late", detected=NOW, surfaces_at=NOW + timedelta(minutes=59))
+    fetched = []
+    for minute in range(0, 180):
+        if minute % 10 == 0:
+            tenant.arrive(id=f"d{minute}", detected=clock.now)
+        fetched += [(minute, name) for name in fetch()]
+        clock.advance(minutes=1)
+    expected = [(minute, f"d{minute}") for minute in range(0, 180, 10)]
+    assert fetched == sorted([*expected, (59, "late")])
+
+
+def test_a_clock_that_is_five_minutes_ahead_loses_nothing(
+    fetch: Callable[[], list[str]], tenant: Tenant, clock: Clock, room: WarRoom
+) -> None:
+    room.clock = lambda: clock.now + timedelta(minutes=5)
+    tenant.arrive(id="late", detected=NOW, surfaces_at=NOW + timedelta(minutes=60))
+    clock.advance(minutes=59, seconds=59)
+    assert fetch() == []
+    clock.advance(seconds=1)
+    assert fetch() == ["late"]
+
+
+def test_a_longer_look_back_waits_longer(
+    fetch: Callable[[], list[str]], tenant: Tenant, clock: Clock, instance: Row
+) -> None:
+    instance["look_back"] = "1440"
+    tenant.arrive(id="late", detected=NOW, surfaces_at=NOW + timedelta(minutes=1440))
+    for _ in range(24):
+        assert fetch() == []
+        clock.advance(hours=1)
+    assert fetch() == ["late"]
+
+
+def test_a_fetch_that_the_platform_never_took_in_comes_again(room: WarRoom, tenant: Tenant) -> None:
+    detect(tenant, "d1", "d2")
+    before = room.last_run
+    first = room.fetch().incidents
+    room.last_run = before
+    assert room.fetch().incidents == first
+
+
+def test_detections_that_arrive_while_a_fetch_is_under_way_come_once(
+    fetch: Callable[[], list[str]], tenant: Tenant, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    monkeypatch.setattr(aru, "MAX_PAGE_SIZE", 2)
+    detect(tenant, *(f"d{number}" for number in range(6)))
+    for name, span in {"among": {"minutes": 5, "seconds": 30}, "now": {}}.items():
+        tenant.arrive(id=name, detected=ago(**span), after_requests=2)
+    first = fetch()
+    clock.advance(minutes=1)
+    assert sorted(first + fetch()) == ["among", "d0", "d1", "d2", "d3", "d4", "d5", "now"]
+
+
+def test_a_detection_that_leaves_the_filter_hides_no_other_behind_the_edge_of_a_page(
+    fetch: Callable[[], list[str]], tenant: Tenant, monkeypatch: pytest.MonkeyPatch, instance: Row
+) -> None:
+    monkeypatch.setattr(aru, "MAX_PAGE_SIZE", 2)
+    instance["fetch_risk_states"] = ["atRisk"]
+    for number in range(6):
+        tenant.arrive(id=f"d{number}", detected=ago(hours=9 - number))
+    gone = tenant.detections["d0"]
+    between_requests(tenant, 2, lambda: gone.update(riskState="remediated"), monkeypatch)
+    assert fetch() == [f"d{number}" for number in range(6)]
+
+
+# What goes wrong on the way
+
+
+@pytest.fixture
+def broken(simulator: Simulator, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, no_waiting: list[float]) -> Simulator:
+    """Six detections on pages of two, of which only the first page can be had; repair: `faults.clear()`."""
+    assert no_waiting == []
+    monkeypatch.setattr(aru, "MAX_PAGE_SIZE", 2)
+    for number in range(6):
+        tenant.arrive(id=f"d{number}", detected=ago(hours=9 - number))
+    simulator.fail_next(500, times=1000, after=1)
+    return simulator
+
+
+def test_a_page_that_fails_half_way_hands_over_what_came_and_goes_on_there_next_time(
+    broken: Simulator, room: WarRoom, fetch: Callable[[], list[str]]
+) -> None:
+    run = room.fetch()
+    assert ids(run.incidents) == ["d0", "d1"]
+    (note,) = [line for line in run.logs if line.startswith("info: ")]
+    assert note.startswith(
+        "info: [Fetch] Reading broke off; the next fetch goes on from there. Graph answered 500 InternalServerError"
+    )
+    broken.faults.clear()
+    broken.requests.clear()
+    assert fetch() == ["d2", "d3", "d4", "d5"]
+    assert broken.graph_requests[0].query["$filter"] == "detectedDateTime ge 2026-11-20T03:00:00Z"
+
+
+def test_a_first_page_that_fails_is_an_error_and_moves_nothing(
+    broken: Simulator, room: WarRoom, fetch: Callable[[], list[str]]
+) -> None:
+    broken.faults[0].after = 0
+    run = room.fetch()
+    assert run.failed
+    assert (run.incidents, room.last_run) == ([], {})
+    broken.faults.clear()
+    assert fetch() == ["d0", "d1", "d2", "d3", "d4", "d5"]
+
+
+def test_where_a_second_type_cannot_be_read_the_first_comes_again_next_time(
+    room: WarRoom, tenant: Tenant, instance: Row, simulator: Simulator, fetch: Callable[[], list[str]]
+) -> None:
+    instance["fetch_types"] = BOTH
+    detect(tenant, "d1")
+    simulator.fail_next(403, after=1)
+    assert room.fetch().failed
+    assert room.last_run == {}
+    assert fetch()[0] == "d1"
+
+
+def shuffled(tenant: Tenant) -> None:
+    tenant.ignore_order = True
+
+
+def newest_first(tenant: Tenant) -> None:
+    in_order = tenant._arranged
+    tenant._arranged = lambda *query: in_order(*query)[::-1]  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("disorder", [shuffled, newest_first])
+@pytest.mark.parametrize("page_size", [5, 500])
+def test_nothing_is_lost_where_graph_keeps_to_no_order(
+    disorder: Callable[[Tenant], None],
+    page_size: int,
+    fetch: Callable[[], list[str]],
+    tenant: Tenant,
+    monkeypatch: pytest.MonkeyPatch,
+    instance: Row,
+    clock: Clock,
+) -> None:
+    monkeypatch.setattr(aru, "MAX_PAGE_SIZE", page_size)
+    instance["max_fetch"] = "20"
+    names = [f"d{number:02}" for number in range(60)]
+    for number, name in enumerate(names):
+        tenant.arrive(id=name, detected=ago(hours=70 - number))
+    disorder(tenant)
+    fetched = []
+    for _ in range(3):
+        fetched += fetch()
+        clock.advance(minutes=1)
+    assert fetched == names
+    assert fetch() == []
+
+
+@pytest.mark.parametrize("disorder", [shuffled, newest_first])
+def test_nothing_is_lost_where_disorder_and_a_failure_come_together(
+    disorder: Callable[[Tenant], None],
+    broken: Simulator,
+    tenant: Tenant,
+    fetch: Callable[[], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(aru, "MAX_PAGE_SIZE", 10)
+    for number in range(34):
+        tenant.arrive(id=f"older{number}", detected=ago(hours=60 - number))
+    disorder(tenant)
+    first = fetch()
+    assert len(first) == 10
+    broken.faults.clear()
+    assert sorted(first + fetch()) == sorted(tenant.detections)
+
+
+def test_nothing_is_lost_where_a_first_page_only_seems_to_be_in_order(
+    fetch: Callable[[], list[str]], tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aru, "MAX_PAGE_SIZE", 3)
+    for number in range(6):
+        tenant.arrive(id=f"d{number}", detected=ago(hours=9 - number))
+    in_order, order = tenant._arranged, ["d0", "d2", "d3", "d5", "d4", "d1"]
+    monkeypatch.setattr(
+        tenant, "_arranged", lambda *query: sorted(in_order(*query), key=lambda row: order.index(row["id"]))
+    )
+    assert fetch() == ["d0", "d1", "d2", "d3", "d4", "d5"]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_goes_wrong_on_a_real_connection_each_comes_once(
+    seed: int,
+    room: WarRoom,
+    simulator: Simulator,
+    tenant: Tenant,
+    clock: Clock,
+    instance: Row,
+    monkeypatch: pytest.MonkeyPatch,
+    no_waiting: list[float],
+) -> None:
+    chance, fetched = random.Random(seed), list[str]()
+    instance["max_fetch"] = str(chance.randint(1, 9))
+    monkeypatch.setattr(aru, "MAX_PAGE_SIZE", chance.randint(1, 6))
+    troubles: list[Row] = [{"drop": True}, {"truncate": True}, {"status": 429}, {"status": 503}, {"status": 500}]
+    for number in range(30):
+        delay = timedelta(minutes=chance.randint(0, 60))
+        tenant.arrive(id=f"d{number}", detected=clock.now, surfaces_at=clock.now + delay)
+        clock.advance(minutes=chance.choice((0, 0, 1, 7)))
+        if chance.random() < 0.4:
+            simulator.fail_next(**chance.choice(troubles), times=chance.choice((1, 50)), after=chance.randint(0, 3))
+        if chance.random() < 0.7:
+            fetched += ids(room.fetch().incidents)
+            simulator.faults.clear()
+    clock.advance(minutes=60)
+    for _ in range(31):
+        fetched += ids(room.fetch().incidents)
+    assert sorted(fetched) == sorted(f"d{number}" for number in range(30))
+    assert room.fetch().incidents == []
+    assert no_waiting
+
+
+# Time
+
+
+@pytest.mark.parametrize("retry_after", [None, 80, 3600])
+def test_a_fetch_that_is_only_throttled_ends_in_time_and_moves_nothing(
+    retry_after: int | None, room: WarRoom, simulator: Simulator, no_waiting: list[float]
+) -> None:
+    simulator.fail_next(429, times=10_000, retry_after=retry_after)
+    run = room.fetch()
+    assert run.failed
+    assert room.last_run == {}
+    assert sum(no_waiting) <= 90
+
+
+def test_a_long_walk_ends_before_the_platform_ends_it_and_goes_on_next_time(
+    room: WarRoom,
+    simulator: Simulator,
+    tenant: Tenant,
+    instance: Row,
+    no_waiting: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(aru, "MAX_PAGE_SIZE", 2)
+    instance["max_fetch"] = "200"
+    for number in range(600):
+        tenant.arrive(id=f"d{number}", detected=ago(hours=1))
+    simulator.throttle = 1
+    run = room.fetch()
+    (note,) = [line for line in run.logs if line.startswith("info: ")]
+    assert note.endswith("Reading on was stopped after 240 seconds, before the platform would.")
+    assert len(run.incidents) == 200
+    assert sum(no_waiting) < aru.WALK_PERIOD + 10
+    again = room.fetch().incidents
+    assert len(again) == 200
+    assert not set(ids(again)) & set(ids(run.incidents))
+
+
+# What is remembered
+
+
+def test_the_last_run_is_text_and_forgets_what_can_no_longer_come(
+    room: WarRoom, tenant: Tenant, clock: Clock, instance: Row
+) -> None:
+    instance["fetch_types"] = BOTH
+    detect(tenant, *(f"d{number}" for number in range(30)))
+    room.fetch()
+    assert sorted(room.last_run) == BOTH
+    assert all(isinstance(text, str) for text in room.last_run.values())
+    assert len(known(room)) == 25
+    clock.advance(minutes=90)
+    for _ in range(2):
+        room.fetch()
+    assert known(room) == {}
+
+
+@pytest.mark.parametrize("page_size", [2, 500])
+@pytest.mark.parametrize("apart", [0, 1, 120])
+def test_little_memory_loses_nothing_and_repeats_nothing(
+    page_size: int, apart: int, room: WarRoom, tenant: Tenant, instance: Row, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aru, "MAX_KNOWN", 5)
+    monkeypatch.setattr(aru, "MAX_PAGE_SIZE", page_size)
+    instance["max_fetch"] = "4"
+    names = [f"d{number:02}" for number in range(30)]
+    for number, name in enumerate(names):
+        tenant.arrive(id=name, detected=ago(hours=70) + timedelta(minutes=apart * number))
+    fetched = []
+    for _ in range(12):
+        fetched += ids(room.fetch().incidents)
+        assert len(known(room)) <= 5
+    assert sorted(fetched) == names
+
+
+def test_little_memory_does_not_pass_over_what_could_not_be_read(
+    broken: Simulator, fetch: Callable[[], list[str]], tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aru, "MAX_KNOWN", 1)
+    newest_first(tenant)
+    assert fetch() == ["d4", "d5"]
+    broken.faults.clear()
+    assert fetch() == ["d0", "d1", "d2", "d3"]
+
+
+def test_little_memory_repeats_no_user_who_did_not_change(
+    fetch: Callable[[], list[str]], tenant: Tenant, instance: Row, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aru, "MAX_KNOWN", 3)
+    instance["fetch_types"] = USERS
+    for number in range(6):
+        tenant.add_user(id=f"u{number}", riskLastUpdatedDateTime=stamp(ago(minutes=30 - number)))
+    assert [fetch() for _ in range(3)] == [[f"u{number}" for number in range(6)], [], []]
+
+
+# The Test button and the preview
+
+
+def test_the_test_button_tries_a_fetch_of_an_instance_that_fetches(
+    room: WarRoom, instance: Row, simulator: Simulator, tenant: Tenant
+) -> None:
+    instance["isFetch"] = True
+    detect(tenant, "d1", "d2")
+    assert said(room.run_test()) == ["ok"]
+    assert [request.query.get("$filter") for request in simulator.graph_requests] == [
+        None,
+        None,
+        "detectedDateTime ge 2026-11-17T12:00:00Z",
+    ]
+    assert room.last_run == {}
+    assert ids(room.fetch().incidents) == ["d1", "d2"]
+
+
+@pytest.mark.parametrize("fetches", [None, "", False, "false"])
+def test_the_test_button_tries_no_fetch_of_an_instance_that_fetches_nothing(
+    fetches: object, room: WarRoom, instance: Row, simulator: Simulator
+) -> None:
+    instance |= {"isFetch": fetches, "max_fetch": "0"}
+    assert said(room.run_test()) == ["ok"]
+    assert len(simulator.graph_requests) == 2
+
+
+@pytest.mark.parametrize(("name", "value", "accepted"), REFUSED)
+def test_the_test_button_names_the_parameter_that_cannot_be_used(
+    name: str, value: str, accepted: str, room: WarRoom, instance: Row
+) -> None:
+    instance |= {"isFetch": True, name: value}
+    problem = f'{name}="{value}" cannot be used. Accepted: {accepted}.'
+    assert said(room.run_test()) == [f"Failed to execute test-module. {problem}"]
+
+
+def test_the_preview_shows_what_the_next_fetch_brings_and_moves_nothing(
+    room: WarRoom, tenant: Tenant, instance: Row, clock: Clock
+) -> None:
+    instance |= {"fetch_types": BOTH, "max_fetch": "4"}
+    tenant.add_user(id="00000000-0000-0000-0000-0000000000ad")
+    detect(tenant, *(f"d{number}" for number in range(5)))
+    for _ in range(4):
+        previews = [room.run(PREVIEW) for _ in range(2)]
+        shown = [preview.entries[0]["Contents"] for preview in previews]
+        incidents = room.fetch().incidents
+        assert shown == [incidents, incidents]
+        clock.advance(minutes=1)
+    assert incidents == []
+
+
+def test_the_preview_says_when_nothing_was_fetched_before(room: WarRoom, tenant: Tenant) -> None:
+    tenant.add_user(id="00000000-0000-0000-0000-0000000000ad")
+    tenant.arrive(id="d1", detected="2026-11-20T11:00:00Z")
+    first = room.run(PREVIEW).entries[0]["HumanReadable"]
+    assert first == (
+        "### The next fetch would bring 1 incident(s)\n"
+        "No earlier fetch is known here: this is what the first one would bring.\n"
+        "|Name|Occurred|Severity|Dbot Mirror Id|\n"
+        "|---|---|---|---|\n"
+        "| Leaked credentials: user.00ad@contoso.example (high) | 2026-11-20T11:00:00.0000000Z | 3 | d1 |\n"
+    )
+    room.fetch()
+    assert room.run(PREVIEW).entries[0]["HumanReadable"] == (
+        "### The next fetch would bring 0 incident(s)\n**No entries.**\n"
+    )
+
+
+# Users
+
+AD = "00000000-0000-0000-0000-0000000000ad"
+STORY: list[tuple[str, str, list[str]]] = [  # a state and a level, and what the next fetch brings
+    ("atRisk", "low", ["atRisk (low)"]),
+    ("atRisk", "low", []),
+    ("atRisk", "medium", ["atRisk (medium)"]),
+    ("atRisk", "low", []),
+    ("atRisk", "high", ["atRisk (high)"]),
+    ("confirmedCompromised", "high", ["confirmedCompromised (high)"]),
+    ("confirmedCompromised", "hidden", []),
+    ("dismissed", "none", []),
+    ("remediated", "none", []),
+    ("atRisk", "low", ["atRisk (low)"]),
+    ("confirmedSafe", "none", []),
+    ("atRisk", "low", ["atRisk (low)"]),
+    ("confirmedCompromised", "high", ["confirmedCompromised (high)"]),
+    ("atRisk", "high", ["atRisk (high)"]),
+]
+
+
+def states(run: Run) -> list[str]:
+    return [f"{row['riskState']} ({row['riskLevel']})" for row in raw(run)]
+
+
+def test_a_user_is_an_incident_when_he_comes_to_be_at_risk_and_when_the_level_rises(
+    room: WarRoom, tenant: Tenant, instance: Row, clock: Clock
+) -> None:
+    instance["fetch_types"] = USERS
+    tenant.add_user(id=AD, riskState="none", riskLevel="none")
+    assert room.fetch().incidents == []
+    for state, level, brought in STORY:
+        clock.advance(hours=7)
+        tenant.change_user(AD, riskState=state, riskLevel=level)
+        assert [states(room.fetch()) for _ in range(2)] == [brought, []]
+
+
+def test_another_change_of_a_user_at_risk_is_no_incident(
+    fetch: Callable[[], list[str]], tenant: Tenant, instance: Row, clock: Clock
+) -> None:
+    instance["fetch_types"] = USERS
+    tenant.add_user(id=AD)
+    assert fetch() == [AD]
+    for change in ({"riskDetail": "aiConfirmedSigninSafe"}, {"isProcessing": True}, {"isDeleted": True}):
+        clock.advance(days=10)
+        tenant.change_user(AD, **change)
+        assert fetch() == []
+
+
+def test_levels_and_states_are_selected_here_for_users_so_that_a_rise_into_them_is_seen(
+    room: WarRoom, tenant: Tenant, instance: Row, clock: Clock
+) -> None:
+    instance |= {"fetch_types": USERS, "fetch_risk_levels": ["high", "medium"], "fetch_risk_states": ["atRisk"]}
+    tenant.add_user(id=AD, riskLevel="low")
+    brought = []
+    for state, level in [("atRisk", "low"), ("atRisk", "medium"), ("confirmedCompromised", "high"), ("atRisk", "high")]:
+        clock.advance(minutes=1)
+        tenant.change_user(AD, riskState=state, riskLevel=level)
+        brought.append(states(room.fetch()))
+    assert brought == [[], ["atRisk (medium)"], [], ["atRisk (high)"]]
+
+
+def test_a_user_who_changes_while_a_fetch_is_under_way_hides_no_other(
+    fetch: Callable[[], list[str]], tenant: Tenant, monkeypatch: pytest.MonkeyPatch, instance: Row
+) -> None:
+    monkeypatch.setattr(aru, "MAX_PAGE_SIZE", 2)
+    instance["fetch_types"] = USERS
+    for number in range(6):
+        tenant.add_user(id=f"u{number}", riskLastUpdatedDateTime=stamp(ago(hours=9 - number)))
+    between_requests(tenant, 2, lambda: tenant.change_user("u0", riskState="dismissed"), monkeypatch)
+    assert fetch() == ["u1", "u2", "u3", "u4", "u5"]
+
+
+def test_both_types_share_what_one_fetch_may_bring(room: WarRoom, tenant: Tenant, instance: Row, clock: Clock) -> None:
+    instance |= {"fetch_types": BOTH, "max_fetch": "4"}
+    for number in range(6):
+        tenant.add_user(id=f"u{number}", riskLastUpdatedDateTime=stamp(ago(hours=9 - number)))
+    detect(tenant, *(f"d{number}" for number in range(3)))
+    brought = []
+    for _ in range(4):
+        brought.append(ids(room.fetch().incidents))
+        clock.advance(minutes=1)
+    assert brought == [["d0", "d1", "u0", "u1"], ["d2", "u2", "u3", "u4"], ["u5"], []]
+
+
+# The war room's own fetches
+
+SMALL = ("--users", "20", "--detections", "20")
+
+
+def test_fetches_one_after_another_show_what_came_and_what_it_took(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    assert war_room_main.main(["fetch", "--times", "9", *SMALL]) == 0
+    shown = capsys.readouterr().out
+    headings = re.findall("^Fetch at [0-9: -]{19}, incidents: ([0-9]+), (.*)$", shown, re.MULTILINE)
+    assert [used for _, used in headings] == [
+        "Graph requests: 1, login requests: 2",
+        *["Graph requests: 1, login requests: 0"] * 8,
+    ]
+    fetched = re.findall("[0-9a-f]{64}", shown)
+    assert len(set(fetched)) == len(fetched) == sum(int(number) for number, _ in headings)
+    assert {way for way in WAYS if f"| {way} " in shown} == set(WAYS)
+
+
+def test_the_same_seed_lets_the_same_detections_arrive() -> None:
+    played = []
+    for _ in range(2):
+        tenant = Tenant.demo(NOW, users=20, detections=20)
+        arrivals = Arrivals(tenant, 7)
+        for _ in range(9):
+            arrivals.go_on(600)
+            tenant.begin_request()
+        played.append((arrivals.ways, tenant.detections))
+    assert played[0] == played[1]
+    assert set(played[0][0].values()) == set(WAYS)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_whichever_way_detections_arrive_none_is_later_than_an_hour(way: str) -> None:
+    chance = random.Random(7)
+    for arrival in (arrival for _ in range(50) for arrival in WAYS[way](chance, 600)):
+        assert 0 <= arrival.surfaces <= 3600 + arrival.detected
+        assert arrival.detected <= 0
+
+
+def test_the_prompt_takes_the_same_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert war_room_main.main(["fetch --every 60 --times 2", "fetch --times 1", *SMALL]) == 0
+    moments = [datetime.fromisoformat(text) for text in re.findall("Fetch at ([0-9: -]{19})", capsys.readouterr().out)]
+    assert [later - moments[0] for later in moments] == [timedelta(seconds=seconds) for seconds in (0, 60, 660)]
+
+
+@pytest.mark.parametrize(
+    "line", ["fetch 3", "fetch --times", "fetch --times x", "fetch --often 3", "fetch --times 1 2"]
+)
+def test_a_fetch_that_is_not_understood_is_misuse(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert war_room_main.main([line, *SMALL]) == 2
+    assert "fetch takes [--times N] [--every SECONDS].\n" in capsys.readouterr().err
+
+
+def test_between_fetches_of_a_real_instance_time_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waits: list[int] = []
+    incident = {"name": "Contoso \x1b[2J", "occurred": "2026-11-20T11:00:00Z", "severity": 2, "dbotMirrorId": "d1"}
+    real = SimpleNamespace(simulator=None, clock=None, last_run={}, sleep=waits.append)
+    real.fetch = lambda: Run("fetch-incidents", incidents=[incident])
+    monkeypatch.setattr(war_room_main.Desk, "room", real)
+    assert war_room_main.main(["fetch --times 3 --every 7", "fetch"]) == 0
+    assert waits == [7, 7]
+    row = "| 2026-11-20T11:00:00Z | medium   | Contoso \\x1b[2J | d1 |"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines.count("Fetch, incidents: 1") == lines.count(row) == 4
+
+
+def test_a_fetch_may_be_shown_as_the_platform_gets_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert war_room_main.main(["--json", "fetch --times 1", *SMALL]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert [sorted(new) for new in json.loads(entry["Contents"])] == [
+        ["dbotMirrorId", "name", "occurred", "rawJSON", "severity"]
+    ] * len(json.loads(entry["Contents"]))
+
+
+def test_the_prompt_completes_what_a_fetch_takes() -> None:
+    manifest = Manifest.read(MANIFEST)
+    words = war_room_main.following(manifest)
+    assert candidates(manifest, words, "fetch --") == ["--times", "--every"]

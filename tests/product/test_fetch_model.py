@@ -1,0 +1,424 @@
+"""Whatever order, delay, tie, throttling, failure or restart: fetches lose nothing and repeat nothing.
+
+Hypothesis plays histories of a tenant and of the fetches against it, and keeps its own account of what they owe. The
+requests go straight to the simulated Graph, without a socket, so that a run tries many histories; test_fetch.py has the
+real way. `HYPOTHESIS_PROFILE=thorough pytest tests/test_fetch_model.py` tries thousands more.
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import pytest
+import requests
+from hypothesis import HealthCheck, event, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from requests.structures import CaseInsensitiveDict
+
+import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
+from warroom.azure.entra import Entra
+from warroom.azure.odata import Row, ticks
+from warroom.azure.server import Graph, Recorded
+from warroom.azure.tenant import Answer, Tenant, stamp
+
+START = datetime(2026, 11, 20, 9, tzinfo=timezone.utc)
+SINCE = "2026-11-19T09:00:00Z"
+LEVELS = ("low", "medium", "high", "hidden")
+STATES = ("atRisk", "confirmedCompromised", "remediated", "dismissed")
+
+quick = settings(
+    deadline=None, suppress_health_check=list(HealthCheck), max_examples=200, stateful_step_count=20, derandomize=True
+)
+settings.register_profile("quick", quick)
+settings.register_profile("thorough", quick, max_examples=5000, stateful_step_count=30, derandomize=False)
+HISTORIES = settings.get_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+# What meets one attempt of a request: an answer, throttling, an outage, an answer that is lost on the way; all but the
+# first are repeated. The last two last to the end of the fetch.
+ATTEMPTS = ("answer", "429", "503", "lost")
+LASTING = ("500", "unreachable")
+
+
+class ClosedTenant(Tenant):
+    """A tenant that may keep to an order of its own, newest first, whatever is asked for."""
+
+    newest_first = False
+
+    def _arranged(self, resource_name: str, rows: list[Row], filter_text: str | None, order: str | None) -> list[Row]:
+        arranged = super()._arranged(resource_name, rows, filter_text, order)
+        return arranged[::-1] if self.newest_first else arranged
+
+
+class OpenGraph(Graph):
+    """Graph without its door: what stands behind it is tried here."""
+
+    def _authorised(self, *_: Any) -> Row:
+        return {"oid": ""}
+
+
+class Wire:
+    """Stands in for the client's HttpSession: what repeats there on an error is repeated here.
+
+    before: called before each attempt with its number, for what happens in the tenant meanwhile.
+    troubles: what meets the attempts, in their order; those after have an answer.
+    """
+
+    def __init__(self, tenant: Tenant, troubles: list[str], before: Callable[[int], None]) -> None:
+        self.graph = OpenGraph(tenant, Entra(tenant))
+        self.troubles, self.before = troubles, before
+        self.started = float("inf")
+        self.attempts, self.answers, self.lasting = 0, 0, ""
+        self.served: list[Row] = []
+
+    def request(
+        self, method: str, url: str, *, headers: dict[str, str], auth: Any, params: dict[str, str] | None = None
+    ) -> requests.Response:
+        assert auth is not None
+        sent = f"{url}?{urlencode(params)}" if params else url
+        history = []
+        while True:
+            met, answer = self._attempt(sent, CaseInsensitiveDict(headers))
+            if met not in ATTEMPTS[1:]:
+                break
+            history.append(SimpleNamespace(status=int(met) if met.isdecimal() else None))
+        if met == "unreachable":
+            raise requests.ConnectionError(method)
+        return response(answer, history)
+
+    def _attempt(self, sent: str, headers: CaseInsensitiveDict[str]) -> tuple[str, Answer]:
+        self.before(self.attempts)
+        met = self.lasting or (self.troubles[self.attempts] if self.attempts < len(self.troubles) else "answer")
+        self.attempts += 1
+        if met in LASTING:
+            self.lasting = met
+        answer = Answer(500, {"error": {"code": "InternalServerError", "message": ""}})
+        if met in ("answer", "lost"):
+            answer = self._answer(sent, headers)
+        if met == "answer":
+            self.answers += 1
+            self.served += answer.body["value"] if isinstance(answer.body, dict) else []
+        return met, answer
+
+    def _answer(self, sent: str, headers: CaseInsensitiveDict[str]) -> Answer:
+        parts = urlsplit(sent)
+        query = dict(parse_qsl(parts.query))
+        target = f"{parts.path}?{parts.query}"
+        recorded = Recorded("GET", parts.netloc, parts.path, query, headers, b"", {}, target, "https", 0)
+        return self.graph.answer(recorded)
+
+
+def response(answer: Answer, history: list[Any]) -> requests.Response:
+    made = requests.Response()
+    made.status_code = answer.status
+    made._content = json.dumps(answer.body).encode()
+    made.raw = SimpleNamespace(retries=SimpleNamespace(history=history))
+    return made
+
+
+class Conditions(NamedTuple):
+    """What holds for a whole history. ahead: minutes by which the integration's clock is wrong. pace: seconds from
+    request to request."""
+
+    max_fetch: int
+    page_size: int
+    look_back: int
+    ahead: int
+    newest_first: bool
+    levels: tuple[str, ...]
+    pace: int
+
+
+CONDITIONS = st.builds(
+    Conditions,
+    max_fetch=st.integers(1, 4),
+    page_size=st.integers(1, 4),
+    look_back=st.sampled_from((1, 10, 60)),
+    ahead=st.integers(-10, 5),
+    newest_first=st.booleans(),
+    levels=st.sampled_from(((), (), ("high", "medium"))),
+    pace=st.sampled_from((0, 1, 20)),
+)
+
+
+class History(RuleBasedStateMachine):
+    """A tenant, its clock, and fetches with one instance's settings. Subclasses say what happens and what is owed."""
+
+    fetch_type = ""
+
+    def begin(self, given: Conditions) -> None:
+        self.clock, self.pace = START, timedelta(seconds=given.pace)
+        self.look_back = timedelta(minutes=given.look_back)
+        self.tenant = ClosedTenant(clock=lambda: self.clock)
+        self.tenant.newest_first = given.newest_first
+        self.last_run: Row = {}
+        self.fetch_settings = aru.FetchSettings(
+            SINCE, given.max_fetch, given.look_back, (self.fetch_type,), given.levels, (), ()
+        )
+        aru.MAX_PAGE_SIZE = given.page_size
+        aru.utc_now = lambda: self.clock + timedelta(minutes=given.ahead)
+
+    def keep_order(self) -> None:
+        """Be a tenant whose rows may move from page to page while a fetch is under way.
+
+        Nobody could find them all if Graph had no order, or if more of them than a page holds had one time.
+        """
+        self.tenant.newest_first = False
+        aru.MAX_PAGE_SIZE += 1
+
+    @rule(seconds=st.sampled_from((1, 30, 60, 600, 3600)))
+    def time_passes(self, seconds: int) -> None:
+        self.clock += timedelta(seconds=seconds)
+
+    @rule(
+        troubles=st.lists(st.sampled_from(ATTEMPTS + LASTING), max_size=6),
+        meanwhile=st.lists(st.tuples(st.integers(1, 5), st.integers(0, 9), st.integers(0, 9)), max_size=3),
+        crashes=st.integers(0, 5).map(lambda number: number == 0),
+    )
+    def fetch(self, troubles: list[str], meanwhile: list[tuple[int, int, int]], crashes: bool) -> None:
+        """Fetch once. meanwhile: (before which attempt, and two numbers to choose by) of what happens in the tenant."""
+        self.try_fetch(troubles, meanwhile, crashes)
+
+    def try_fetch(self, troubles: list[str], meanwhile: list[tuple[int, int, int]], crashes: bool = False) -> Wire:
+        def before(attempt: int) -> None:
+            self.clock += self.pace if attempt else timedelta()
+            for number, *choices in meanwhile:
+                if number == attempt:
+                    self.happen(*choices)
+
+        self.remember_start()
+        wire = Wire(self.tenant, troubles, before)
+        signed_in: Any = SimpleNamespace(token=lambda: "")
+        client = aru.GraphClient(wire, signed_in, "https://graph.microsoft.com")  # type: ignore[arg-type]
+        try:
+            outcome = aru.fetch_incidents(client, self.fetch_settings, self.last_run)
+        except aru.RequestError:
+            assert wire.lasting
+            assert not wire.answers
+        else:
+            if not crashes:
+                self.persist(wire, *outcome)
+        return wire
+
+    def persist(self, wire: Wire, next_run: Row, incidents: list[Row], notes: list[str]) -> None:
+        assert wire.answers
+        assert len(incidents) <= self.fetch_settings.max_fetch
+        assert [ticks(new["occurred"]) for new in incidents] == sorted(ticks(new["occurred"]) for new in incidents)
+        assert bool(notes) == bool(wire.lasting)
+        assert all(isinstance(text, str) for text in next_run.values())
+        self.last_run = json.loads(json.dumps(next_run))
+        complete = not notes and len(incidents) < self.fetch_settings.max_fetch
+        self.account([json.loads(new["rawJSON"]) for new in incidents], wire.served, complete)
+
+    def teardown(self) -> None:
+        """Let everything surface, fetch until nothing more can come, and settle the account."""
+        self.clock += self.look_back
+        for _ in range(-(-self.number() // self.fetch_settings.max_fetch) + 1):
+            self.try_fetch([], [])
+        self.check_account()
+        self.clock += self.look_back + timedelta(minutes=21)
+        self.try_fetch([], [])
+        assert self.try_fetch([], []).attempts == 1
+
+    # What a subclass adds
+
+    def happen(self, first: int, second: int) -> None:
+        """Let something happen in the tenant while a fetch is under way."""
+
+    def remember_start(self) -> None:
+        """Note what a fetch that begins now cannot miss."""
+
+    def account(self, handed: list[Row], served: list[Row], complete: bool) -> None:
+        """Enter what a fetch handed over; a complete one had room for more and read to the end."""
+
+    def check_account(self) -> None:
+        """Find nothing owed."""
+
+    def number(self) -> int:
+        """How many incidents may still come."""
+        return 0
+
+
+class Detections(History):
+    """Detections occur, surface up to look_back later, and may leave the filter while a fetch is under way."""
+
+    fetch_type = "Risk Detections"
+
+    @initialize(
+        given=CONDITIONS,
+        behind=st.lists(st.integers(0, 20), max_size=8),
+        small_memory=st.sampled_from((0, 0, 3, 6)),
+        changing=st.booleans(),
+    )
+    def begin_detections(self, given: Conditions, behind: list[int], small_memory: int, changing: bool) -> None:
+        """behind: hours ago, before the first fetch. small_memory: so many are remembered, and then none comes late.
+
+        changing: detections leave the filter; see keep_order.
+        """
+        self.begin(given)
+        self.made: dict[str, datetime] = {}  # when it surfaces, by id
+        self.handed: Counter[str] = Counter()
+        self.resolved: set[str] = set()
+        self.certain: set[str] = set()
+        self.small_memory, self.changing = bool(small_memory), changing
+        aru.MAX_KNOWN = small_memory or 10_000
+        if changing:
+            self.keep_order()
+            self.fetch_settings = replace(self.fetch_settings, states=("atRisk",))
+        for hours in behind:
+            self.arrive(START - timedelta(hours=hours, minutes=1), START, hours)
+
+    def arrive(self, detected: datetime, surfaces: datetime, number: int) -> None:
+        if self.changing:
+            detected += timedelta(microseconds=len(self.made))
+        text = stamp(detected, 7 if self.changing else (0, 3, 7)[number % 3]).replace("T0", "T")
+        row = self.tenant.arrive(detected=text, surfaces_at=surfaces, riskLevel=LEVELS[number % 4])
+        self.made[row["id"]] = surfaces
+
+    @rule(
+        number=st.integers(1, 3),
+        ago=st.integers(0, 60),
+        delay=st.integers(0, 60),
+        spread=st.sampled_from((0, 0, 1, 7)),
+        choices=st.integers(0, 9),
+    )
+    def occur(self, number: int, ago: int, delay: int, spread: int, choices: int) -> None:
+        """ago, delay: minutes between detection and now, and between it and surfacing; spread: between several."""
+        for position in range(number):
+            detected = self.clock - min(self.look_back, timedelta(minutes=ago + spread * position))
+            late = min(self.look_back, timedelta(minutes=delay))
+            if self.small_memory:
+                detected, late = self.clock, timedelta()
+            self.arrive(detected, max(self.clock, detected + late), choices + position)
+        self.clock += timedelta(seconds=1)
+
+    def happen(self, first: int, second: int) -> None:
+        if self.changing and first % 2:
+            self.resolve(second)
+        else:
+            self.arrive(self.clock, self.clock, second)
+            self.clock += timedelta(seconds=1)
+
+    def resolve(self, number: int) -> None:
+        rows = list(self.tenant.detections.values())
+        if rows:
+            row = rows[number % len(rows)]
+            row["riskState"] = "remediated"
+            self.tenant._listings.clear()
+            self.resolved.add(row["id"])
+
+    def matching(self) -> set[str]:
+        levels = self.fetch_settings.levels or LEVELS
+        rows = self.tenant.detections.values()
+        return {row["id"] for row in rows if row["riskLevel"] in levels and row["id"] not in self.resolved}
+
+    def remember_start(self) -> None:
+        self.tenant.begin_request()
+        self.certain = self.matching()
+
+    def account(self, handed: list[Row], _: list[Row], complete: bool) -> None:
+        self.handed.update(row["id"] for row in handed)
+        assert set(self.handed.values()) <= {1}
+        if complete:
+            assert self.certain - self.resolved <= set(self.handed)
+
+    def check_account(self) -> None:
+        assert not self.tenant.waiting
+        assert self.matching() <= set(self.handed)
+        event(f"detections handed over: {min(50, 10 * (len(self.handed) // 10))} or more")
+
+    def number(self) -> int:
+        return len(self.made) - len(self.handed)
+
+
+class Users(History):
+    """Users come to be at risk, rise, fall, leave and come back, also while a fetch is under way."""
+
+    fetch_type = "Risky Users"
+
+    @initialize(given=CONDITIONS, users=st.integers(1, 6), changing=st.booleans())
+    def begin_users(self, given: Conditions, users: int, changing: bool) -> None:
+        """changing: users change while a fetch is under way; see keep_order."""
+        self.begin(given)
+        self.changing = changing
+        if changing:
+            self.keep_order()
+        self.seen: dict[str, Row] = {}  # the newest state that was handed over or that was none to hand over
+        self.ids = [f"00000000-0000-0000-0000-{number:012}" for number in range(users)]
+        self.changes = 0
+        self.unchanged: dict[str, Row] = {}
+        for number, user_id in enumerate(self.ids):
+            self.tenant.add_user(id=user_id, riskLastUpdatedDateTime=stamp(START - timedelta(hours=2, seconds=number)))
+
+    @rule(who=st.integers(0, 5), what=st.integers(0, 15), ago=st.sampled_from((0, 0, 1, 60)))
+    def change(self, who: int, what: int, ago: int) -> None:
+        """ago: minutes since the change that is only seen now."""
+        user = self.tenant.users[self.ids[who % len(self.ids)]]
+        before = datetime.fromisoformat(user["riskLastUpdatedDateTime"][:19] + "+00:00")
+        dated = self.clock - min(self.look_back, timedelta(minutes=ago))
+        self.changes += 1
+        dated = max(dated, before + timedelta(seconds=1)) + timedelta(microseconds=self.changes * self.changing)
+        self.clock = max(self.clock, dated)
+        state, level = STATES[what // 4], LEVELS[what % 4]
+        self.tenant.change_user(user["id"], riskLastUpdatedDateTime=stamp(dated), riskState=state, riskLevel=level)
+
+    def happen(self, first: int, second: int) -> None:
+        if self.changing:
+            self.change(first, second, 0)
+
+    def remember_start(self) -> None:
+        self.unchanged = {user_id: dict(row) for user_id, row in self.tenant.users.items()}
+
+    def owed(self, row: Row) -> bool:
+        """Whether a user's state is one to hand over, after what was seen of him before."""
+        before = self.seen.get(row["id"], {})
+        severity = {"low": 1, "medium": 2, "high": 3}
+        risen = severity.get(row["riskLevel"], 0) > severity.get(before.get("riskLevel", ""), 0)
+        at_risk = row["riskState"] in ("atRisk", "confirmedCompromised")
+        selected = row["riskLevel"] in (self.fetch_settings.levels or LEVELS)
+        return at_risk and selected and (row["riskState"] != before.get("riskState") or risen)
+
+    def account(self, handed: list[Row], served: list[Row], complete: bool) -> None:
+        due: dict[str, Row] = {}
+        for row in served:
+            due.pop(row["id"], None)
+            if self.owed(row):
+                due[row["id"]] = row
+            else:
+                self.seen[row["id"]] = row
+        for row in handed:
+            state = {name: value for name, value in row.items() if name != "fetchType"}
+            assert due.pop(row["id"]) == state
+            self.seen[row["id"]] = state
+        if complete:
+            still = [row for user_id, row in self.unchanged.items() if self.tenant.users[user_id] == row]
+            assert not [row for row in still if self.owed(row)]
+
+    def check_account(self) -> None:
+        assert not [row for row in self.tenant.users.values() if self.owed(row)]
+        event(f"changes of users: {min(30, 10 * (self.changes // 10))} or more")
+
+    def number(self) -> int:
+        return len(self.ids)
+
+
+@pytest.fixture(autouse=True)
+def adjustable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put back afterwards what the histories set."""
+    for name in ("MAX_PAGE_SIZE", "MAX_KNOWN", "utc_now"):
+        monkeypatch.setattr(aru, name, getattr(aru, name))
+    monkeypatch.setattr("time.sleep", lambda _: None)
+
+
+def test_every_detection_is_handed_over_exactly_once() -> None:
+    run_state_machine_as_test(Detections, settings=HISTORIES)
+
+
+def test_every_user_who_comes_to_be_at_risk_or_rises_is_handed_over_exactly_once() -> None:
+    run_state_machine_as_test(Users, settings=HISTORIES)

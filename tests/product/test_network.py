@@ -1,0 +1,298 @@
+"""Over real sockets with TLS: certificates, proxies, .netrc."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+import urllib3
+
+import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
+from warroom.azure.server import Simulator
+from warroom.azure.tenant import Tenant
+from warroom.xsoar.runner import Run, WarRoom
+
+Succeed = Callable[[str], Run]
+Fail = Callable[[str], str]
+
+LIST = "!azure-risky-users-list limit=1"
+FAILED = "Failed to execute azure-risky-users-list. "
+LOGIN, GRAPH = "login.microsoftonline.com", "graph.microsoft.com"
+UNTRUSTED = (
+    "{} was not reached: its certificate is not trusted. If a proxy with a certificate of its own stands between, add "
+    "that certificate to the engine or server, or select 'Trust any certificate (not secure)' (SSLError)."
+)
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    """A certificate authority that this machine does not know."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def bundle(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The file of certificates by which its servers are trusted."""
+    path = tmp_path_factory.mktemp("authority") / "ca.pem"
+    authority.cert_pem.write_to_path(path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Certificates of an authority that has nothing to do with the servers."""
+    path = tmp_path_factory.mktemp("other") / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(path)
+    return str(path)
+
+
+def served(tenant: Tenant, authority: trustme.CA, *hosts: str) -> Simulator:
+    """A simulator that shows a certificate for these hosts."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*hosts).configure_cert(context)
+    return Simulator(tenant, ssl_context=context)
+
+
+Routes = dict[tuple[str, int], int]
+
+
+@pytest.fixture
+def routes(monkeypatch: pytest.MonkeyPatch) -> Routes:
+    """Where connections to a host and port really lead: to this port of this machine. To anywhere else, none leads."""
+    ports: Routes = {}
+    connect = socket.create_connection
+
+    def create_connection(address: tuple[str, int], *options: Any, **_: Any) -> socket.socket:
+        if address not in ports:
+            raise ConnectionRefusedError(address)
+        return connect(("127.0.0.1", ports[address]), *options)
+
+    monkeypatch.setattr(urllib3.util.connection, "create_connection", create_connection)
+    return ports
+
+
+@pytest.fixture
+def simulator(tenant: Tenant, authority: trustme.CA, routes: Routes) -> Iterator[Simulator]:
+    """Both hosts, with certificates, where the names of the real ones lead."""
+    with served(tenant, authority, LOGIN, GRAPH) as simulator:
+        routes.update({(LOGIN, 443): simulator.port, (GRAPH, 443): simulator.port})
+        yield simulator
+
+
+@pytest.fixture
+def war_room(war_room: WarRoom) -> WarRoom:
+    """One whose requests go out by themselves."""
+    war_room.simulator = None
+    return war_room
+
+
+def hosts(simulator: Simulator) -> list[str]:
+    return [request.host for request in simulator.requests]
+
+
+# Certificates
+
+
+def test_the_login_hosts_unknown_certificate_is_refused(error: Fail, simulator: Simulator) -> None:
+    assert error(LIST) == f"{FAILED}Sign-in failed. {UNTRUSTED.format(LOGIN)}"
+    assert simulator.requests == []
+
+
+@pytest.fixture
+def graph_of_another(tenant: Tenant, routes: Routes, simulator: Simulator) -> Iterator[Simulator]:
+    """A Graph whose certificate is of an authority that is not in the bundle."""
+    with served(tenant, trustme.CA(), GRAPH) as graph:
+        graph.entra = graph.graph.entra = simulator.entra
+        routes[GRAPH, 443] = graph.port
+        yield graph
+
+
+def test_graphs_unknown_certificate_is_refused(
+    error: Fail,
+    simulator: Simulator,
+    graph_of_another: Simulator,
+    bundle: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
+    assert error(LIST) == FAILED + UNTRUSTED.format(GRAPH)
+    assert hosts(simulator) == [LOGIN, LOGIN]
+    assert graph_of_another.requests == []
+
+
+def test_a_certificate_for_another_name_is_refused(
+    error: Fail, tenant: Tenant, authority: trustme.CA, routes: Routes, bundle: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
+    with served(tenant, authority, "fabrikam.example") as simulator:
+        routes[LOGIN, 443] = simulator.port
+        assert error(LIST) == f"{FAILED}Sign-in failed. {UNTRUSTED.format(LOGIN)}"
+        assert simulator.requests == []
+
+
+def test_any_certificate_is_accepted_where_the_instance_says_so(
+    run: Succeed, war_room: WarRoom, simulator: Simulator, graph_of_another: Simulator
+) -> None:
+    war_room.params["insecure"] = True
+    run(LIST)
+    assert hosts(simulator) + hosts(graph_of_another) == [LOGIN, LOGIN, GRAPH]
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_any_certificate_is_accepted_beside_a_bundle_of_the_platforms(
+    run: Succeed,
+    war_room: WarRoom,
+    simulator: Simulator,
+    other_bundle: str,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+) -> None:
+    monkeypatch.setenv(variable, other_bundle)
+    war_room.params["insecure"] = True
+    run(LIST)
+    assert hosts(simulator) == [LOGIN, LOGIN, GRAPH]
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_a_session_that_trusts_any_certificate_is_not_overruled_by_a_bundle(
+    simulator: Simulator, other_bundle: str, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, other_bundle)
+    assert aru.HttpSession(verify=False).get(f"https://{GRAPH}/").status_code == 400
+    assert hosts(simulator) == [GRAPH]
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_a_bundle_of_the_platforms_is_honoured_for_login_and_graph(
+    run: Succeed, simulator: Simulator, bundle: str, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, bundle)
+    run(LIST)
+    assert hosts(simulator) == [LOGIN, LOGIN, GRAPH]
+
+
+def test_a_host_whose_name_leads_nowhere_is_named(
+    error: Fail, simulator: Simulator, routes: Routes, no_waiting: list[float]
+) -> None:
+    routes.clear()
+    assert error(LIST) == (
+        f"{FAILED}Sign-in failed. {LOGIN} was not reached: the connection failed or there was no answer in time. "
+        "Check name resolution, firewall and proxy settings (ConnectionError)."
+    )
+    assert len(no_waiting) == 2
+    assert simulator.requests == []
+
+
+# Proxies
+
+
+class Proxy:
+    """A proxy that notes where it is asked to lead, and leads to one port whatever it is asked."""
+
+    def __init__(self, port: int, answer: str = "200 Connection established") -> None:
+        self.port, self.answer = port, answer
+        self.asked: list[str] = []
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+
+    def serve(self) -> None:
+        while True:
+            try:
+                client, _ = self.socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.lead, args=(client,), daemon=True).start()
+
+    def lead(self, client: socket.socket) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            more = client.recv(4096)
+            if not more:
+                return
+            head += more
+        self.asked.append(head.decode().split(" HTTP/")[0])
+        client.sendall(f"HTTP/1.1 {self.answer}\r\n\r\n".encode())
+        if not self.answer.startswith("200"):
+            client.close()
+            return
+        server = socket.create_connection(("127.0.0.1", self.port))
+        threading.Thread(target=pipe, args=(client, server), daemon=True).start()
+        pipe(server, client)
+
+
+def pipe(source: socket.socket, sink: socket.socket) -> None:
+    """Pass on what comes, until nothing more does."""
+    with source, sink:
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+        except OSError:
+            return
+
+
+@pytest.fixture
+def proxy(simulator: Simulator, routes: Routes, bundle: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """A proxy that the environment names, as the platform's server does."""
+    proxy = Proxy(simulator.port)
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, proxy.url)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
+    port = proxy.socket.getsockname()[1]
+    routes["127.0.0.1", port] = port
+    yield proxy
+    proxy.socket.close()
+
+
+def test_login_and_graph_go_through_the_proxy_and_nowhere_else(
+    run: Succeed, war_room: WarRoom, simulator: Simulator, proxy: Proxy, routes: Routes
+) -> None:
+    del routes[LOGIN, 443], routes[GRAPH, 443]
+    war_room.params["proxy"] = True
+    run(LIST)
+    assert proxy.asked == [f"CONNECT {LOGIN}:443", f"CONNECT {GRAPH}:443"]
+    assert hosts(simulator) == [LOGIN, LOGIN, GRAPH]
+
+
+def test_without_the_proxy_setting_neither_does_though_the_variable_is_set(
+    run: Succeed, simulator: Simulator, proxy: Proxy
+) -> None:
+    run(LIST)
+    assert proxy.asked == []
+    assert hosts(simulator) == [LOGIN, LOGIN, GRAPH]
+
+
+def test_a_proxy_that_refuses_is_named_as_the_cause(
+    error: Fail, war_room: WarRoom, simulator: Simulator, proxy: Proxy, no_waiting: list[float]
+) -> None:
+    proxy.answer = "407 Proxy Authentication Required"
+    war_room.params["proxy"] = True
+    assert error(LIST) == (
+        f"{FAILED}Sign-in failed. {LOGIN} was not reached: the proxy refused. "
+        "Check 'Use system proxy settings' and the server's proxy (ProxyError)."
+    )
+    assert simulator.requests == []
+    assert sum(no_waiting) < 120
+
+
+# .netrc
+
+
+def test_a_netrc_file_never_signs_a_request(
+    run: Succeed, simulator: Simulator, bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text(f"machine {LOGIN} login adele password contoso\nmachine {GRAPH} login adele password contoso\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
+    run(LIST)
+    schemes = [request.headers.get("Authorization", "none").split()[0] for request in simulator.requests]
+    assert schemes == ["none", "none", "Bearer"]

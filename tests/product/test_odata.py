@@ -1,0 +1,475 @@
+"""Arguments that become OData: moments, choices, numbers, texts, filters and path segments."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
+from warroom.azure.server import Simulator
+
+Clock = Callable[[str], None]
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Set the clock that dates are read by."""
+
+    def set_clock(text: str) -> None:
+        moment = datetime.strptime(f"{text}Z", "%Y-%m-%dT%H:%M:%S%z")
+        monkeypatch.setattr(aru, "utc_now", lambda: moment)
+
+    return set_clock
+
+
+def refused(read: Callable[..., Any], *arguments: Any) -> str:
+    with pytest.raises(aru.ArgumentError) as caught:
+        read(*arguments)
+    return str(caught.value)
+
+
+# Moments
+
+
+@pytest.mark.parametrize(
+    ("given", "literal"),
+    [
+        ("2024-02-27T04:49:26.257525Z", "2024-02-27T04:49:26.257525Z"),
+        ("2024-02-27T04:49:26Z", "2024-02-27T04:49:26Z"),
+        ("2024-02-27T04:49:26.2Z", "2024-02-27T04:49:26.2Z"),
+        ("2024-02-27T04:49:26.25Z", "2024-02-27T04:49:26.25Z"),
+        ("2024-02-27T04:49:26.250Z", "2024-02-27T04:49:26.250Z"),
+        ("2024-02-27T04:49:26.2575Z", "2024-02-27T04:49:26.2575Z"),
+        ("2024-02-27T04:49:26.25752Z", "2024-02-27T04:49:26.25752Z"),
+        ("2024-02-27T04:49:26.2575257Z", "2024-02-27T04:49:26.2575257Z"),
+        ("2024-02-27T04:49:26.2575257", "2024-02-27T04:49:26.2575257Z"),
+        ("2024-02-27T04:49:26", "2024-02-27T04:49:26Z"),
+        ("2024-02-27T04:49", "2024-02-27T04:49:00Z"),
+        ("2024-02-27T04:49Z", "2024-02-27T04:49:00Z"),
+        ("2024-02-27", "2024-02-27T00:00:00Z"),
+        ("2024-02-29", "2024-02-29T00:00:00Z"),
+        (" 2024-02-27 ", "2024-02-27T00:00:00Z"),
+        ("2024-02-27T04:49:26+00:00", "2024-02-27T04:49:26Z"),
+        ("2024-02-27T01:49:26+02:00", "2024-02-26T23:49:26Z"),
+        ("2024-02-27T01:49:26.2575257+0200", "2024-02-26T23:49:26.2575257Z"),
+        ("2024-12-31T23:30:00-05:30", "2025-01-01T05:00:00Z"),
+        ("2024-02-27T04:49+02:00", "2024-02-27T02:49:00Z"),
+    ],
+)
+def test_an_iso_time_becomes_the_same_moment_in_utc_with_its_own_fraction(given: str, literal: str) -> None:
+    assert aru.moment_literal("updated_after", given) == literal
+
+
+@pytest.mark.parametrize(
+    ("clock", "given", "literal"),
+    [
+        ("2026-11-20T12:00:00", "10 days", "2026-11-10T12:00:00Z"),
+        ("2026-11-20T12:00:00", "5 months", "2026-06-20T12:00:00Z"),
+        ("2026-11-20T12:00:00", "2 hours", "2026-11-20T10:00:00Z"),
+        ("2026-11-20T12:00:00", "45 minutes", "2026-11-20T11:15:00Z"),
+        ("2026-11-20T12:00:00", "3 weeks", "2026-10-30T12:00:00Z"),
+        ("2026-11-20T12:00:00", "1 year", "2025-11-20T12:00:00Z"),
+        ("2026-11-20T12:00:00", "10 days ago", "2026-11-10T12:00:00Z"),
+        ("2026-11-20T12:00:00", "1 day", "2026-11-19T12:00:00Z"),
+        ("2026-11-20T12:00:00", "1 days", "2026-11-19T12:00:00Z"),
+        ("2026-11-20T12:00:00", " 1 Month AGO ", "2026-10-20T12:00:00Z"),
+        ("2026-11-20T12:00:00", "10days", "2026-11-10T12:00:00Z"),
+        ("2026-03-31T01:02:03", "1 month", "2026-02-28T01:02:03Z"),
+        ("2024-03-31T01:02:03", "1 month", "2024-02-29T01:02:03Z"),
+        ("2026-10-31T01:02:03", "1 month ago", "2026-09-30T01:02:03Z"),
+        ("2026-01-15T00:00:00", "1 month", "2025-12-15T00:00:00Z"),
+        ("2024-02-29T00:00:00", "1 year", "2023-02-28T00:00:00Z"),
+        ("2024-02-29T00:00:00", "4 years ago", "2020-02-29T00:00:00Z"),
+        ("2024-03-01T00:00:00", "1 day", "2024-02-29T00:00:00Z"),
+        ("2026-11-20T12:00:00", "1100 years", "0926-11-20T12:00:00Z"),
+    ],
+)
+def test_a_time_ago_is_counted_back_by_the_calendar(now: Clock, clock: str, given: str, literal: str) -> None:
+    now(clock)
+    assert aru.moment_literal("updated_after", given) == literal
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        "yesterday",
+        "now",
+        "10",
+        "1709009366",
+        "2024",
+        "2024-02",
+        "2024-2-27",
+        "20240227",
+        "27/02/2024",
+        "2023-02-29",
+        "2024-13-01",
+        "2024-00-10",
+        "2024-02-27 04:49:26",
+        "2024-02-27T04",
+        "2024-02-27T24:00:00Z",
+        "2024-02-27T04:60:00Z",
+        "2024-02-27T04:49:60Z",
+        "2024-02-27T04:49:26.Z",
+        "2024-02-27T04:49:26.12345678Z",
+        "2024-02-27T04:49:26,5Z",
+        "2024-02-27T04:49.5Z",
+        "2024-02-27T04:49:26z",
+        "2024-02-27T04:49:26 Z",
+        "2024-02-27T04:49:26+2",
+        "2024-02-27T04:49:26+24:00",
+        "2024-02-27T04:49:26 02:00",
+        "2024-02-27Z",
+        "2024-02-27T04:49:26Z or true",
+        "2024-02-27,2024-02-28",
+        "٢٠٢٤-02-27",
+        "0001-01-01T00:00:00+01:00",
+        "9999-12-31T23:59:59-01:00",
+        "-3 days",
+        "3.5 days",
+        "three days",
+        "3 fortnights",
+        "3 seconds",
+        "3 days from now",
+        "in 3 days",
+        "3 days 2 hours",
+        "3 daysago",
+        "3000 years",
+        "999999 days",
+        "9999999 minutes",
+    ],
+)
+def test_a_date_that_cannot_be_read_is_refused(now: Clock, given: str) -> None:
+    now("2026-11-20T12:00:00")
+    assert refused(aru.moment_literal, "updated_after", given) == (
+        f'updated_after="{given}" cannot be used. Accepted: ISO 8601 such as 2024-02-27T04:49:26.257525Z or '
+        '2024-02-27, or a time ago such as "10 days", "2 hours".'
+    )
+
+
+@given(st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)), st.integers(-1439, 1439))
+@settings(max_examples=50)
+def test_an_offset_never_changes_the_moment(moment: datetime, minutes: int) -> None:
+    zone = timezone(timedelta(minutes=minutes))
+    text = moment.replace(tzinfo=timezone.utc).astimezone(zone).isoformat(timespec="microseconds")
+    assert aru.moment_literal("updated_after", text) == moment.isoformat(timespec="microseconds") + "Z"
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("2024-02-27T04:49:26Z", "2024-02-27T04:49:27Z"),
+        ("2024-02-27T04:49:26Z", "2024-02-27T04:49:26.0000001Z"),
+        ("2024-02-27T04:49:26.25Z", "2024-02-27T04:49:26.3Z"),
+        ("2024-02-27T4:49:26Z", "2024-02-27T10:00:00Z"),
+        (None, "0001-01-01T00:00:00Z"),
+    ],
+)
+def test_moments_are_ordered_by_time_whatever_their_digits(earlier: Any, later: str) -> None:
+    assert aru.moment_order(earlier) < aru.moment_order(later)
+
+
+def test_moments_that_differ_only_in_trailing_zeros_are_the_same() -> None:
+    assert aru.moment_order("2024-02-27T4:49:26Z") == aru.moment_order("2024-02-27T04:49:26.0000000Z")
+
+
+WINDOW = ("updated_after", "updated_before")
+
+
+@pytest.mark.parametrize(
+    ("after", "before", "shown"),
+    [
+        ("2024-02-28", "2024-02-27", ("2024-02-28T00:00:00Z", "2024-02-27T00:00:00Z")),
+        ("2024-02-27", "2024-02-27", ("2024-02-27T00:00:00Z", "2024-02-27T00:00:00Z")),
+        ("2024-02-27T02:00:00+02:00", "2024-02-27", ("2024-02-27T00:00:00Z", "2024-02-27T00:00:00Z")),
+        (
+            "2024-02-27T00:00:00.0000001",
+            "2024-02-27T00:00:00.00Z",
+            ("2024-02-27T00:00:00.0000001Z", "2024-02-27T00:00:00.00Z"),
+        ),
+        ("1 day", "2 days", ("2026-11-19T12:00:00Z", "2026-11-18T12:00:00Z")),
+    ],
+)
+@pytest.mark.parametrize(
+    ("resource", "names"),
+    [
+        (aru.RISKY_USERS, WINDOW),
+        (aru.RISK_DETECTIONS, ("detected_date_time_after", "detected_date_time_before")),
+        (aru.RISKY_SERVICE_PRINCIPALS, WINDOW),
+        (aru.SERVICE_PRINCIPAL_DETECTIONS, ("detected_date_time_after", "detected_date_time_before")),
+    ],
+    ids=lambda part: getattr(part, "path", ""),
+)
+def test_dates_that_contradict_each_other_are_refused(
+    now: Clock, resource: aru.Resource, names: tuple[str, str], after: str, before: str, shown: tuple[str, str]
+) -> None:
+    now("2026-11-20T12:00:00")
+    message = refused(aru.build_filters, resource.filters, dict(zip(names, (after, before), strict=True)))
+    assert message == f'{names[0]}="{shown[0]}" cannot be used. Accepted: a moment before {names[1]}="{shown[1]}".'
+
+
+def test_a_window_of_a_ten_millionth_of_a_second_is_one() -> None:
+    window = {"updated_after": "2024-02-27T00:00:00", "updated_before": "2024-02-27T00:00:00.0000001"}
+    assert aru.build_filters(aru.RISKY_USERS.filters, window) == [
+        "riskLastUpdatedDateTime ge 2024-02-27T00:00:00Z and riskLastUpdatedDateTime lt 2024-02-27T00:00:00.0000001Z"
+    ]
+
+
+@pytest.mark.parametrize("moments", ["2024-02-27,2024-02-28", '["2024-02-27", "2024-02-28"]', ["2024-02-27"]])
+def test_a_bound_is_one_moment_and_no_list(moments: Any) -> None:
+    assert refused(aru.build_filters, aru.RISKY_USERS.filters, {"updated_after": moments}).startswith(
+        f'updated_after="{moments}" cannot be used. Accepted: ISO 8601'
+    )
+
+
+# Choices and numbers
+
+RISK_STATES = "none, confirmedSafe, remediated, dismissed, atRisk, confirmedCompromised"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "accepted"),
+    [
+        ("risk_level", "hgih", "low, medium, high, hidden, none"),
+        ("risk_level", "High", "low, medium, high, hidden, none"),
+        ("risk_level", "high'", "low, medium, high, hidden, none"),
+        ("risk_state", "at_risk", RISK_STATES),
+        ("risk_state", "unknownFutureValue", RISK_STATES),
+        ("is_deleted", "yes", "true, false"),
+    ],
+)
+def test_a_value_that_is_not_on_the_list_is_refused_with_the_list(name: str, value: str, accepted: str) -> None:
+    assert refused(aru.build_filters, aru.RISKY_USERS.filters, {name: value}) == (
+        f'{name}="{value}" cannot be used. Accepted: {accepted}.'
+    )
+
+
+def test_one_unknown_value_among_known_ones_is_refused() -> None:
+    assert refused(aru.build_filters, aru.RISKY_USERS.filters, {"risk_level": "low,hgih"}) == (
+        'risk_level="hgih" cannot be used. Accepted: low, medium, high, hidden, none.'
+    )
+
+
+@pytest.mark.parametrize(
+    ("resource", "given", "sent"),
+    [
+        (aru.RISKY_USERS, "", "riskLastUpdatedDateTime desc"),
+        (aru.RISKY_USERS, None, "riskLastUpdatedDateTime desc"),
+        (aru.RISKY_USERS, "riskLastUpdatedDateTime asc", "riskLastUpdatedDateTime asc"),
+        (aru.RISKY_USERS, "riskLastUpdatedDateTime", "riskLastUpdatedDateTime"),
+        (aru.RISK_DETECTIONS, None, "detectedDateTime desc"),
+        (aru.RISK_DETECTIONS, "activityDateTime asc", "activityDateTime asc"),
+        (aru.RISKY_USER_HISTORY, None, ""),
+    ],
+)
+def test_rows_come_in_the_order_asked_for_or_newest_first(resource: aru.Resource, given: Any, sent: str) -> None:
+    assert aru.read_order(resource, {"order_by": given}) == sent
+
+
+@pytest.mark.parametrize("given", ["id", "riskLevel desc", "riskLastUpdatedDateTime DESC", "riskLevel,id"])
+def test_an_order_that_graph_does_not_have_is_refused(given: str) -> None:
+    assert refused(aru.read_order, aru.RISKY_USERS, {"order_by": given}) == (
+        f'order_by="{given}" cannot be used. Accepted: '
+        "riskLastUpdatedDateTime desc, riskLastUpdatedDateTime asc, riskLastUpdatedDateTime."
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "number"),
+    [("1", 1), ("500", 500), (" 7 ", 7), ("007", 7), (7, 7), ("", 50), (None, 50), ("999999999", 999999999)],
+)
+def test_a_whole_number_is_read_and_one_not_given_is_the_default(given: Any, number: int) -> None:
+    assert aru.whole_number({"limit": given}, "limit", 50) == number
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["0", 0, "-1", -1, "+7", "5.7", 5.7, "1e3", "abc", " ", "1_000", "1,000", "٣", "0x10", True, "9" * 10, "9" * 5000],
+)
+def test_what_is_no_positive_whole_number_is_refused(given: Any) -> None:
+    assert refused(aru.whole_number, {"limit": given}, "limit", 50) == (
+        f'limit="{str(given)[:200]}" cannot be used. Accepted: a whole number from 1 up.'
+    )
+
+
+def test_page_size_500_is_allowed_and_501_is_not() -> None:
+    assert aru.read_window({"page_size": "500"}) == aru.Window(0, 500, 1, by_page=True)
+    assert refused(aru.read_window, {"page_size": "501"}) == (
+        'page_size="501" cannot be used. Accepted: a whole number from 1 to 500.'
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "start", "stop", "top"),
+    [
+        ({}, 0, 50, 50),
+        ({"limit": "1"}, 0, 1, 1),
+        ({"limit": "500"}, 0, 500, 500),
+        ({"limit": "501"}, 0, 501, 251),
+        ({"limit": "1200"}, 0, 1200, 400),
+        ({"limit": "50", "page": "9"}, 400, 450, 450),
+        ({"page_size": "50", "page": "9"}, 400, 450, 450),
+        ({"page_size": "50", "page": "900"}, 44_950, 45_000, 500),
+        ({"page_size": "50", "page": "11"}, 500, 550, 275),
+    ],
+)
+def test_a_window_takes_the_fewest_requests_and_no_more_rows_than_needed(
+    args: dict[str, str], start: int, stop: int, top: int
+) -> None:
+    window = aru.read_window(args)
+    assert (window.start, window.stop, window.top) == (start, stop, top)
+
+
+# Texts and filters
+
+
+@pytest.mark.parametrize(
+    ("given", "literal"),
+    [
+        ("adele.vance@contoso.example", "'adele.vance@contoso.example'"),
+        ("sean.o'brien@contoso.example", "'sean.o''brien@contoso.example'"),
+        ("' or true or '", "''' or true or '''"),
+        ("''", "''''''"),
+        ("a&$top=1#x%27", "'a&$top=1#x%27'"),
+        (" zoë ", "'zoë'"),
+    ],
+)
+def test_a_text_is_quoted_so_that_it_stays_one_literal(given: str, literal: str) -> None:
+    assert aru.text_literal("user_principal_name", given) == literal
+
+
+@pytest.mark.parametrize("given", ["", "  ", "a\nb", "a\r\nb", "a\tb", "a\0b", "a\u2028b", "a\u202eb"])
+def test_a_text_with_control_characters_or_without_any_is_refused(given: str) -> None:
+    assert refused(aru.text_literal, "user_principal_name", given) == (
+        f'user_principal_name="{given}" cannot be used. Accepted: a text that is not empty and has no line breaks.'
+    )
+
+
+@given(st.text(st.sampled_from("'a% ") | st.characters()))
+def test_no_text_can_end_its_own_literal(text: str) -> None:
+    try:
+        literal = aru.text_literal("user_principal_name", text)
+    except aru.ArgumentError:
+        return
+    assert literal[0] == literal[-1] == "'"
+    assert literal[1:-1].replace("''", "").count("'") == 0
+    assert literal[1:-1].replace("''", "'") == text.strip()
+
+
+def test_without_filters_one_list_is_read_unfiltered() -> None:
+    args: dict[str, Any] = {"risk_state": "", "risk_level": None, "is_deleted": [], "user_id": None}
+    assert aru.build_filters(aru.RISKY_USERS.filters, args) == [""]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("user_id", "[]"), ("user_principal_name", []), ("risk_state", "[]")], ids=str
+)
+def test_a_list_without_values_does_not_match_everything(name: str, value: Any) -> None:
+    assert refused(aru.build_filters, aru.RISKY_USERS.filters, {name: value}) == (
+        f'{name}="[]" cannot be used. Accepted: at least one value.'
+    )
+
+
+def test_all_filters_have_to_hold_and_of_several_values_any_may() -> None:
+    args = {"risk_state": "atRisk,confirmedCompromised", "risk_level": ["high"], "is_deleted": "false"}
+    assert aru.build_filters(aru.RISKY_USERS.filters, args) == [
+        "(riskState eq 'atRisk' or riskState eq 'confirmedCompromised') and riskLevel eq 'high' and isDeleted eq false"
+    ]
+
+
+def test_a_value_given_twice_is_compared_once() -> None:
+    assert aru.build_filters(aru.RISKY_USERS.filters, {"risk_state": "atRisk, atRisk"}) == ["riskState eq 'atRisk'"]
+
+
+def compared(filter_text: str) -> int:
+    return filter_text.count(" eq ")
+
+
+def names(count: int) -> list[str]:
+    return [f"user{number}@contoso.example" for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("args", "numbers"),
+    [
+        ({"user_principal_name": names(15)}, [15]),
+        ({"user_principal_name": names(16)}, [15, 1]),
+        ({"user_principal_name": names(31)}, [15, 15, 1]),
+        ({"user_principal_name": names(15), "risk_state": "atRisk,dismissed"}, [15, 4]),
+        ({"user_principal_name": names(26), "risk_state": "atRisk,dismissed"}, [15, 15]),
+        ({"user_principal_name": names(16), "user_id": [f"id{number}" for number in range(14)]}, [15] * 16),
+    ],
+)
+def test_no_request_compares_more_than_fifteen_values(args: dict[str, Any], numbers: list[int]) -> None:
+    assert [compared(text) for text in aru.build_filters(aru.RISKY_USERS.filters, args)] == numbers
+
+
+def test_a_split_list_holds_every_value_once_beside_all_other_filters() -> None:
+    args = {"user_principal_name": names(20), "risk_level": "high"}
+    first, second = aru.build_filters(aru.RISKY_USERS.filters, args)
+    literals = [f"userPrincipalName eq '{name}'" for name in names(20)]
+    assert first == f"riskLevel eq 'high' and ({' or '.join(literals[:14])})"
+    assert second == f"riskLevel eq 'high' and ({' or '.join(literals[14:])})"
+
+
+def test_two_lists_too_long_for_one_request_are_refused() -> None:
+    args = {"user_principal_name": names(15), "user_id": ",".join(f"id{number}" for number in range(16))}
+    assert refused(aru.build_filters, aru.RISKY_USERS.filters, args) == (
+        f'user_id="{args["user_id"]}" cannot be used. Accepted: at most 15 values in all beside another long list.'
+    )
+
+
+# Ids
+
+
+HARD_IDS = {
+    "a/b": "a%2Fb",
+    "../riskDetections": "..%2FriskDetections",
+    "%2e%2e": "%252e%252e",
+    "%2F": "%252F",
+    "a?$top=1": "a%3F%24top%3D1",
+    "a&b=c": "a%26b%3Dc",
+    "a#b": "a%23b",
+    "a;b": "a%3Bb",
+    "'a'": "%27a%27",
+    '"a"': "%22a%22",
+    "a\nb": "a%0Ab",
+    "a\r\nX-Header: b": "a%0D%0AX-Header%3A%20b",
+    "zoë": "zo%C3%AB",
+    "a b": "a%20b",
+    "a+b": "a%2Bb",
+    "a..": "a..",
+    "https://contoso.example/": "https%3A%2F%2Fcontoso.example%2F",
+    "@contoso.example": "%40contoso.example",
+}
+
+
+@pytest.mark.parametrize(("given", "segment"), HARD_IDS.items())
+def test_an_id_is_one_path_segment_whatever_it_holds(given: str, segment: str) -> None:
+    assert aru.path_segment("id", given) == segment
+    assert aru.path_segment("id", f" {given} ") == segment
+
+
+@pytest.mark.parametrize("given", ["", " ", None, ".", "..", "..."])
+def test_an_id_that_a_path_cannot_hold_is_refused(given: Any) -> None:
+    assert refused(aru.path_segment, "id", given) == (
+        f'id="{str(given or "").strip()}" cannot be used. Accepted: an object ID.'
+    )
+
+
+@pytest.mark.parametrize("given", HARD_IDS)
+def test_an_id_reaches_graph_as_one_segment_and_an_unknown_one_is_named(
+    simulator: Simulator, error: Callable[[str], str], given: str
+) -> None:
+    message = error(f"!azure-risky-user-get id=`{given}`")
+    asked = simulator.graph_requests[-1]
+    assert asked.target == f"/v1.0/identityProtection/riskyUsers/{quote(given, safe='')}"
+    request_id = simulator.request_ids(asked)[0]
+    assert message == (
+        f'Failed to execute azure-risky-user-get. There is no risky user with the ID "{given}". '
+        f"Graph answered 404 ResourceNotFound: Resource '{given}' does not exist. (request-id {request_id})"
+    )

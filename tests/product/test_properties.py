@@ -1,0 +1,421 @@
+"""Whatever stands in an argument changes nothing but its own literal, moments keep their instant, pages their rows."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
+from warroom.azure.odata import BadRequestError, matching, ticks
+from warroom.azure.server import Simulator
+from warroom.azure.tenant import Tenant
+from warroom.xsoar.runner import MANIFEST, WarRoom, demo_instance
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+BASE = "/v1.0/identityProtection/"
+USERS, DETECTIONS = "azure-risky-users-list", "azure-risky-users-risk-detections-list"
+PRINCIPALS, PRINCIPAL_DETECTIONS = (
+    "azure-risky-service-principals-list",
+    "azure-risky-service-principal-detections-list",
+)
+
+examples = settings(
+    derandomize=True,
+    deadline=None,
+    max_examples=40,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    with Simulator(Tenant.demo(NOW, users=40, detections=60)) as simulator:
+        yield simulator
+
+
+@pytest.fixture(scope="module")
+def room(simulator: Simulator) -> WarRoom:
+    """One war room for all examples of this file, signed in already."""
+    room = WarRoom(aru, MANIFEST, demo_instance(), simulator=simulator, clock=lambda: NOW, sleep=lambda _: None)
+    assert not room.run(f"!{USERS} limit=1").failed
+    return room
+
+
+class Sent(NamedTuple):
+    """What one call of a command sent to Graph, as raw targets, and the texts of its error entries."""
+
+    targets: list[str]
+    queries: list[dict[str, str]]
+    bodies: list[Any]
+    errors: list[str]
+
+
+def send(room: WarRoom, simulator: Simulator, command: str, **arguments: Any) -> Sent:
+    """Call a command with arguments as they are, without the quoting of a command line."""
+    simulator.requests.clear()
+    declared = room.manifest.find(command)
+    call = room._call(command, declared.complete(arguments))
+    requests = simulator.requests
+    assert {request.host for request in requests} <= {"graph.microsoft.com"}
+    errors = [entry["Contents"] for entry in call.entries if entry["Type"] == aru.EntryType.ERROR]
+    assert not any("Traceback" in text or "Error: " in text for text in errors), errors
+    return Sent(
+        [request.target for request in requests],
+        [request.query for request in requests],
+        [request.json for request in requests if request.body],
+        errors,
+    )
+
+
+# Texts that mean something to OData, URLs, JSON, comma-separated lists, or nobody
+
+HOSTILE = (
+    "'", "''", "' or 'a' eq 'a", "a') or (id eq 'b", "\\'", "%27", "%2527", "&$top=999", "?$filter=", "#", "/", "..",
+    "../riskDetections", "a/b", "a\\b", ";", "$top=1", "+", " ", "a b", "a+b", "a,b", '["a"]', '["a","b"]', "[", "[]",
+    "[1]", "[null]", "{}", '{"a":1}', "\n", "\r\nX-Header: 1", "\x00", "\u2028", "\ufeff", "\u200b", "é", "İ", "ﬁ",
+    "😀", "\ud7ff", "null", "true", "1", "0", "-1", "${a}", "{0}", "%s", "a" * 300, "'" * 40, "`", '"', "|", "<br>",
+)  # fmt: skip
+TEXTS = st.one_of(
+    st.text(max_size=30),
+    st.text(alphabet="'\"\\,;/?&#%+ ()[]{}$=.:\r\n\tab1é\u2028", max_size=20),
+    st.sampled_from(HOSTILE),
+    st.lists(st.sampled_from(HOSTILE), min_size=2, max_size=4).map("".join),
+)
+COMPARISON = re.compile(r"(\w+) (eq|ge|lt) ('(?:[^']|'')*'|[\w:.-]+)")
+
+
+def comparisons(condition: str) -> list[list[tuple[str, str, str]]]:
+    """The groups that `and` joins, each the comparisons that `or` joins. A text of any other build is refused."""
+    groups, place = [], 0
+    while True:
+        bracket = condition.startswith("(", place)
+        place += bracket
+        group, place = disjunction(condition, place)
+        assert len(group) > 1 or not bracket
+        if bracket:
+            assert condition[place] == ")"
+            place += 1
+        groups.append(group)
+        if place == len(condition):
+            return groups
+        assert condition.startswith(" and ", place)
+        place += len(" and ")
+
+
+def disjunction(condition: str, place: int) -> tuple[list[tuple[str, str, str]], int]:
+    """The comparisons joined by `or` from a place on, and the place behind them."""
+    group = []
+    while True:
+        found = COMPARISON.match(condition, place)
+        assert found, condition[place:]
+        name, operator, literal = found.groups()
+        group.append((name, operator, literal[1:-1].replace("''", "'") if literal[0] == "'" else literal))
+        place = found.end()
+        if not condition.startswith(" or ", place):
+            return group, place
+        place += len(" or ")
+
+
+def meant(value: str) -> list[str]:
+    """The values that an argument of several values means."""
+    return list(dict.fromkeys(str(item).strip() for item in aru.argToList(value)))
+
+
+TEXT_ARGUMENTS = (
+    (USERS, "riskyUsers", "user_id", "id"),
+    (USERS, "riskyUsers", "user_principal_name", "userPrincipalName"),
+    (DETECTIONS, "riskDetections", "user_id", "userId"),
+    (DETECTIONS, "riskDetections", "user_principal_name", "userPrincipalName"),
+    (DETECTIONS, "riskDetections", "risk_event_type", "riskEventType"),
+    (PRINCIPALS, "riskyServicePrincipals", "service_principal_id", "id"),
+    (PRINCIPALS, "riskyServicePrincipals", "display_name", "displayName"),
+    (PRINCIPAL_DETECTIONS, "servicePrincipalRiskDetections", "service_principal_id", "servicePrincipalId"),
+    (PRINCIPAL_DETECTIONS, "servicePrincipalRiskDetections", "risk_event_type", "riskEventType"),
+)
+
+
+def parsed_by_graph(condition: str, resource: str) -> None:
+    """Have the simulated Graph's own parser read a filter. Raises: BadRequestError."""
+    matching([], condition, resource)
+
+
+def test_the_reader_of_filters_here_refuses_what_is_not_built_so() -> None:
+    assert comparisons("a eq 'x''y' and (b lt 2024-01-01T00:00:00Z or b eq true)") == [
+        [("a", "eq", "x'y")],
+        [("b", "lt", "2024-01-01T00:00:00Z"), ("b", "eq", "true")],
+    ]
+    for broken in ("", "a eq 'x' or'", "a eq 'x'y'", "(a eq 'x')", "a eq 'x' and ", "not (a eq 'x')", "a ne 'x'"):
+        with pytest.raises((AssertionError, IndexError)):
+            comparisons(broken)
+    with pytest.raises(BadRequestError):
+        parsed_by_graph("id eq 'x'y'", "riskyUsers")
+
+
+@pytest.mark.parametrize(("command", "resource", "argument", "name"), TEXT_ARGUMENTS)
+@examples
+@given(value=TEXTS)
+def test_a_text_in_a_filter_is_one_literal_and_nothing_else(
+    command: str, resource: str, argument: str, name: str, value: str, room: WarRoom, simulator: Simulator
+) -> None:
+    sent = send(room, simulator, command, **{argument: value, "risk_level": "high"})
+    if sent.errors:
+        assert sent.targets == []
+        assert argument in sent.errors[0]
+        return
+    orders = {"riskyUsers": "riskLastUpdatedDateTime desc", "riskDetections": "detectedDateTime desc"}
+    (target,), (query,) = sent.targets, sent.queries
+    assert target.partition("?")[0] == BASE + resource
+    condition = query.pop("$filter")
+    assert query == {**({"$orderby": orders[resource]} if resource in orders else {}), "$top": "50"}
+    parsed_by_graph(condition, resource)
+    own = [[(name, "eq", item) for item in meant(value)]] if value else []
+    assert comparisons(condition) == [[("riskLevel", "eq", "high")], *own]
+
+
+ENUMERATED = (
+    (USERS, "risk_level", aru.RISK_LEVELS),
+    (USERS, "risk_state", aru.RISK_STATES),
+    (USERS, "is_deleted", ("true", "false")),
+    (USERS, "order_by", ("riskLastUpdatedDateTime desc", "riskLastUpdatedDateTime asc", "riskLastUpdatedDateTime")),
+    (DETECTIONS, "risk_state", aru.RISK_STATES),
+    (DETECTIONS, "order_by", ("detectedDateTime desc",)),
+)
+NUMBERS = tuple((command, name) for command in (USERS, DETECTIONS) for name in ("limit", "page", "page_size"))
+MOMENTS = ((USERS, "updated_after"), (USERS, "updated_before"), (DETECTIONS, "detected_date_time_after"))
+
+
+@pytest.mark.parametrize(("command", "argument", "accepted"), ENUMERATED)
+@examples
+@given(value=TEXTS.filter(bool))
+def test_a_text_that_is_no_member_is_refused(
+    command: str, argument: str, accepted: tuple[str, ...], value: str, room: WarRoom, simulator: Simulator
+) -> None:
+    if set(meant(value)) <= set(accepted) and meant(value):
+        return
+    sent = send(room, simulator, command, **{argument: value})
+    assert (len(sent.errors), sent.targets) == (1, [])
+    assert argument in sent.errors[0]
+
+
+@pytest.mark.parametrize(("command", "argument"), [*NUMBERS, *MOMENTS])
+@examples
+@given(value=TEXTS.filter(lambda value: value and not re.search("[0-9]", value)))
+def test_a_text_without_a_digit_is_no_number_and_no_moment(
+    command: str, argument: str, value: str, room: WarRoom, simulator: Simulator
+) -> None:
+    sent = send(room, simulator, command, **{argument: value})
+    assert (len(sent.errors), sent.targets) == (1, [])
+    assert argument in sent.errors[0]
+
+
+@pytest.mark.parametrize("command", [USERS, DETECTIONS])
+@examples
+@given(value=TEXTS.filter(bool), before=st.sampled_from(("", "https://", "https://graph.microsoft.com")))
+def test_no_text_makes_next_token_lead_elsewhere(
+    command: str, value: str, before: str, room: WarRoom, simulator: Simulator
+) -> None:
+    sent = send(room, simulator, command, next_token=before + value)
+    assert (len(sent.errors), sent.targets) == (1, [])
+
+
+GETS = (
+    ("azure-risky-user-get", "riskyUsers/{}"),
+    ("azure-risky-users-risk-detection-get", "riskDetections/{}"),
+    ("azure-risky-service-principal-get", "riskyServicePrincipals/{}"),
+    ("azure-risky-service-principal-detection-get", "servicePrincipalRiskDetections/{}"),
+    ("azure-risky-user-history-list", "riskyUsers/{}/history"),
+    ("azure-risky-service-principal-history-list", "riskyServicePrincipals/{}/history"),
+)
+
+
+@pytest.mark.parametrize(("command", "path"), GETS)
+@examples
+@given(value=TEXTS.filter(bool))
+@example(value="..")
+@example(value=" . ")
+@example(value="%2e%2e")
+@example(value="a/../../riskDetections")
+def test_an_id_is_one_segment_of_the_path_whatever_it_holds(
+    command: str, path: str, value: str, room: WarRoom, simulator: Simulator
+) -> None:
+    sent = send(room, simulator, command, id=value)
+    if not sent.targets:
+        assert value.strip().strip(".") == ""
+        assert len(sent.errors) == 1
+        return
+    (target,) = sent.targets
+    segments = target.removeprefix(BASE).split("/")
+    assert [unquote(segment) for segment in segments] == [
+        value.strip() if part == "{}" else part for part in path.split("/")
+    ]
+    assert sent.queries == [{}]
+    assert re.fullmatch(r"[\w.~%/-]+", target, re.ASCII)
+
+
+@examples
+@given(names=st.lists(TEXTS, min_size=1, max_size=20))
+def test_names_to_resolve_are_literals_and_unknown_ones_change_nothing(
+    names: list[str], room: WarRoom, simulator: Simulator
+) -> None:
+    sent = send(room, simulator, "azure-risky-users-dismiss", user_principal_names=names)
+    assert len(sent.errors) == 1
+    assert sent.bodies == []
+    found = []
+    for query in sent.queries:
+        assert set(query) == {"$filter", "$top"}
+        (group,) = comparisons(query["$filter"])
+        assert len(group) <= 15
+        found += group
+    expected = list({name.strip().lower(): name.strip() for name in names}.values())
+    assert found == ([("userPrincipalName", "eq", name) for name in expected] if sent.targets else [])
+
+
+@examples
+@given(ids=st.lists(TEXTS.filter(bool), min_size=1, max_size=20))
+def test_ids_to_act_on_go_into_the_body_and_nowhere_else(ids: list[str], room: WarRoom, simulator: Simulator) -> None:
+    sent = send(room, simulator, "azure-risky-users-dismiss", user_ids=ids)
+    if not sent.targets:
+        assert len(sent.errors) == 1
+        return
+    assert set(sent.targets) == {f"{BASE}riskyUsers/dismiss"}
+    assert [set(body) for body in sent.bodies] == [{"userIds"}] * len(sent.bodies)
+    assert sent.bodies[0]["userIds"] == list(dict.fromkeys(item.strip().lower() for item in ids))
+
+
+# Moments
+
+
+@settings(examples, max_examples=400)
+@given(
+    moment=st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29)),
+    fraction=st.text("0123456789", max_size=7),
+    zone=st.one_of(st.sampled_from(("", "Z")), st.integers(-14 * 60, 14 * 60)),
+    colon=st.booleans(),
+)
+def test_a_moment_keeps_its_instant(moment: datetime, fraction: str, zone: str | int, colon: bool) -> None:
+    offset = zone if isinstance(zone, str) else offset_text(zone, ":" if colon else "")
+    text = moment.isoformat()[:19] + (f".{fraction}" if fraction else "") + offset
+    literal = aru.moment_literal("updated_after", text)
+    minutes = zone if isinstance(zone, int) else 0
+    instant = moment.replace(microsecond=0) - timedelta(minutes=minutes)
+    assert literal == instant.isoformat() + (f".{fraction}" if fraction else "") + "Z"
+    assert ticks(literal) == ticks(instant.isoformat() + "Z") + int(fraction.ljust(7, "0"))
+
+
+def offset_text(minutes: int, colon: str) -> str:
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}{colon}{abs(minutes) % 60:02d}"
+
+
+SECONDS = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
+
+
+@settings(examples, max_examples=200)
+@given(
+    number=st.integers(0, 9999),
+    unit=st.sampled_from([*SECONDS]),
+    plural=st.sampled_from(("", "s")),
+    end=st.sampled_from(("", " ago")),
+)
+def test_a_time_ago_is_that_long_before_now(number: int, unit: str, plural: str, end: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(aru, "utc_now", lambda: NOW)
+        literal = aru.moment_literal("updated_after", f"{number} {unit}{plural}{end}")
+    then = NOW - timedelta(seconds=number * SECONDS[unit])
+    assert literal == then.isoformat()[:19] + "Z"
+
+
+NEIGHBOURS = st.datetimes(datetime(2024, 1, 1, 9, 59, 59), datetime(2024, 1, 1, 10, 0, 1))
+
+
+@settings(examples, max_examples=300)
+@given(st.lists(st.tuples(NEIGHBOURS, st.integers(0, 7)), min_size=2, max_size=6))
+def test_moments_are_put_in_the_order_of_time(moments: list[tuple[datetime, int]]) -> None:
+    texts = [f"{moment.isoformat()[:19]}.{moment.microsecond:06d}0"[: 20 + digits] for moment, digits in moments]
+    # Graph itself writes hours of one digit at times.
+    texts = [f"{text.rstrip('.')}Z".replace("T09", "T9") for text in texts]
+    ordered = sorted(texts, key=aru.moment_order)
+    assert [ticks(text) for text in ordered] == sorted(ticks(text) for text in texts)
+
+
+# Pages
+
+
+LARGEST = 7  # rows a page here, so that small lists have several pages
+
+
+@pytest.fixture(scope="module")
+def long_lists(simulator: Simulator) -> dict[str, list[dict[str, Any]]]:
+    """All users in both orders."""
+    return {
+        way: simulator.tenant.listing("riskyUsers", None, f"riskLastUpdatedDateTime {way}") for way in ("desc", "asc")
+    }
+
+
+def read_rows(room: WarRoom, simulator: Simulator, **arguments: Any) -> tuple[list[Any], int, dict[str, Any]]:
+    """The rows of a call of the users list, the number of its requests, and its flags."""
+    simulator.requests.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(aru, "MAX_PAGE_SIZE", LARGEST)
+        (entry,) = room._call(USERS, {name: str(value) for name, value in arguments.items()}).entries
+    assert entry["Type"] == aru.EntryType.NOTE, entry["Contents"]
+    return entry["Contents"]["value"], len(simulator.requests), entry["EntryContext"]["AzureRiskyUsers(true)"]
+
+
+@settings(examples, max_examples=150)
+@given(limit=st.integers(1, 60), page=st.integers(1, 9), way=st.sampled_from(("desc", "asc")))
+def test_limit_and_page_give_the_slice_with_the_fewest_requests(
+    limit: int, page: int, way: str, room: WarRoom, simulator: Simulator, long_lists: dict[str, list[dict[str, Any]]]
+) -> None:
+    order = f"riskLastUpdatedDateTime {way}"
+    rows, requests, flags = read_rows(room, simulator, limit=limit, page=page, order_by=order)
+    whole, stop = long_lists[way], limit * page
+    assert rows == whole[stop - limit : stop]
+    assert flags == {"RiskyUserListTruncated": stop < len(whole)}
+    assert requests <= -(-min(stop, len(whole)) // LARGEST) + (stop > len(whole))
+    if stop <= len(whole):
+        assert requests == -(-stop // LARGEST)
+
+
+@settings(examples, max_examples=150)
+@given(size=st.integers(1, LARGEST), page=st.integers(1, 9))
+def test_a_page_and_the_tokens_after_it_give_every_row_once(
+    size: int, page: int, room: WarRoom, simulator: Simulator, long_lists: dict[str, list[dict[str, Any]]]
+) -> None:
+    whole, start = long_lists["desc"], size * (page - 1)
+    rows, requests, flags = read_rows(room, simulator, page_size=size, page=page)
+    assert rows[:size] == whole[start : start + size]
+    # A page that no number of whole requests ends at is given up to the end of the last request.
+    assert len(rows) < size + max(requests, 1)
+    while flags["RiskyUserListNextToken"]:
+        more, requests, flags = read_rows(room, simulator, next_token=flags["RiskyUserListNextToken"])
+        assert (bool(more), requests) == (True, 1)
+        rows += more
+    assert flags == {"RiskyUserListNextToken": "", "RiskyUserListTruncated": False}
+    assert rows == whole[start:]
+
+
+@settings(examples, max_examples=60)
+@given(
+    picked=st.lists(st.integers(0, 39), min_size=16, max_size=40, unique=True),
+    limit=st.integers(1, 45),
+    page=st.integers(1, 3),
+)
+def test_values_split_over_requests_give_the_slice_of_one_list(
+    picked: list[int],
+    limit: int,
+    page: int,
+    room: WarRoom,
+    simulator: Simulator,
+    long_lists: dict[str, list[dict[str, Any]]],
+) -> None:
+    ids = [list(simulator.tenant.users)[number] for number in picked]
+    rows, _, flags = read_rows(room, simulator, user_id=",".join(ids), limit=limit, page=page)
+    whole = [row for row in long_lists["desc"] if row["id"] in ids]
+    assert rows == whole[limit * (page - 1) : limit * page]
+    assert flags == {"RiskyUserListTruncated": limit * page < len(whole)}

@@ -1,0 +1,838 @@
+"""The commands that change risk, what becomes of it, and what an instance is told it may do."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Any, NamedTuple
+
+import pytest
+
+import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
+from warroom.azure.seed import ADELE_ID
+from warroom.azure.server import Simulator
+from warroom.azure.tenant import CLIENT_ID, PERMISSIONS, Tenant
+from warroom.xsoar.runner import MANIFEST, Run, WarRoom, demo_instance
+
+Row = dict[str, Any]
+Runs = Callable[[str], Run]
+Fails = Callable[[str], str]
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+BASE = "/v1.0/identityProtection/"
+ADELE = "adele.vance@contoso.example"
+DISMISS = "azure-risky-users-dismiss"
+ACTION_KEY = "AzureRiskyUsers.RiskAction(val.id && val.id == obj.id && val.action && val.action == obj.action)"
+
+
+class Response(NamedTuple):
+    """One of the commands: what it sends, and the risk it leads to."""
+
+    command: str
+    resource: str
+    action: str
+    ids: str  # property of the body
+    argument: str
+    level: str
+    state: str
+    detail: str
+    effect: str
+
+
+RESPONSES = (
+    Response(
+        "azure-risky-users-confirm-compromised",
+        "riskyUsers",
+        "confirmCompromised",
+        "userIds",
+        "user_ids",
+        "high",
+        "confirmedCompromised",
+        "adminConfirmedUserCompromised",
+        "Risk level becomes high. A later dismissal or confirmation as safe takes it back.",
+    ),
+    Response(
+        "azure-risky-users-confirm-safe",
+        "riskyUsers",
+        "confirmSafe",
+        "userIds",
+        "user_ids",
+        "none",
+        "confirmedSafe",
+        "adminConfirmedAccountSafe",
+        "The risk there is now is closed for good; new detections raise new risk.",
+    ),
+    Response(
+        DISMISS,
+        "riskyUsers",
+        "dismiss",
+        "userIds",
+        "user_ids",
+        "none",
+        "dismissed",
+        "adminDismissedAllRiskForUser",
+        "All risk is closed, that of past sign-ins too. This cannot be undone.",
+    ),
+    Response(
+        "azure-risky-service-principals-confirm-compromised",
+        "riskyServicePrincipals",
+        "confirmCompromised",
+        "servicePrincipalIds",
+        "service_principal_ids",
+        "high",
+        "confirmedCompromised",
+        "adminConfirmedServicePrincipalCompromised",
+        "Risk level becomes high. A later dismissal takes it back.",
+    ),
+    Response(
+        "azure-risky-service-principals-dismiss",
+        "riskyServicePrincipals",
+        "dismiss",
+        "servicePrincipalIds",
+        "service_principal_ids",
+        "none",
+        "dismissed",
+        "adminDismissedAllRiskForServicePrincipal",
+        "All risk is closed. This cannot be undone.",
+    ),
+)
+BY_NAME = [response for response in RESPONSES if response.ids == "userIds"]
+every_response = pytest.mark.parametrize("response", RESPONSES, ids=lambda response: response.command)
+every_response_by_name = pytest.mark.parametrize("response", BY_NAME, ids=lambda response: response.command)
+
+
+def sent(simulator: Simulator) -> list[tuple[str, Any]]:
+    """Path below the version with the body, or the filter, of every Graph request."""
+    return [
+        (request.path.removeprefix(BASE), request.json if request.body else request.query.get("$filter", ""))
+        for request in simulator.graph_requests
+    ]
+
+
+def posted(simulator: Simulator) -> list[list[str]]:
+    """The ids of every action asked of Graph."""
+    return [next(iter(request.json.values())) for request in simulator.graph_requests if request.method == "POST"]
+
+
+def acted(entry: Row) -> list[Row]:
+    """The rows that an action's entry puts into context, which puts in nothing else."""
+    assert list(entry["EntryContext"]) == [ACTION_KEY]
+    rows: list[Row] = entry["EntryContext"][ACTION_KEY]
+    return rows
+
+
+def statuses(entry: Row) -> dict[str, str]:
+    return {row["id"]: row["status"] for row in acted(entry)}
+
+
+def outcome(item: str, action: str, status: str, reason: str = "", **known: str) -> Row:
+    rest = {"action": action, "status": status, "reason": reason, "time": "2026-11-20T12:00:00Z"}
+    return {"id": item} | known | rest
+
+
+def risky_ids(tenant: Tenant, number: int) -> list[str]:
+    """So many users whom Graph lets one act on, added where there are too few."""
+    ids = [user["id"] for user in tenant.users.values() if not user["isDeleted"]]
+    return [*ids, *(tenant.add_user()["id"] for _ in range(number - len(ids)))][:number]
+
+
+def order(ids: list[str], command: str = DISMISS, most: int = 9999) -> str:
+    return f"!{command} user_ids={','.join(ids)} max_users={most}"
+
+
+# What is sent
+
+
+@every_response
+def test_an_action_sends_the_ids_in_one_body_and_says_what_it_leads_to(
+    response: Response, run: Runs, tenant: Tenant, simulator: Simulator
+) -> None:
+    ids = [row["id"] for row in tenant.store(response.resource).values() if not row.get("isDeleted")][:2]
+    (entry,) = run(f"!{response.command} {response.argument}={','.join(ids)}").entries
+    assert sent(simulator) == [(f"{response.resource}/{response.action}", {response.ids: ids})]
+    rows = [outcome(item, response.action, "submitted") for item in ids]
+    assert acted(entry) == rows
+    assert entry["Contents"] == rows
+    noun = "risky user" if response.ids == "userIds" else "risky service principal"
+    assert entry["HumanReadable"] == (
+        f"### {aru.pascalToSpace(response.action)}: 2 {noun}(s)\n"
+        f"2 submitted. Graph applies this within minutes. {response.effect}\n"
+        "|Id|Action|Status|\n"
+        "|---|---|---|\n"
+        f"| {ids[0]} | {response.action} | submitted |\n"
+        f"| {ids[1]} | {response.action} | submitted |\n"
+    )
+
+
+@every_response_by_name
+def test_names_are_resolved_before_anything_is_changed(
+    response: Response, run: Runs, tenant: Tenant, simulator: Simulator
+) -> None:
+    (entry,) = run(f"!{response.command} user_ids=333 user_principal_names={ADELE},ShalevI@test.com").entries
+    names = f"(userPrincipalName eq '{ADELE}' or userPrincipalName eq 'ShalevI@test.com')"
+    ids = {"333", ADELE_ID, "777"}
+    (first, (path, body)) = sent(simulator)
+    assert first == ("riskyUsers", names)
+    assert (path, set(body)) == (f"riskyUsers/{response.action}", {"userIds"})
+    assert (body["userIds"][0], set(body["userIds"])) == ("333", ids)
+    adele = {"userPrincipalName": ADELE, "riskLevel": "high", "riskState": "atRisk"}
+    shalev = {"userPrincipalName": "ShalevI@test.com", "riskLevel": "none", "riskState": "remediated"}
+    by_id = {row["id"]: row for row in acted(entry)}
+    assert by_id == {
+        "333": outcome("333", response.action, "submitted"),
+        "777": outcome("777", response.action, "submitted", **shalev),
+        ADELE_ID: outcome(ADELE_ID, response.action, "submitted", **adele),
+    }
+    assert tenant.users[ADELE_ID]["isProcessing"]
+
+
+def test_a_user_given_twice_is_acted_on_once(run: Runs, simulator: Simulator) -> None:
+    ids = f"{ADELE_ID},{ADELE_ID.upper()}"
+    run(f"!{DISMISS} user_ids={ids} user_principal_names={ADELE},{ADELE} max_users=3")
+    assert posted(simulator) == [[ADELE_ID]]
+
+
+def test_many_names_are_resolved_by_fifteen(run: Runs, tenant: Tenant, simulator: Simulator) -> None:
+    users = [user for user in tenant.users.values() if not user["isDeleted"]][:20]
+    names = ",".join(user["userPrincipalName"] for user in users)
+    run(f"!{DISMISS} user_principal_names={names}")
+    assert [text.count(" eq ") for path, text in sent(simulator)[:-1]] == [15, 5]
+    assert [set(ids) for ids in posted(simulator)] == [{user["id"] for user in users}]
+
+
+@every_response_by_name
+@pytest.mark.parametrize("names", [f"{ADELE},nobody@contoso.example", "nobody@contoso.example"])
+def test_an_unknown_name_stops_everything(
+    response: Response, names: str, error: Fails, tenant: Tenant, simulator: Simulator
+) -> None:
+    assert error(f"!{response.command} user_ids=333 user_principal_names={names}") == (
+        f'Failed to execute {response.command}. user_principal_names="nobody@contoso.example" cannot be used. '
+        "Accepted: names for which Graph knows exactly one risky user; otherwise use IDs. Nothing was changed."
+    )
+    assert posted(simulator) == []
+    assert not tenant.users[ADELE_ID]["isProcessing"]
+
+
+def test_an_ambiguous_name_stops_everything(error: Fails, tenant: Tenant, simulator: Simulator) -> None:
+    tenant.add_user(userPrincipalName=ADELE, isDeleted=True)
+    assert f'user_principal_names="{ADELE}" cannot be used.' in error(f"!{DISMISS} user_principal_names={ADELE}")
+    assert posted(simulator) == []
+
+
+def test_names_that_cannot_all_be_looked_up_stop_everything(error: Fails, tenant: Tenant, simulator: Simulator) -> None:
+    simulator.fail_next(403, after=1)
+    names = ",".join(user["userPrincipalName"] for user in list(tenant.users.values())[:16])
+    assert "Graph answered 403 Forbidden" in error(f"!{DISMISS} user_principal_names={names}")
+    assert posted(simulator) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ("", 'user_ids="" cannot be used. Accepted: at least one ID or name.'),
+        ('user_ids=""', 'user_ids="" cannot be used. Accepted: at least one ID or name.'),
+        ("user_ids=[]", 'user_ids="[]" cannot be used. Accepted: at least one value.'),
+        ("user_ids=[] user_principal_names=a@b.example", 'user_ids="[]" cannot be used. Accepted: at least one value.'),
+        ("user_ids=1,,2", 'user_ids="" cannot be used. Accepted: a text that is not empty and has no line breaks.'),
+        (
+            "user_principal_names=a,",
+            'user_principal_names="" cannot be used. Accepted: a text that is not empty and has no line breaks.',
+        ),
+        ("user_ids=1 dry_run=maybe", 'dry_run="maybe" cannot be used. Accepted: true, false.'),
+        ("user_ids=1 verify=1", 'verify="1" cannot be used. Accepted: true, false.'),
+        ("user_ids=1 max_users=0", 'max_users="0" cannot be used. Accepted: a whole number from 1 up.'),
+        ("user_ids=1 max_users=all", 'max_users="all" cannot be used. Accepted: a whole number from 1 up.'),
+        (
+            "user_ids=1,2,3 max_users=2",
+            'max_users="2" cannot be used. Accepted: at least 3, the number of those to be changed. '
+            "Try dry_run=true first.",
+        ),
+        (
+            "user_ids=1 user_principal_names=a max_users=1",
+            'max_users="1" cannot be used. Accepted: at least 2, the number of those to be changed. '
+            "Try dry_run=true first.",
+        ),
+    ],
+)
+def test_bad_arguments_are_refused_before_anything_is_sent(
+    arguments: str, text: str, error: Fails, simulator: Simulator
+) -> None:
+    assert error(f"!{DISMISS} {arguments}") == f"Failed to execute {DISMISS}. {text}"
+    assert simulator.requests == []
+
+
+@pytest.mark.parametrize(
+    ("command", "argument", "most"),
+    [(response.command, response.argument, "max_users") for response in BY_NAME]
+    + [(response.command, response.argument, "max_service_principals") for response in RESPONSES[3:]],
+)
+def test_more_than_sixty_have_to_be_allowed(
+    command: str, argument: str, most: str, error: Fails, simulator: Simulator
+) -> None:
+    message = error(f"!{command} {argument}={','.join(map(str, range(61)))}")
+    assert message.startswith(f'Failed to execute {command}. {most}="60" cannot be used. Accepted: at least 61, ')
+    assert simulator.requests == []
+
+
+# Many ids
+
+
+@pytest.mark.parametrize(("number", "sizes"), [(60, [60]), (61, [60, 1]), (600, [60] * 10)])
+def test_sixty_ids_go_in_one_request(
+    number: int, sizes: list[int], run: Runs, tenant: Tenant, simulator: Simulator
+) -> None:
+    ids = risky_ids(tenant, number)
+    (entry,) = run(order(ids)).entries
+    assert [len(part) for part in posted(simulator)] == sizes
+    assert len(simulator.graph_requests) == len(sizes)
+    assert [item for part in posted(simulator) for item in part] == ids
+    assert statuses(entry) == dict.fromkeys(ids, "submitted")
+
+
+@pytest.mark.parametrize("culprit", ["deleted", "unknown"])
+def test_one_refused_user_does_not_hold_up_fifty_nine_others(
+    culprit: str, war_room: WarRoom, tenant: Tenant, simulator: Simulator
+) -> None:
+    ids, tenant.processing_reads = risky_ids(tenant, 60), 1
+    if culprit == "deleted":
+        tenant.users[ids[20]]["isDeleted"] = True
+    else:
+        del tenant.users[ids[20]]
+    results, error = war_room.run(order(ids)).entries
+    assert statuses(results) == {item: "refused" if item == ids[20] else "submitted" for item in ids}
+    (refused,) = [row for row in acted(results) if row["status"] == "refused"]
+    reason = f"These userIds do not exist in your tenant or they are not risky: {ids[20]}."
+    assert refused["reason"].startswith(f"Graph answered 400 BadRequest: {reason} (request-id ")
+    assert "59 submitted, 1 refused" in results["HumanReadable"]
+    assert (results["Type"], error["Type"]) == (aru.EntryType.NOTE, aru.EntryType.ERROR)
+    assert error["Contents"] == (f"Failed to execute {DISMISS}. 1 of 60 IDs were not accepted; the table tells why.")
+    assert {user_id for user_id in ids if user_id in tenant.users and tenant.users[user_id]["isProcessing"]} == {
+        item for item in ids if item != ids[20]
+    }
+    assert len(posted(simulator)) <= 13
+
+
+def test_six_hundred_users_with_one_refused_take_ten_requests_and_what_the_refusal_needs(
+    war_room: WarRoom, tenant: Tenant, simulator: Simulator
+) -> None:
+    ids = risky_ids(tenant, 600)
+    tenant.users[ids[100]]["isDeleted"] = True
+    results, _ = war_room.run(order(ids)).entries
+    assert statuses(results) == {item: "refused" if item == ids[100] else "submitted" for item in ids}
+    assert len(posted(simulator)) <= 10 + 12
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "reason"),
+    [
+        ({"status": 403}, "refused", "Graph answered 403 Forbidden: "),
+        (
+            {"status": 503, "times": 99},
+            "unknown",
+            "No answer came; the change may or may not have been made. Graph answered 503 serviceNotAvailable: ",
+        ),
+        (
+            {"drop": True, "times": 99},
+            "unknown",
+            "No answer came; the change may or may not have been made. graph.microsoft.com was not reached: ",
+        ),
+        ({"status": 429, "times": 99}, "refused", "Graph answered 429 TooManyRequests: "),
+        ({"status": 203, "body": "<html>Sign in</html>"}, "refused", "Graph was not reached: "),
+        ({"status": 302, "location": "https://evil.example/"}, "unknown", "No answer came; "),
+    ],
+)
+@pytest.mark.usefixtures("no_waiting")
+def test_a_fault_in_the_middle_is_told_for_each_id(
+    fault: Row, status: str, reason: str, war_room: WarRoom, tenant: Tenant, simulator: Simulator
+) -> None:
+    ids = risky_ids(tenant, 180)
+    simulator.fail_next(after=1, **fault)
+    results, error = war_room.run(order(ids)).entries
+    assert statuses(results) == {
+        item: "submitted" if number < 60 else status if number < 120 else "not tried" for number, item in enumerate(ids)
+    }
+    reasons = [row["reason"] for row in acted(results)]
+    assert [text.startswith(reason) for text in reasons[60:120]] == [True] * 60
+    assert set(reasons[:60] + reasons[120:]) == {""}
+    assert "120 of 180 IDs were not accepted" in error["Contents"]
+
+
+def test_a_passing_fault_is_outlived(no_waiting: list[float], run: Runs, tenant: Tenant, simulator: Simulator) -> None:
+    ids = risky_ids(tenant, 61)
+    simulator.fail_next(503, after=1, times=2)
+    (entry,) = run(order(ids)).entries
+    assert statuses(entry) == dict.fromkeys(ids, "submitted")
+    assert [len(part) for part in posted(simulator)] == [60, 1, 1, 1]
+    assert len(no_waiting) == 2
+
+
+def test_a_token_refused_in_the_middle_is_renewed(run: Runs, tenant: Tenant, simulator: Simulator) -> None:
+    simulator.fail_next(401, after=1)
+    ids = risky_ids(tenant, 120)
+    (entry,) = run(order(ids)).entries
+    assert statuses(entry) == dict.fromkeys(ids, "submitted")
+
+
+def test_a_missing_write_permission_is_named(war_room: WarRoom, tenant: Tenant) -> None:
+    tenant.apps[CLIENT_ID].application_permissions -= {"IdentityRiskyUser.ReadWrite.All"}
+    results, _ = war_room.run(f"!{DISMISS} user_ids={ADELE_ID}").entries
+    (row,) = acted(results)
+    assert row["status"] == "refused"
+    assert (
+        "Permission missing: the application needs the application permission IdentityRiskyUser.ReadWrite.All, "
+        "with admin consent."
+    ) in row["reason"]
+
+
+# Dry run
+
+
+@every_response
+def test_a_dry_run_shows_who_would_be_affected_and_changes_nothing(
+    response: Response, run: Runs, tenant: Tenant, simulator: Simulator
+) -> None:
+    row = next(iter(tenant.store(response.resource).values()))
+    (entry,) = run(f"!{response.command} {response.argument}={row['id']},4711 dry_run=true").entries
+    assert sent(simulator) == [(response.resource, f"(id eq '{row['id']}' or id eq '4711')")]
+    shown = {name: row[name] for name in aru.ACTION_COLUMNS[1:5] if name in row}
+    rows = [
+        outcome(row["id"], response.action, "dry run", **shown),
+        outcome("4711", response.action, "dry run", "Graph knows no risk for this ID, and may refuse it"),
+    ]
+    assert acted(entry) == rows
+    name_column = "User Principal Name" if response.ids == "userIds" else "Display Name"
+    title, notes, *table = entry["HumanReadable"].splitlines()
+    assert notes == f"2 dry run. Nothing was changed. {response.effect}"
+    assert table == [
+        f"|Id|{name_column}|Risk Level|Risk State|Action|Status|Reason|",
+        "|---|---|---|---|---|---|---|",
+        f"| {row['id']} | {row.get('userPrincipalName') or row['displayName']} | {row['riskLevel']} "
+        f"| {row['riskState']} | {response.action} | dry run |  |",
+        f"| 4711 |  |  |  | {response.action} | dry run | Graph knows no risk for this ID, and may refuse it |",
+    ]
+    assert title.endswith("2 risky user(s)" if response.ids == "userIds" else "2 risky service principal(s)")
+
+
+def test_a_dry_run_resolves_names_as_the_real_run_would(run: Runs, error: Fails, simulator: Simulator) -> None:
+    (entry,) = run(f"!{DISMISS} user_principal_names={ADELE} dry_run=true").entries
+    adele = {"userPrincipalName": ADELE, "riskLevel": "high", "riskState": "atRisk"}
+    assert acted(entry) == [outcome(ADELE_ID, "dismiss", "dry run", **adele)]
+    assert "cannot be used" in error(f"!{DISMISS} user_principal_names=nobody@contoso.example dry_run=true")
+    assert posted(simulator) == []
+
+
+def test_a_dry_run_may_show_more_than_a_run_may_change(run: Runs, tenant: Tenant, simulator: Simulator) -> None:
+    ids = risky_ids(tenant, 61)
+    (entry,) = run(f"!{DISMISS} user_ids={','.join(ids)} dry_run=true").entries
+    assert statuses(entry) == dict.fromkeys(ids, "dry run")
+    assert posted(simulator) == []
+
+
+# Device code
+
+
+@pytest.fixture
+def device_room(simulator: Simulator) -> Callable[[bool], WarRoom]:
+    """Makes a war room whose instance was signed in by a person, with or without response commands."""
+
+    def signed_in(allow_response: bool) -> WarRoom:
+        params = demo_instance("Device Code") | {"allow_response": allow_response}
+        room = WarRoom(aru, MANIFEST, params, simulator=simulator, clock=lambda: NOW)
+        room.run("!azure-risky-users-auth-start")
+        (flow,) = simulator.entra.flows.values()
+        simulator.entra.approve(flow.user_code)
+        assert not room.run("!azure-risky-users-auth-complete").failed
+        simulator.requests.clear()
+        return room
+
+    return signed_in
+
+
+@every_response
+def test_device_code_without_response_commands_refuses_them(
+    response: Response, device_room: Callable[[bool], WarRoom], simulator: Simulator
+) -> None:
+    (entry,) = device_room(False).run(f"!{response.command} {response.argument}=333").entries
+    assert entry["Contents"] == (
+        f"Failed to execute {response.command}. Response commands are off in this instance. Select 'Allow response "
+        "commands' in its settings, then run !azure-risky-users-auth-start and sign in anew."
+    )
+    assert simulator.requests == []
+
+
+def test_device_code_with_response_commands_asks_for_the_permissions_and_acts(
+    device_room: Callable[[bool], WarRoom], simulator: Simulator
+) -> None:
+    room = device_room(True)
+    (flow,) = simulator.entra.flows.values()
+    assert {scope.rpartition("/")[2] for scope in flow.scope.split()} >= {
+        "IdentityRiskyUser.ReadWrite.All",
+        "IdentityRiskyServicePrincipal.ReadWrite.All",
+    }
+    assert not room.run(f"!{DISMISS} user_ids=333").failed
+    assert sent(simulator) == [("riskyUsers/dismiss", {"userIds": ["333"]})]
+
+
+def test_device_code_without_response_commands_does_not_ask_for_their_permissions(
+    device_room: Callable[[bool], WarRoom], simulator: Simulator
+) -> None:
+    device_room(False)
+    (flow,) = simulator.entra.flows.values()
+    assert "ReadWrite" not in flow.scope
+
+
+def test_a_dry_run_needs_no_permission_to_change(device_room: Callable[[bool], WarRoom], simulator: Simulator) -> None:
+    assert not device_room(False).run(f"!{DISMISS} user_ids=333 dry_run=true").failed
+    assert posted(simulator) == []
+
+
+def test_a_person_without_the_role_to_change_is_told_which(
+    device_room: Callable[[bool], WarRoom], tenant: Tenant
+) -> None:
+    tenant.user_roles = {"Security Reader"}
+    results, _ = device_room(True).run(f"!{DISMISS} user_ids=333").entries
+    (row,) = acted(results)
+    assert "Role missing: the person who signed in needs the role Security Administrator." in row["reason"]
+
+
+# What becomes of it
+
+
+def test_verify_looks_again_until_the_change_has_taken_effect(
+    war_room: WarRoom, tenant: Tenant, simulator: Simulator
+) -> None:
+    tenant.processing_reads = 2
+    first, *waits, last = war_room.rounds(f"!{DISMISS} user_ids=333 user_principal_names={ADELE} verify=true")
+    (entry,) = first.entries
+    assert statuses(entry) == {"333": "submitted", ADELE_ID: "submitted"}
+    schedule = {
+        "PollingCommand": DISMISS,
+        "NextRun": "30",
+        "PollingArgs": {"verify_ids": f"333,{ADELE_ID}", "verify_until": "2026-11-20T12:15:00Z"},
+        "Timeout": "960",
+    }
+    assert {name: entry[name] for name in schedule} == schedule
+    assert [entry["HumanReadable"] for run in waits for entry in run.entries] == [
+        "0 of 2 changes have taken effect. Looking again in 30 seconds."
+    ] * len(waits)
+    assert [entry["PollingArgs"] for run in waits for entry in run.entries] == [schedule["PollingArgs"]] * len(waits)
+    assert waits
+    (end,) = last.entries
+    assert "PollingCommand" not in end
+    dismissed = {"riskLevel": "none", "riskState": "dismissed"}
+    assert acted(end) == [
+        outcome("333", "dismiss", "applied", userPrincipalName="yossi@test.com", **dismissed),
+        outcome(ADELE_ID, "dismiss", "applied", userPrincipalName=ADELE, **dismissed),
+    ]
+    assert end["HumanReadable"].startswith("### Dismiss: 2 risky user(s)\n2 applied.")
+    reads = [text for path, text in sent(simulator) if path == "riskyUsers"][1:]
+    assert reads == [f"(id eq '333' or id eq '{ADELE_ID}')"] * (len(waits) + 1)
+    assert len(posted(simulator)) == 1
+    found = war_room.context.read("AzureRiskyUsers.RiskAction")
+    assert [row["status"] for row in found] == ["applied", "applied"]
+
+
+@every_response
+def test_verify_knows_each_action_by_the_state_it_leads_to(response: Response, run: Runs, tenant: Tenant) -> None:
+    row_id = next(row["id"] for row in tenant.store(response.resource).values() if row["riskState"] == "atRisk")
+    tenant.processing_reads = 1
+    done = run(f"!{response.command} {response.argument}={row_id} verify=true")
+    assert statuses(done.entries[-1]) == {row_id: "applied"}
+    assert acted(done.entries[-1])[0]["riskState"] == response.state
+
+
+def test_verify_says_when_the_change_has_not_taken_effect_in_time(
+    instance: Row, tenant: Tenant, simulator: Simulator
+) -> None:
+    tenant.processing_reads = 10_000
+    waits: list[float] = []
+    room = WarRoom(
+        aru,
+        MANIFEST,
+        instance,
+        simulator=simulator,
+        clock=lambda: NOW + timedelta(seconds=sum(waits)),
+        sleep=waits.append,
+    )
+    *_, last = room.rounds(f"!{DISMISS} user_ids={ADELE_ID} verify=true")
+    results, error = last.entries
+    (row,) = acted(results)
+    assert (row["status"], row["reason"], row["riskState"]) == ("not applied", "Graph is still processing it", "atRisk")
+    assert error["Contents"] == (
+        f"Failed to execute {DISMISS}. 1 of 1 changes have not taken effect; the table shows which."
+    )
+    assert waits == [30] * 30
+
+
+def test_a_failed_look_says_why_and_ends_the_waiting(war_room: WarRoom, tenant: Tenant, simulator: Simulator) -> None:
+    tenant.processing_reads = 10
+    simulator.fail_next(403, after=2)
+    *_, last = war_room.rounds(f"!{DISMISS} user_ids={ADELE_ID} verify=true")
+    (entry,) = last.entries
+    assert entry["Contents"].startswith(f"Failed to execute {DISMISS}. Graph answered 403 Forbidden: ")
+    assert len(simulator.graph_requests) == 3
+
+
+@pytest.mark.parametrize(("version", "polls"), [("6.1.0", False), ("6.2.0", True), ("6.12.0", True)])
+def test_a_server_that_cannot_look_again_is_told_so(
+    version: str, polls: bool, instance: Row, simulator: Simulator
+) -> None:
+    room = WarRoom(aru, MANIFEST, instance, simulator=simulator, sleep=lambda _: None, server_version=version)
+    entry = next(room.rounds(f"!{DISMISS} user_ids={ADELE_ID} verify=true")).entries[0]
+    assert ("PollingCommand" in entry) is polls
+    note = "This server cannot look again by itself, which needs version 6.2. List the IDs to see their state."
+    assert entry["HumanReadable"].endswith(note) is not polls
+    assert statuses(entry) == {ADELE_ID: "submitted"}
+
+
+def test_nothing_is_looked_at_again_when_an_id_was_refused(war_room: WarRoom, tenant: Tenant) -> None:
+    tenant.users["333"]["isDeleted"] = True
+    results, error = war_room.run(f"!{DISMISS} user_ids=333,{ADELE_ID} verify=true").entries
+    assert statuses(results) == {"333": "refused", ADELE_ID: "submitted"}
+    assert "PollingCommand" not in results | error
+
+
+@every_response
+def test_an_action_leads_to_its_documented_risk_with_a_history_item(
+    response: Response, run: Runs, tenant: Tenant
+) -> None:
+    row_id = next(row["id"] for row in tenant.store(response.resource).values() if row["riskState"] == "atRisk")
+    kind = "user" if response.ids == "userIds" else "service-principal"
+    run(f"!{response.command} {response.argument}={row_id}")
+    row = run(f"!azure-risky-{kind}-get id={row_id}").entries[0]["Contents"]
+    risk = {"riskLevel": response.level, "riskState": response.state, "riskDetail": response.detail}
+    assert {name: row[name] for name in risk} == risk
+    newest = run(f"!azure-risky-{kind}-history-list id={row_id} limit=1").entries[0]["Contents"]["value"][0]
+    assert {name: newest[name] for name in risk} == risk
+    assert newest["initiatedBy"]
+    detections = {
+        "user": f"!azure-risky-users-risk-detections-list user_id={row_id} limit=1",
+        "service-principal": f"!azure-risky-service-principal-detections-list service_principal_id={row_id} limit=1 "
+        "order_by='detectedDateTime desc'",
+    }
+    found = run(detections[kind]).entries[0]["Contents"]["value"]
+    events = [detection["riskEventType"] for detection in found if detection["riskEventType"] == response.detail]
+    assert events == ([response.detail] if response.action == "confirmCompromised" else [])
+
+
+def test_a_user_without_risk_can_be_confirmed_compromised_and_is_waited_for(run: Runs, tenant: Tenant) -> None:
+    user_id = next(iter(tenant.directory))
+    tenant.processing_reads = 0
+    done = run(f"!azure-risky-users-confirm-compromised user_ids={user_id} verify=true")
+    (row,) = acted(done.entries[-1])
+    assert (row["status"], row["riskState"]) == ("applied", "confirmedCompromised")
+
+
+# What an instance is told it may do
+
+CAPABILITIES = (
+    ("Read risky users", "IdentityRiskyUser.Read.All"),
+    ("Read risk detections", "IdentityRiskEvent.Read.All"),
+    ("Read risky service principals", "IdentityRiskyServicePrincipal.Read.All"),
+    ("Read service principal detections", "IdentityRiskEvent.Read.All"),
+    ("Change risk of users", "IdentityRiskyUser.ReadWrite.All"),
+    ("Change risk of service principals", "IdentityRiskyServicePrincipal.ReadWrite.All"),
+)
+READS = ("riskyUsers", "riskDetections", "riskyServicePrincipals", "servicePrincipalRiskDetections")
+WORKS = ("has it", "works")
+ALLOWED = ("has it", "permitted (not tried)")
+
+
+def examined(*found: tuple[str, str]) -> list[Row]:
+    """The doctor's rows: for each capability what the token says and what came of it."""
+    return [
+        {"capability": capability, "permission": permission, "token": token, "result": result}
+        for (capability, permission), (token, result) in zip(CAPABILITIES, found, strict=True)
+    ]
+
+
+def diagnosis(run: Run) -> list[Row]:
+    """The doctor's rows as a run's first entry holds them, without Graph's whole refusals."""
+    rows = run.entries[0]["Contents"]
+    return [{name: value for name, value in row.items() if name != "error"} for row in rows]
+
+
+def unasked(permission: str) -> str:
+    return (
+        f"Permission missing: the application needs the application permission {permission}, with admin consent. "
+        "Once it is granted, run !azure-risky-users-auth-reset, which drops the stored token."
+    )
+
+
+def unlicensed(licence: str) -> str:
+    return f"Licence missing: the tenant needs {licence}."
+
+
+def test_the_doctor_shows_a_row_for_each_capability(run: Runs, simulator: Simulator) -> None:
+    done = run("!azure-risky-users-auth-test")
+    assert [(request.path.removeprefix(BASE), request.query) for request in simulator.graph_requests] == [
+        (path, {"$top": "1"}) for path in READS
+    ]
+    assert diagnosis(done) == examined(WORKS, WORKS, WORKS, WORKS, ALLOWED, ALLOWED)
+    lines = [
+        f"| {capability} | {permission} | has it | {'works' if 'Read ' in capability else 'permitted (not tried)'} |"
+        for capability, permission in CAPABILITIES
+    ]
+    assert done.entries[0]["HumanReadable"] == "\n".join(
+        [
+            "Success!",
+            "### What this instance may do",
+            "|Capability|Permission|Token|Result|",
+            "|---|---|---|---|",
+            *lines,
+            "",
+        ]
+    )
+    assert done.entries[0]["EntryContext"] == {}
+
+
+@pytest.mark.parametrize(
+    ("missing", "rows", "essential"),
+    [
+        (
+            ["IdentityRiskyUser.Read.All", "IdentityRiskyUser.ReadWrite.All"],
+            {
+                0: ("lacks it", unasked("IdentityRiskyUser.Read.All")),
+                4: ("lacks it", unasked("IdentityRiskyUser.ReadWrite.All")),
+            },
+            True,
+        ),
+        (
+            ["IdentityRiskEvent.Read.All"],
+            {
+                1: ("lacks it", unasked("IdentityRiskEvent.Read.All")),
+                3: ("lacks it", unasked("IdentityRiskEvent.Read.All")),
+            },
+            True,
+        ),
+        (
+            ["IdentityRiskyServicePrincipal.Read.All", "IdentityRiskyServicePrincipal.ReadWrite.All"],
+            {
+                2: ("lacks it", unasked("IdentityRiskyServicePrincipal.Read.All")),
+                5: ("lacks it", unasked("IdentityRiskyServicePrincipal.ReadWrite.All")),
+            },
+            False,
+        ),
+        (
+            ["IdentityRiskyUser.ReadWrite.All"],
+            {4: ("lacks it", unasked("IdentityRiskyUser.ReadWrite.All"))},
+            False,
+        ),
+        (
+            list(PERMISSIONS),
+            {
+                **{
+                    number: ("lacks it", unasked(permission)) for number, (_, permission) in enumerate(CAPABILITIES[:4])
+                },
+                4: ("lacks it", unasked("IdentityRiskyUser.ReadWrite.All")),
+                5: ("lacks it", unasked("IdentityRiskyServicePrincipal.ReadWrite.All")),
+            },
+            True,
+        ),
+    ],
+)
+def test_the_doctor_names_each_missing_permission_and_fails_only_for_the_essential_ones(
+    missing: list[str], rows: dict[int, tuple[str, str]], essential: bool, war_room: WarRoom, tenant: Tenant
+) -> None:
+    tenant.apps[CLIENT_ID].application_permissions -= set(missing)
+    done = war_room.run("!azure-risky-users-auth-test")
+    whole = dict(enumerate((WORKS, WORKS, WORKS, WORKS, ALLOWED, ALLOWED)))
+    assert diagnosis(done) == examined(*(whole | rows).values())
+    assert done.failed is essential
+    assert done.entries[0]["HumanReadable"].startswith("### What" if essential else "Success!\n### What")
+    expected = [text for number, (_, text) in sorted(rows.items()) if number < 2] if essential else []
+    errors = [entry["Contents"] for entry in done.entries[1:]]
+    assert len(errors) == bool(essential)
+    for text in expected:
+        assert text in errors[0]
+        assert "Graph answered 403 Forbidden: You cannot perform the requested operation" in errors[0]
+        assert "(request-id " in errors[0]
+
+
+@pytest.mark.parametrize(
+    ("state", "rows"),
+    [
+        ({"licence": "P1"}, {0: ("has it", unlicensed("Microsoft Entra ID P2"))}),
+        (
+            {"licence": "Free"},
+            {
+                0: ("has it", unlicensed("Microsoft Entra ID P2")),
+                1: ("has it", unlicensed("Microsoft Entra ID P1 or P2")),
+            },
+        ),
+        (
+            {"workload_licence": False},
+            {
+                2: ("has it", unlicensed("Microsoft Entra Workload ID Premium")),
+                3: ("has it", unlicensed("Microsoft Entra Workload ID Premium")),
+            },
+        ),
+    ],
+)
+def test_the_doctor_tells_a_missing_licence_from_a_permission(
+    state: Row, rows: dict[int, tuple[str, str]], war_room: WarRoom, tenant: Tenant
+) -> None:
+    vars(tenant).update(state)
+    done = war_room.run("!azure-risky-users-auth-test")
+    whole = dict(enumerate((WORKS, WORKS, WORKS, WORKS, ALLOWED, ALLOWED)))
+    assert diagnosis(done) == examined(*(whole | rows).values())
+    assert done.failed is (0 in rows)
+
+
+def test_the_doctor_tells_an_opaque_token_as_such(run: Runs, simulator: Simulator) -> None:
+    simulator.entra.opaque_tokens = True
+    read, write = ("opaque", "works"), ("opaque", "unknown: the token cannot be read, and an action cannot be tried")
+    assert diagnosis(run("!azure-risky-users-auth-test")) == examined(read, read, read, read, write, write)
+
+
+def test_the_doctor_tells_of_response_commands_that_are_off(device_room: Callable[[bool], WarRoom]) -> None:
+    off = (
+        "lacks it",
+        "Response commands are off in this instance. Select 'Allow response commands' in its settings, then run "
+        "!azure-risky-users-auth-start and sign in anew.",
+    )
+    done = device_room(False).run("!azure-risky-users-auth-test")
+    assert [(row["token"], row["result"]) for row in diagnosis(done)[4:]] == [off, off]
+    assert not done.failed
+
+
+def test_the_doctor_tells_a_missing_role_under_device_code(
+    device_room: Callable[[bool], WarRoom], tenant: Tenant
+) -> None:
+    room = device_room(True)
+    tenant.user_roles = set()
+    done = room.run("!azure-risky-users-auth-test")
+    role = (
+        "Role missing: the person who signed in needs the role Security Reader, Security Operator, Security "
+        "Administrator or Global Reader."
+    )
+    assert [row["result"] for row in diagnosis(done)[:2]] == [role, role]
+    assert done.failed
+
+
+def test_the_doctor_names_a_delegated_permission_as_such(device_room: Callable[[bool], WarRoom]) -> None:
+    row = diagnosis(device_room(False).run("!azure-risky-users-auth-test"))[2]
+    permission = "the delegated permission IdentityRiskyServicePrincipal.Read.All, with admin consent."
+    assert (row["token"], permission in row["result"]) == ("lacks it", True)
+
+
+def test_the_test_button_takes_exactly_two_reads(war_room: WarRoom, simulator: Simulator) -> None:
+    assert [entry["Contents"] for entry in war_room.run_test().entries] == ["ok"]
+    assert [(request.method, request.path, request.query) for request in simulator.graph_requests] == [
+        ("GET", f"{BASE}riskyUsers", {"$top": "1"}),
+        ("GET", f"{BASE}riskDetections", {"$top": "1"}),
+    ]
+
+
+@pytest.mark.parametrize("missing", ["IdentityRiskyUser.Read.All", "IdentityRiskEvent.Read.All"])
+def test_the_test_button_needs_both_reads(missing: str, war_room: WarRoom, tenant: Tenant) -> None:
+    tenant.apps[CLIENT_ID].application_permissions -= {missing}
+    (entry,) = war_room.run_test().entries
+    assert entry["Type"] == aru.EntryType.ERROR
+    assert entry["Contents"].startswith("Failed to execute test-module. Graph answered 403 Forbidden: ")
+    assert missing in entry["Contents"]
+
+
+def test_the_test_button_explains_what_to_run_for_a_device_code(simulator: Simulator) -> None:
+    room = WarRoom(aru, MANIFEST, demo_instance("Device Code"), simulator=simulator)
+    (entry,) = room.run_test().entries
+    assert [name in entry["Contents"] for name in ("-auth-start", "-auth-complete", "-auth-test")] == [True] * 3
+    assert simulator.requests == []

@@ -1,0 +1,1422 @@
+"""The simulated tenant keeps Graph's and the sign-in service's rules, and refuses what it does not know."""
+
+import base64
+import json
+import re
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+import msal
+import pytest
+import requests
+import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from dateutil import parser
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from warroom.azure.entra import APP_SERVICE_ENDPOINT, DEVICE_CODE
+from warroom.azure.odata import ENUMS, RESOURCES, Row, matching, ordered, ticks
+from warroom.azure.seed import ADELE_ID
+from warroom.azure.server import OPERATIONS, LoopbackAdapter, Simulator
+from warroom.azure.tenant import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    CLOUDS,
+    PERMISSIONS,
+    STORES,
+    TENANT_ID,
+    XSOAR_CLIENT_ID,
+    App,
+    Tenant,
+    checked,
+    stamp,
+)
+
+NOW = datetime(2026, 5, 11, 8, 0, tzinfo=timezone.utc)
+GRAPH = "https://graph.microsoft.com"
+ROOT = f"{GRAPH}/v1.0/identityProtection"
+LOGIN = "https://login.microsoftonline.com"
+IMDS = "http://169.254.169.254/metadata/identity/oauth2/token"
+PREFER = {"Prefer": "include-unknown-enum-members"}
+READ_SCOPES = [f"{GRAPH}/IdentityRiskEvent.Read.All", f"{GRAPH}/IdentityRiskyUser.Read.All"]
+REQUEST_ID = "00000000-0000-0000-0000-0000000000aa"
+CROWD = Tenant.demo(NOW, users=300, detections=400)
+
+
+def session_to(simulator: Simulator, **how: Any) -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False
+    for prefix in ("https://", "http://"):
+        session.mount(prefix, LoopbackAdapter(simulator.port, **how))
+    return session
+
+
+class Caller:
+    """Calls Graph with an app's token, as a client would."""
+
+    def __init__(self, simulator: Simulator, session: requests.Session) -> None:
+        self.simulator, self.session = simulator, session
+        self.authorization = f"Bearer {self.app_token()}"
+
+    def sign_in(self, **form: str) -> requests.Response:
+        hosts = self.simulator.tenant.hosts
+        usual = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+        usual |= {"scope": f"https://{hosts.graph}/.default"}
+        wanted = {name: value for name, value in (usual | form).items() if value != "(none)"}
+        return self.session.post(f"https://{hosts.login}/{TENANT_ID}/oauth2/v2.0/token", data=wanted)
+
+    def app_token(self, **form: str) -> str:
+        return str(self.sign_in(**form).json()["access_token"])
+
+    def get(self, path: str, headers: dict[str, str] | None = None, **options: Any) -> requests.Response:
+        url = path if path.startswith("https://") else f"{ROOT}/{path}"
+        params = {f"${name}": value for name, value in options.items()}
+        headers = PREFER | {"Authorization": self.authorization} | (headers or {})
+        return self.session.get(url, params=params, headers=headers)
+
+    def post(self, path: str, body: Any) -> requests.Response:
+        return self.session.post(f"{ROOT}/{path}", json=body, headers={"Authorization": self.authorization})
+
+    def ids(self, path: str, **options: Any) -> list[str]:
+        return [row["id"] for row in self.get(path, **options).json()["value"]]
+
+    def walk(self, path: str, **options: Any) -> list[list[str]]:
+        """The ids of every page."""
+        answer = self.get(path, **options)
+        pages = []
+        while True:
+            pages.append([row["id"] for row in answer.json()["value"]])
+            if "@odata.nextLink" not in answer.json():
+                return pages
+            answer = self.get(answer.json()["@odata.nextLink"])
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    return Tenant.demo(NOW, users=60, detections=90)
+
+
+@pytest.fixture
+def simulator(tenant: Tenant) -> Iterator[Simulator]:
+    with Simulator(tenant) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def session(simulator: Simulator) -> Iterator[requests.Session]:
+    with session_to(simulator) as session:
+        yield session
+
+
+@pytest.fixture
+def caller(simulator: Simulator, session: requests.Session) -> Caller:
+    return Caller(simulator, session)
+
+
+def error_of(response: requests.Response) -> tuple[int, str, str]:
+    error = response.json()["error"]
+    return response.status_code, error["code"], error["message"]
+
+
+def refused_sign_in(response: requests.Response) -> tuple[int, str, list[int]]:
+    return response.status_code, response.json()["error"], response.json()["error_codes"]
+
+
+# ---- the demo's rows
+
+
+def test_the_demo_is_the_same_for_the_same_seed_and_moment() -> None:
+    assert Tenant.demo(NOW, users=60, detections=90) == Tenant.demo(NOW, users=60, detections=90)
+    assert Tenant.demo(NOW, users=60, detections=90, seed=8) != Tenant.demo(NOW, users=60, detections=90)
+
+
+def test_the_demo_has_the_number_of_rows_asked_for() -> None:
+    assert (len(CROWD.users), len(CROWD.detections), len(CROWD.service_principals)) == (300, 400, 50)
+
+
+@pytest.mark.parametrize("name", RESOURCES)
+def test_every_row_of_the_demo_has_exactly_graphs_properties(name: str) -> None:
+    collection, _, history = name.partition("/")
+    rows = sum(CROWD.histories(collection).values(), []) if history else list(CROWD.store(collection).values())
+    assert [checked(row, name) for row in rows] == rows != []
+
+
+def test_every_detection_belongs_to_a_user_and_bears_his_name() -> None:
+    owners = [(row["userId"], row["userDisplayName"], row["userPrincipalName"]) for row in CROWD.detections.values()]
+    known = {(row["id"], row["userDisplayName"], row["userPrincipalName"]) for row in CROWD.users.values()}
+    assert set(owners) <= known
+
+
+def test_the_newest_history_item_is_the_present_row() -> None:
+    for user_id, row in CROWD.users.items():
+        newest = CROWD.history[user_id][0]
+        assert {name: newest[name] for name in row} == row
+
+
+def test_histories_run_from_new_to_old() -> None:
+    for items in (*CROWD.history.values(), *CROWD.service_principal_history.values()):
+        moments = [ticks(item["riskLastUpdatedDateTime"]) for item in items]
+        assert moments == sorted(moments, reverse=True)
+
+
+def test_the_demo_has_the_odd_values_that_clients_must_bear() -> None:
+    users, detections = CROWD.users.values(), CROWD.detections.values()
+    fractions = {len(row["riskLastUpdatedDateTime"][19:-1].lstrip(".")) for row in users}
+    assert fractions == set(range(8))
+    assert any("'" in row["userPrincipalName"] for row in users)
+    assert sum(row["isDeleted"] for row in users) > 5
+    assert any(row["riskLevel"] == "hidden" for row in users)
+    assert any(row["riskDetail"] in ENUMS["riskDetail"].later for row in users)
+    assert min(sum(row["additionalInfo"] == odd for row in detections) for odd in (None, "[]")) > 5
+
+
+def test_the_case_to_investigate_is_a_recent_and_growing_one() -> None:
+    adele, items = CROWD.users[ADELE_ID], CROWD.history[ADELE_ID]
+    assert (adele["userPrincipalName"], adele["riskLevel"], adele["riskState"]) == (
+        "adele.vance@contoso.example",
+        "high",
+        "atRisk",
+    )
+    assert [(item["riskLevel"], item["activity"]["riskEventTypes"]) for item in items] == [
+        ("high", ["leakedCredentials"]),
+        ("medium", ["anonymizedIPAddress"]),
+        ("low", ["unfamiliarFeatures"]),
+    ]
+    events = {row["riskEventType"] for row in CROWD.detections.values() if row["userId"] == ADELE_ID}
+    assert events == {"unfamiliarFeatures", "anonymizedIPAddress", "leakedCredentials"}
+    assert all(NOW - timedelta(days=3) < parser.isoparse(i["riskLastUpdatedDateTime"]) < NOW for i in items)
+
+
+def test_a_row_with_an_unknown_property_or_member_is_refused() -> None:
+    tenant = Tenant.empty()
+    with pytest.raises(ValueError, match="isGuest"):
+        tenant.add_user(isGuest=True)
+    with pytest.raises(ValueError, match="hgih"):
+        tenant.add_user(riskLevel="hgih")
+
+
+# ---- moments, $filter, $orderby
+
+
+def moment_of(text: str) -> Decimal:
+    """Seconds since 1970, by a reading of its own."""
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    date, _, clock = whole.partition("T")
+    seconds = parser.isoparse(f"{date}T{clock.zfill(8)}Z").timestamp()
+    return Decimal(int(seconds)) + (Decimal(f"0.{fraction}") if fraction else 0)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("2026-05-11T08:00:00Z", "2026-05-11T08:00:00.0000001Z"),
+        ("2026-05-11T08:00:00.0000006Z", "2026-05-11T08:00:00.5Z"),
+        ("2022-09-09T9:59:27.958Z", "2022-09-09T10:00:00Z"),
+        ("2026-05-11T09:59:59+02:00", "2026-05-11T08:00:00Z"),
+    ],
+)
+def test_moments_compare_to_the_seventh_digit_and_across_offsets(earlier: str, later: str) -> None:
+    assert ticks(earlier) < ticks(later)
+
+
+def test_ticks_are_dotnets() -> None:
+    assert ticks("2026-05-11T07:42:19.3350127Z") == 639140821393350127
+
+
+Promise = tuple[str, Callable[[Row], bool]]
+BOUND = "2026-03-20T10:11:12.5Z"
+COMPARISONS: list[Promise] = [
+    ("riskLevel eq 'high'", lambda row: row["riskLevel"] == "high"),
+    ("riskLevel ne microsoft.graph.riskLevel'none'", lambda row: row["riskLevel"] != "none"),
+    ("riskState eq 'atRisk'", lambda row: row["riskState"] == "atRisk"),
+    ("isDeleted eq true", lambda row: row["isDeleted"]),
+    ("userDisplayName eq 'Sean O''Brien'", lambda row: row["userDisplayName"] == "Sean O'Brien"),
+    (f"riskLastUpdatedDateTime ge {BOUND}", lambda row: moment_of(row["riskLastUpdatedDateTime"]) >= moment_of(BOUND)),
+    (f"riskLastUpdatedDateTime lt {BOUND}", lambda row: moment_of(row["riskLastUpdatedDateTime"]) < moment_of(BOUND)),
+]
+
+
+def _joined(parts: tuple[Promise, Promise], word: str) -> Promise:
+    (left, left_holds), (right, right_holds) = parts
+    if word == "and":
+        return f"({left}) and ({right})", lambda row: left_holds(row) and right_holds(row)
+    return f"({left}) or ({right})", lambda row: left_holds(row) or right_holds(row)
+
+
+def _negated(part: Promise) -> Promise:
+    return f"not ({part[0]})", lambda row: not part[1](row)
+
+
+EXPRESSIONS = st.recursive(
+    st.sampled_from(COMPARISONS),
+    lambda inner: st.one_of(
+        st.builds(_joined, st.tuples(inner, inner), st.sampled_from(("and", "or"))), st.builds(_negated, inner)
+    ),
+    max_leaves=8,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(EXPRESSIONS)
+def test_a_filter_keeps_the_rows_a_plain_comparison_keeps(expression: Promise) -> None:
+    text, holds = expression
+    rows = list(CROWD.users.values())
+    assert matching(rows, text, "riskyUsers") == [row for row in rows if holds(row)]
+
+
+def test_and_binds_closer_than_or() -> None:
+    rows = list(CROWD.users.values())
+    text = "riskLevel eq 'low' or riskLevel eq 'high' and isDeleted eq true"
+    kept = [row for row in rows if row["riskLevel"] == "low" or (row["riskLevel"] == "high" and row["isDeleted"])]
+    assert matching(rows, text, "riskyUsers") == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("riskLevel eq 'low'", []),
+        ("not (riskLevel eq 'low')", []),
+        ("riskLevel ne 'low'", []),
+        ("riskLevel eq 'low' or isDeleted eq true", ["333"]),
+        ("riskLevel eq 'low' and isDeleted eq true", []),
+        ("not (riskLevel eq 'low' and isDeleted eq false)", ["333"]),
+    ],
+)
+def test_a_row_for_which_the_filter_is_null_is_left_out(text: str, kept: list[str]) -> None:
+    row = {"id": "333", "riskLevel": None, "isDeleted": True}
+    assert [row["id"] for row in matching([row], text, "riskyUsers")] == kept
+
+
+@pytest.mark.parametrize(
+    ("filter_text", "message"),
+    [
+        ("createdDateTime ge 2026-05-01T00:00:00Z", "Could not find a property named 'createdDateTime'"),
+        ("RiskLevel eq 'high'", "Could not find a property named 'RiskLevel'"),
+        ("ipAddress eq '203.0.113.77'", "'ipAddress' cannot be used in the $filter"),
+        ("riskLevel eq 'hgih'", "'hgih' is not a valid enumeration type constant"),
+        ("riskLevel eq microsoft.graph.riskState'atRisk'", "incompatible types"),
+        ("riskLevel eq true", "incompatible types"),
+        ("riskLevel gt 'low'", "The operator 'gt' is not supported for 'riskLevel'"),
+        ("userId ge '333'", "The operator 'ge' is not supported for 'userId'"),
+        ("detectedDateTime ge '2026-05-01T00:00:00Z'", "incompatible types"),
+        ("detectedDateTime ge 2026-05-01", "Syntax error at position 0"),
+        ("detectedDateTime ge 2026-05-01T9:00:00Z", "Syntax error at position 0"),
+        ("detectedDateTime ge 2026-02-30T00:00:00Z", "is not a valid DateTimeOffset"),
+        ("riskLevel eq 'high", "Syntax error at position 0"),
+        ("riskLevel eq high", "Syntax error at position 0"),
+        ("riskLevel eq 'high' and", "Syntax error at position 19"),
+        ("riskLevel eq 'high' or or riskLevel eq 'low'", "Syntax error at position 23"),
+        ("(riskLevel eq 'high'", "Syntax error at position 20"),
+        ("not riskLevel eq 'high'", "Syntax error at position 0"),
+        ("contains(userId,'3')", "Syntax error at position 0"),
+        ("riskLevel%20eq%20'high'", "character '%' is not valid at position 9"),
+        ("", "Syntax error at position 0"),
+    ],
+)
+def test_a_filter_graph_would_not_take_is_refused(caller: Caller, filter_text: str, message: str) -> None:
+    status, code, text = error_of(caller.get("riskDetections", filter=filter_text))
+    assert (status, code, text[:24], message in text) == (
+        400,
+        "BadRequest",
+        "Invalid filter clause: "[:24] + text[23],
+        True,
+    )
+
+
+def test_fifteen_comparisons_may_be_joined_by_or_and_sixteen_may_not(caller: Caller) -> None:
+    chain = [f"id eq '{number}'" for number in range(16)]
+    assert caller.get("riskyUsers", filter=" or ".join(chain[:15])).status_code == 200
+    assert error_of(caller.get("riskyUsers", filter=f"({' or '.join(chain[:9])}) or {' or '.join(chain[9:])}")) == (
+        400,
+        "BadRequest",
+        "Too many child clauses specified in search filter expression containing 'OR' operators: 16. Max allowed: 15.",
+    )
+
+
+def test_a_quote_within_a_literal_is_doubled(caller: Caller, tenant: Tenant) -> None:
+    tenant.add_user(id="777-o", userPrincipalName="sean.o'brien@contoso.example")
+    assert caller.ids("riskyUsers", filter="userPrincipalName eq 'sean.o''brien@contoso.example'") == ["777-o"]
+
+
+def test_order_is_by_moment_with_nulls_least_and_ties_as_they_came() -> None:
+    moments = ["2022-09-09T9:59:27Z", "2022-09-09T10:00:00Z", None, "2022-09-09T09:59:27.0000000Z"]
+    rows = [{"id": str(number), "riskLastUpdatedDateTime": moment} for number, moment in enumerate(moments)]
+    users = RESOURCES["riskyUsers"]
+    assert [row["id"] for row in ordered(rows, "riskLastUpdatedDateTime", users)] == ["2", "0", "3", "1"]
+    assert [row["id"] for row in ordered(rows, "riskLastUpdatedDateTime desc", users)] == ["1", "0", "3", "2"]
+    assert [row["id"] for row in ordered(rows, "riskLastUpdatedDateTime desc,id desc", users)] == ["1", "3", "0", "2"]
+
+
+@pytest.mark.parametrize("order", ["riskLevel", "riskLastUpdatedDateTime down", "nothing", "riskLastUpdatedDateTime,"])
+def test_an_order_graph_would_not_take_is_refused(caller: Caller, order: str) -> None:
+    assert error_of(caller.get("riskyUsers", orderby=order))[:2] == (400, "BadRequest")
+
+
+# ---- pages, envelopes, options
+
+
+@pytest.mark.parametrize("top", [1, 7, 20, 59, 60, 61, 500])
+def test_a_walk_gives_every_row_once_in_order(caller: Caller, tenant: Tenant, top: int) -> None:
+    pages = caller.walk("riskyUsers", top=top, orderby="riskLastUpdatedDateTime desc")
+    rows = sorted(tenant.users.values(), key=lambda row: moment_of(row["riskLastUpdatedDateTime"]), reverse=True)
+    assert sum(pages, []) == [row["id"] for row in rows]
+    assert [len(page) for page in pages[:-1]] == [top] * (len(pages) - 1)
+
+
+def test_a_page_has_twenty_rows_unless_told_otherwise(caller: Caller) -> None:
+    assert len(caller.ids("riskDetections")) == 20
+
+
+@pytest.mark.parametrize("top", ["0", "501", "-1", "ten", "", "1.5"])
+def test_a_page_has_one_to_five_hundred_rows(caller: Caller, top: str) -> None:
+    assert error_of(caller.get("riskyUsers", top=top))[:2] == (400, "BadRequest")
+
+
+def test_a_link_is_followed_only_as_it_was_handed_out(caller: Caller) -> None:
+    link = caller.get("riskyUsers", top=7, filter="isDeleted eq false").json()["@odata.nextLink"]
+    assert re.fullmatch(
+        re.escape(f"{ROOT}/riskyUsers?$top=7&$filter=isDeleted%20eq%20false&$skiptoken=") + "[0-9a-f]{64}_7", link
+    )
+    tampered = (
+        link.replace("$top=7", "$top=8"),
+        link.replace("false", "true"),
+        link.replace("_7", "_14"),
+        link.replace("%20", "+"),
+        link.replace("$", "%24"),
+        re.sub(".filter=[^&]*&", "", link),
+    )
+    refused = (400, "BadRequest", "The skip token is not valid for this request.")
+    assert [error_of(caller.get(url)) for url in tampered] == [refused] * len(tampered)
+    assert caller.get(link.replace("riskyUsers", "riskDetections")).status_code == 400
+    assert caller.get(link).status_code == 200
+
+
+def test_the_last_page_can_be_made_to_lead_to_an_error(simulator: Simulator, caller: Caller) -> None:
+    simulator.last_page_400 = True
+    last = caller.get("riskyUsers", top=500).json()
+    assert (len(last["value"]), error_of(caller.get(last["@odata.nextLink"]))[:2]) == (60, (400, "BadRequest"))
+
+
+def test_a_link_of_our_choice_can_be_handed_out(simulator: Simulator, caller: Caller) -> None:
+    simulator.next_link_override = lambda link: link.replace("graph.microsoft.com", "graph.fabrikam.example")
+    link = caller.get("riskyUsers", top=1).json()["@odata.nextLink"]
+    assert link.startswith("https://graph.fabrikam.example/v1.0/identityProtection/riskyUsers?$top=1&$skiptoken=")
+
+
+def test_a_collection_is_counted_on_the_first_page_only(caller: Caller) -> None:
+    first = caller.get("riskyUsers", top=50, count="true").json()
+    second = caller.get(first["@odata.nextLink"]).json()
+    assert (first["@odata.count"], "@odata.count" in second, len(second["value"])) == (60, False, 10)
+
+
+def test_select_gives_the_chosen_properties(caller: Caller) -> None:
+    assert caller.get("riskyUsers/333", select="id,riskState").json() == {
+        "@odata.context": f"{GRAPH}/v1.0/$metadata#identityProtection/riskyUsers(id,riskState)/$entity",
+        "id": "333",
+        "riskState": "remediated",
+    }
+    assert error_of(caller.get("riskyUsers/333", select="id,isGuest")) == (
+        400,
+        "BadRequest",
+        "Parsing OData Select and Expand failed:"
+        " Could not find a property named 'isGuest' on type 'microsoft.graph.riskyUser'.",
+    )
+
+
+def test_an_entity_is_bare_and_names_its_context(caller: Caller, tenant: Tenant) -> None:
+    context = {"@odata.context": f"{GRAPH}/v1.0/$metadata#identityProtection/riskDetections/$entity"}
+    assert caller.get("riskDetections/6565").json() == context | tenant.detections["6565"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "riskyUsers?$expand=history",
+        "riskyUsers?$search=x",
+        "riskyUsers?$skip=5",
+        "riskyUsers?top=5",
+        "riskyUsers?$top=5&$top=5",
+        "riskyUsers?$count=yes",
+        "riskDetections?$count=true",
+        "servicePrincipalRiskDetections?$count=true",
+        "riskyUsers/333?$top=5",
+        "riskyUsers/333/history?$filter=riskLevel%20eq%20'low'",
+        "riskyUsers/333/history?$orderby=id",
+        "riskyUsers/333/nothing",
+        "riskyUsers/",
+        "riskyusers",
+        "riskySignIns",
+        "riskyServicePrincipals/x/history/y",
+    ],
+)
+def test_an_address_or_option_graph_does_not_have_is_refused(caller: Caller, address: str) -> None:
+    assert error_of(caller.get(address))[:2] == (400, "BadRequest")
+
+
+def test_a_method_the_address_does_not_have_is_refused(caller: Caller) -> None:
+    assert error_of(caller.post("riskyUsers", {}))[:2] == (405, "Request_BadRequest")
+    assert error_of(caller.get("riskyServicePrincipals/confirmSafe"))[:2] == (404, "ResourceNotFound")
+    assert error_of(caller.post("riskyServicePrincipals/confirmSafe", {}))[:2] == (405, "Request_BadRequest")
+
+
+@pytest.mark.parametrize("headers", [{"Prefer": "odata.maxpagesize=5"}, {"client-request-id": "mine"}])
+def test_a_header_with_a_value_graph_does_not_know_is_refused(caller: Caller, headers: dict[str, str]) -> None:
+    assert error_of(caller.get("riskyUsers", headers=headers))[:2] == (400, "BadRequest")
+
+
+@pytest.mark.parametrize("user_id", ["a/b", "a%2Fb", "O'Neil & co", "a?b#c", "ü ö", "confirmSafe", "a\nb"])
+def test_an_id_is_one_decoded_segment(caller: Caller, tenant: Tenant, user_id: str) -> None:
+    tenant.add_user(id=user_id)
+    answer = caller.get(f"riskyUsers/{quote(user_id, safe='')}")
+    assert (answer.status_code, answer.json()["id"]) == (200, user_id)
+
+
+def test_an_unknown_id_is_not_found(caller: Caller) -> None:
+    for collection in STORES:
+        answer = caller.get(f"{collection}/nobody")
+        assert error_of(answer) == (404, "ResourceNotFound", "Resource 'nobody' does not exist.")
+
+
+def test_every_operation_of_the_contract_is_there() -> None:
+    assert len(OPERATIONS) == 16
+    assert sorted(operation.method for operation in OPERATIONS) == ["GET"] * 11 + ["POST"] * 5
+
+
+def test_later_enum_members_are_shown_only_to_those_who_prefer_them(caller: Caller, tenant: Tenant) -> None:
+    tenant.change_user("333", riskDetail="microsoftRevokedSessions")
+    address = f"{ROOT}/riskyUsers/333"
+    headers = {"Authorization": caller.authorization}
+    assert caller.get(address).json()["riskDetail"] == "microsoftRevokedSessions"
+    assert caller.session.get(address, headers=headers).json()["riskDetail"] == "unknownFutureValue"
+    item = caller.session.get(f"{address}/history", headers=headers).json()["value"][0]
+    assert (item["riskDetail"], item["activity"]) == (
+        "unknownFutureValue",
+        {"riskEventTypes": [], "detail": "unknownFutureValue"},
+    )
+
+
+def test_every_answer_has_ids_and_the_clients_own_is_echoed(caller: Caller) -> None:
+    own = caller.get("riskyUsers/nobody", headers={"client-request-id": REQUEST_ID})
+    without = caller.get("riskyUsers")
+    assert (own.headers["client-request-id"], UUID(own.headers["request-id"]).version) == (REQUEST_ID, 5)
+    assert without.headers["client-request-id"] == without.headers["request-id"] != own.headers["request-id"]
+    assert "Date" in own.headers
+    inner = own.json()["error"]["innerError"]
+    assert (inner["request-id"], inner["client-request-id"]) == (own.headers["request-id"], REQUEST_ID)
+
+
+def test_history_is_read_whole_and_by_item(caller: Caller, tenant: Tenant) -> None:
+    items = tenant.history[ADELE_ID]
+    assert caller.get(f"riskyUsers/{ADELE_ID}/history").json() == {
+        "@odata.context": f"{GRAPH}/v1.0/$metadata#riskyUsers('{ADELE_ID}')/history",
+        "value": [{name: item[name] for name in RESOURCES["riskyUsers/history"].properties} for item in items],
+    }
+    assert caller.get(f"riskyUsers/{ADELE_ID}/history/{items[2]['id']}").json()["riskLevel"] == "low"
+    assert caller.walk(f"riskyUsers/{ADELE_ID}/history", top=2) == [[items[0]["id"], items[1]["id"]], [items[2]["id"]]]
+
+
+def test_workload_identities_are_listed_read_and_have_history(caller: Caller, tenant: Tenant) -> None:
+    row_id = next(iter(tenant.service_principals))
+    assert len(caller.ids("riskyServicePrincipals", top=500)) == 50
+    assert caller.get(f"riskyServicePrincipals/{row_id}").json()["id"] == row_id
+    assert caller.ids(f"riskyServicePrincipals/{row_id}/history") == [
+        item["id"] for item in tenant.service_principal_history[row_id]
+    ]
+    owned = caller.get("servicePrincipalRiskDetections", filter=f"servicePrincipalId eq '{row_id}'", top=500).json()
+    assert {row["servicePrincipalId"] for row in owned["value"]} <= {row_id}
+
+
+# ---- tokens, permissions, roles, licences
+
+
+@pytest.mark.parametrize(
+    ("authorization", "message"),
+    [
+        ("", "Access token is empty."),
+        ("Basic abc", "Access token is empty."),
+        ("Bearer forged", "CompactToken validation failed with reason code: 80049228."),
+    ],
+)
+def test_a_request_without_a_good_token_is_refused(caller: Caller, authorization: str, message: str) -> None:
+    answer = caller.get("riskyUsers", headers={"Authorization": authorization})
+    assert error_of(answer) == (401, "InvalidAuthenticationToken", message)
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer realm=")
+
+
+def test_tokens_end_by_age_and_by_revocation(caller: Caller, simulator: Simulator) -> None:
+    simulator.entra.token_lifetime = 0
+    old = caller.app_token()
+    simulator.entra.token_lifetime = 3599
+    assert error_of(caller.get("riskyUsers", headers={"Authorization": f"Bearer {old}"})) == (
+        401,
+        "InvalidAuthenticationToken",
+        "Access token has expired or is not yet valid.",
+    )
+    simulator.entra.revoke_tokens()
+    message = "Lifetime validation failed, the token is expired."
+    assert error_of(caller.get("riskyUsers")) == (401, "InvalidAuthenticationToken", message)
+    fresh = {"Authorization": f"Bearer {caller.app_token()}"}
+    assert caller.get("riskyUsers", headers=fresh).status_code == 200
+
+
+def test_a_token_of_another_audience_is_refused(caller: Caller, simulator: Simulator) -> None:
+    simulator.entra.claims(caller.authorization.partition(" ")[2])["aud"] = "https://management.azure.com"
+    assert error_of(caller.get("riskyUsers"))[:2] == (401, "InvalidAuthenticationToken")
+
+
+NEEDED = {
+    "riskyUsers": {PERMISSIONS[0]},
+    "riskyUsers/333/history": {PERMISSIONS[0], PERMISSIONS[1]},
+    "riskDetections": {PERMISSIONS[2]},
+    "riskyServicePrincipals": {PERMISSIONS[3], PERMISSIONS[4]},
+    "servicePrincipalRiskDetections": {PERMISSIONS[2]},
+}
+
+
+@pytest.mark.parametrize("path", NEEDED)
+def test_a_read_takes_exactly_the_permissions_of_the_contract(caller: Caller, tenant: Tenant, path: str) -> None:
+    enough = set()
+    for permission in PERMISSIONS:
+        tenant.apps[CLIENT_ID].application_permissions = {permission}
+        answer = caller.get(path, headers={"Authorization": f"Bearer {caller.app_token()}"})
+        if answer.status_code == 200:
+            enough.add(permission)
+        else:
+            message = "You cannot perform the requested operation, required scopes are missing in the token."
+            assert error_of(answer) == (403, "Forbidden", message)
+    assert enough == NEEDED[path]
+
+
+def test_a_token_without_any_permission_is_issued_and_refused_by_graph(caller: Caller, tenant: Tenant) -> None:
+    tenant.apps[CLIENT_ID].application_permissions = set()
+    answer = caller.get("riskyUsers", headers={"Authorization": f"Bearer {caller.app_token()}"})
+    assert error_of(answer)[:2] == (403, "Forbidden")
+
+
+def test_an_action_takes_the_write_permission(caller: Caller, tenant: Tenant) -> None:
+    tenant.apps[CLIENT_ID].application_permissions = set(PERMISSIONS) - {PERMISSIONS[1]}
+    caller.authorization = f"Bearer {caller.app_token()}"
+    assert error_of(caller.post("riskyUsers/dismiss", {"userIds": ["333"]}))[:2] == (403, "Forbidden")
+    tenant.apps[CLIENT_ID].application_permissions = {PERMISSIONS[1]}
+    caller.authorization = f"Bearer {caller.app_token()}"
+    assert caller.post("riskyUsers/dismiss", {"userIds": ["333"]}).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("licence", "path", "status"),
+    [
+        ("P2", "riskyUsers", 200),
+        ("P1", "riskyUsers", 403),
+        ("P1", "riskDetections", 200),
+        ("Free", "riskDetections", 403),
+    ],
+)
+def test_each_licence_opens_what_it_covers(
+    caller: Caller, tenant: Tenant, licence: str, path: str, status: int
+) -> None:
+    tenant.licence = licence
+    answer = caller.get(path)
+    assert answer.status_code == status
+    if status == 403:
+        assert error_of(answer) == (403, "Forbidden", "Your tenant is not licensed for this feature.")
+
+
+def test_under_p1_premium_detections_are_generic_and_levels_hidden(caller: Caller, tenant: Tenant) -> None:
+    tenant.licence = "P1"
+    premium, plain = caller.get("riskDetections/6565").json(), caller.get("riskDetections", top=500).json()["value"]
+    assert (premium["riskEventType"], premium["riskLevel"], premium["riskDetail"]) == ("generic", "hidden", "hidden")
+    assert {row["riskEventType"] for row in plain} == {"generic", "anonymizedIPAddress", "leakedCredentials"}
+    assert caller.ids("riskDetections", filter="riskLevel eq 'high'") == []
+
+
+def test_unlicensed_rows_are_refused_or_else_hidden(caller: Caller, tenant: Tenant) -> None:
+    tenant.workload_licence = False
+    assert error_of(caller.get("servicePrincipalRiskDetections"))[:2] == (403, "Forbidden")
+    tenant.hide_unlicensed, tenant.licence = True, "Free"
+    assert {risk_of(row)[::2] for row in caller.get("riskyUsers", top=500).json()["value"]} == {("hidden", "hidden")}
+    assert {row["riskLevel"] for row in caller.get("riskyServicePrincipals").json()["value"]} == {"hidden"}
+
+
+# ---- signing in as an app
+
+
+def test_an_apps_token_says_what_it_may(caller: Caller) -> None:
+    answer = caller.sign_in().json()
+    payload = answer.pop("access_token").split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    assert answer == {"token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599}
+    assert (claims["aud"], claims["appid"], claims["tid"], claims["idtyp"]) == (GRAPH, CLIENT_ID, TENANT_ID, "app")
+    assert (claims["roles"], claims["exp"] - claims["iat"]) == (sorted(PERMISSIONS), 3599)
+
+
+def test_a_token_can_be_opaque(caller: Caller, simulator: Simulator) -> None:
+    simulator.entra.opaque_tokens = True
+    token = caller.app_token()
+    assert "." not in token
+    assert caller.get("riskyUsers", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("form", "refused"),
+    [
+        ({"client_secret": "wrong"}, (401, "invalid_client", [7000215])),
+        ({"client_secret": ""}, (401, "invalid_client", [7000218])),
+        ({"client_secret": "(none)"}, (401, "invalid_client", [7000218])),
+        ({"client_id": "nobody"}, (400, "unauthorized_client", [700016])),
+        ({"client_id": "(none)"}, (400, "invalid_request", [900144])),
+        ({"scope": f"{GRAPH}/IdentityRiskyUser.Read.All"}, (400, "invalid_scope", [70011])),
+        ({"scope": "https://graph.microsoft.us/.default"}, (400, "invalid_resource", [500011])),
+        ({"grant_type": "password"}, (400, "unsupported_grant_type", [70003])),
+        ({"resource": GRAPH}, (400, "invalid_request", [9000411])),
+    ],
+)
+def test_a_sign_in_with_something_wrong_is_refused(
+    caller: Caller, form: dict[str, str], refused: tuple[int, str, list[int]]
+) -> None:
+    assert refused_sign_in(caller.sign_in(**form)) == refused
+
+
+def test_a_sign_in_error_has_entras_shape(caller: Caller) -> None:
+    body = caller.sign_in(client_secret="wrong").json()
+    assert sorted(body) == [
+        "correlation_id",
+        "error",
+        "error_codes",
+        "error_description",
+        "error_uri",
+        "timestamp",
+        "trace_id",
+    ]
+    lines = body["error_description"].split("\r\n")
+    assert [line.partition(":")[0] for line in lines] == ["AADSTS7000215", "Trace ID", "Correlation ID", "Timestamp"]
+    assert CLIENT_SECRET not in str(body)
+
+
+def test_an_unknown_tenant_is_not_found(session: requests.Session) -> None:
+    document = session.get(f"{LOGIN}/fabrikam.example/v2.0/.well-known/openid-configuration")
+    assert refused_sign_in(document) == (400, "invalid_tenant", [90002])
+    token = session.post(f"{LOGIN}/fabrikam.example/oauth2/v2.0/token", data={"grant_type": "client_credentials"})
+    assert refused_sign_in(token) == (400, "invalid_request", [90002])
+
+
+def test_the_discovery_document_names_the_tenant_by_its_id(session: requests.Session) -> None:
+    document = session.get(f"{LOGIN}/contoso.example/v2.0/.well-known/openid-configuration").json()
+    assert document["token_endpoint"] == f"{LOGIN}/{TENANT_ID}/oauth2/v2.0/token"
+    assert document["issuer"] == f"{LOGIN}/{TENANT_ID}/v2.0"
+
+
+def test_a_parameter_that_comes_twice_is_refused(session: requests.Session, simulator: Simulator) -> None:
+    data = [("grant_type", "client_credentials"), ("grant_type", "client_credentials")]
+    answer = session.post(f"{LOGIN}/{TENANT_ID}/oauth2/v2.0/token", data=data)
+    assert refused_sign_in(answer) == (400, "invalid_request", [9000411])
+    assert simulator.requests[-1].repeated == ("grant_type",)
+
+
+def test_the_login_host_has_no_other_addresses(session: requests.Session) -> None:
+    answer = session.get(f"{LOGIN}/{TENANT_ID}/oauth2/v2.0/token")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (404, "text/html")
+
+
+def test_the_login_host_knows_only_itself(session: requests.Session) -> None:
+    (metadata,) = session.get(f"{LOGIN}/common/discovery/instance").json()["metadata"]
+    host = "login.microsoftonline.com"
+    assert metadata == {"preferred_network": host, "preferred_cache": host, "aliases": [host]}
+
+
+def test_an_error_of_our_choice_comes_as_often_as_asked(caller: Caller, simulator: Simulator) -> None:
+    simulator.entra.fail(7000222, times=2)
+    assert [caller.sign_in().status_code for _ in range(3)] == [401, 401, 200]
+    with pytest.raises(KeyError):
+        simulator.entra.fail(1)
+
+
+def confidential(session: requests.Session, credential: Any) -> msal.ConfidentialClientApplication:
+    return msal.ConfidentialClientApplication(
+        CLIENT_ID,
+        credential,
+        authority=f"{LOGIN}/{TENANT_ID}",
+        http_client=session,
+        instance_discovery=False,
+    )
+
+
+def test_msal_signs_in_by_secret(session: requests.Session) -> None:
+    answer = confidential(session, CLIENT_SECRET).acquire_token_for_client([f"{GRAPH}/.default"])
+    assert sorted(answer) == ["access_token", "expires_in", "ext_expires_in", "token_source", "token_type"]
+
+
+class Certificate:
+    """A certificate of the app, as its owner has it and as it is registered."""
+
+    def __init__(self) -> None:
+        made = trustme.CA().issue_cert("contoso.example", key_type=trustme.KeyType.RSA)
+        self.private_key = made.private_key_pem.bytes().decode()
+        self.pem = made.cert_chain_pems[0].bytes().decode()
+        self.x509 = x509.load_pem_x509_certificate(self.pem.encode())
+
+    def thumbprint(self, algorithm: hashes.HashAlgorithm) -> str:
+        return self.x509.fingerprint(algorithm).hex().upper()
+
+    def public_key(self) -> str:
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        return self.x509.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
+
+
+@pytest.fixture(scope="module")
+def certificate() -> Certificate:
+    return Certificate()
+
+
+def test_msal_signs_in_by_certificate(session: requests.Session, tenant: Tenant, certificate: Certificate) -> None:
+    sha1, sha256 = (certificate.thumbprint(algorithm) for algorithm in (hashes.SHA1(), hashes.SHA256()))
+    tenant.apps[CLIENT_ID].certificates = {sha1: certificate.public_key(), sha256: certificate.pem}
+    for way in ({"thumbprint": sha1}, {"public_certificate": certificate.pem}):
+        app = confidential(session, {"private_key": certificate.private_key} | way)
+        assert "access_token" in app.acquire_token_for_client([f"{GRAPH}/.default"])
+
+
+def test_an_assertion_of_another_key_is_refused(
+    session: requests.Session, tenant: Tenant, certificate: Certificate
+) -> None:
+    thumbprint = certificate.thumbprint(hashes.SHA1())
+    app = confidential(session, {"private_key": Certificate().private_key, "thumbprint": thumbprint})
+    tenant.apps[CLIENT_ID].certificates = {thumbprint: certificate.pem}
+    assert app.acquire_token_for_client([f"{GRAPH}/.default"])["error_codes"] == [700027]
+    tenant.apps[CLIENT_ID].certificates = {thumbprint: ""}
+    other = confidential(session, {"private_key": certificate.private_key, "thumbprint": thumbprint})
+    assert "access_token" in other.acquire_token_for_client([f"{GRAPH}/.default"])
+
+
+@pytest.mark.parametrize(
+    ("claims", "code"),
+    [
+        ({"aud": f"{LOGIN}/fabrikam.example/oauth2/v2.0/token"}, 700027),
+        ({"iss": "nobody"}, 700027),
+        ({"sub": "nobody"}, 700027),
+        ({"exp": 1}, 700024),
+        ({"jti": None}, 700027),
+    ],
+)
+def test_an_assertion_with_a_wrong_claim_is_refused(
+    caller: Caller, tenant: Tenant, certificate: Certificate, claims: Row, code: int
+) -> None:
+    import jwt
+
+    thumbprint = certificate.x509.fingerprint(hashes.SHA1())
+    tenant.apps[CLIENT_ID].certificates = {thumbprint.hex(): certificate.pem}
+    good = {"aud": f"{LOGIN}/{TENANT_ID}/oauth2/v2.0/token", "iss": CLIENT_ID, "sub": CLIENT_ID, "jti": "1"}
+    wrong = {name: value for name, value in (good | {"exp": time.time() + 600} | claims).items() if value is not None}
+    header = {"x5t": base64.urlsafe_b64encode(thumbprint).decode()}
+    answer = caller.sign_in(
+        client_secret="(none)",
+        client_assertion_type="urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        client_assertion=jwt.encode(wrong, certificate.private_key, "RS256", header),
+    )
+    assert answer.json()["error_codes"] == [code]
+
+
+# ---- device code
+
+
+def public(session: requests.Session, client_id: str = XSOAR_CLIENT_ID) -> msal.PublicClientApplication:
+    authority = f"{LOGIN}/organizations"
+    return msal.PublicClientApplication(client_id, authority=authority, http_client=session, instance_discovery=False)
+
+
+def poll(app: msal.PublicClientApplication, flow: dict[str, Any]) -> dict[str, Any]:
+    answer: dict[str, Any] = app.acquire_token_by_device_flow(
+        {"device_code": flow["device_code"]}, exit_condition=lambda _: True
+    )
+    return answer
+
+
+def test_msal_signs_in_by_device_code_and_refreshes(session: requests.Session, simulator: Simulator) -> None:
+    app = public(session)
+    flow = app.initiate_device_flow(READ_SCOPES)
+    assert (poll(app, flow)["error"], flow["interval"], flow["expires_in"]) == ("authorization_pending", 5, 900)
+    simulator.entra.approve(flow["user_code"])
+    signed_in = poll(app, flow)
+    assert signed_in["scope"].split() == [*READ_SCOPES, "openid", "profile"]
+    (account,) = app.get_accounts()
+    assert account["username"] == "analyst@contoso.example"
+    assert app.acquire_token_silent(READ_SCOPES, account)["access_token"] == signed_in["access_token"]
+    refreshed = app.acquire_token_silent(READ_SCOPES, account, force_refresh=True)
+    assert len({signed_in[name] for name in ("access_token", "refresh_token")} & set(map(str, refreshed.values()))) == 0
+    answer = session.get(f"{ROOT}/riskyUsers", headers={"Authorization": f"Bearer {refreshed['access_token']}"})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("end", "error"), [("decline", "authorization_declined"), ("expire", "expired_token"), ("approve", "invalid_grant")]
+)
+def test_a_device_code_ends_declined_expired_or_used(
+    session: requests.Session, simulator: Simulator, end: str, error: str
+) -> None:
+    app = public(session)
+    flow = app.initiate_device_flow(READ_SCOPES)
+    getattr(simulator.entra, end)(flow["user_code"])
+    if end == "approve":
+        poll(app, flow)
+    assert poll(public(session), flow)["error"] == error
+    with pytest.raises(KeyError):
+        simulator.entra.approve(flow["user_code"])
+
+
+def test_a_device_code_expires_by_itself(session: requests.Session, simulator: Simulator) -> None:
+    simulator.entra.device_code_lifetime = 0
+    app = public(session)
+    assert poll(app, app.initiate_device_flow(READ_SCOPES))["error_codes"] == [70019]
+
+
+def test_scopes_are_of_this_clouds_graph(session: requests.Session) -> None:
+    answer = public(session).initiate_device_flow(["https://graph.microsoft.us/IdentityRiskEvent.Read.All"])
+    assert answer["error_codes"] == [500011]
+
+
+def test_all_that_was_consented_to_can_be_asked_for_at_once(session: requests.Session, simulator: Simulator) -> None:
+    answer = signed_in_by_device_code(session, simulator, ".default")
+    claims = simulator.entra.claims(answer["access_token"])
+    assert claims["scp"].split() == sorted([*PERMISSIONS, "User.Read"])
+    assert (claims["idtyp"], claims["oid"]) == ("user", simulator.tenant.signed_in_user)
+
+
+def test_a_refresh_cannot_widen_what_was_consented_to(
+    session: requests.Session, simulator: Simulator, tenant: Tenant
+) -> None:
+    token = signed_in_by_device_code(session, simulator, PERMISSIONS[0])["refresh_token"]
+    tenant.apps[XSOAR_CLIENT_ID].delegated_permissions = {PERMISSIONS[0]}
+    form = {"grant_type": "refresh_token", "client_id": XSOAR_CLIENT_ID, "refresh_token": token}
+    address = f"{LOGIN}/organizations/oauth2/v2.0/token"
+    assert session.post(address, data=form).status_code == 200
+    assert refused_sign_in(session.post(address, data=form | {"scope": f"{GRAPH}/{PERMISSIONS[1]}"})) == (
+        400,
+        "invalid_grant",
+        [65001],
+    )
+    assert refused_sign_in(session.post(address, data=form | {"client_id": CLIENT_ID})) == (
+        400,
+        "invalid_grant",
+        [70000],
+    )
+
+
+def test_an_early_poll_can_be_slowed_down(session: requests.Session, simulator: Simulator) -> None:
+    simulator.entra.slow_down = True
+    app = public(session)
+    flow = app.initiate_device_flow(READ_SCOPES)
+    assert [poll(app, flow)["error"] for _ in range(2)] == ["authorization_pending", "slow_down"]
+
+
+def test_the_interval_is_never_less_than_a_second(session: requests.Session, simulator: Simulator) -> None:
+    simulator.entra.interval = 0
+    assert public(session).initiate_device_flow(READ_SCOPES)["interval"] == 1
+
+
+def test_a_device_code_is_for_its_own_app_and_a_public_one(
+    session: requests.Session, simulator: Simulator, tenant: Tenant
+) -> None:
+    tenant.apps[CLIENT_ID].public_client = False
+    flow = public(session, CLIENT_ID).initiate_device_flow(READ_SCOPES)
+    simulator.entra.approve(flow["user_code"])
+    assert poll(public(session, CLIENT_ID), flow)["error_codes"] == [7000218]
+    assert poll(public(session), flow)["error_codes"] == [70018]
+    assert poll(public(session), {"device_code": "made up"})["error_codes"] == [70018]
+
+
+def test_a_permission_that_was_not_consented_to_is_refused(
+    session: requests.Session, simulator: Simulator, tenant: Tenant
+) -> None:
+    tenant.apps[XSOAR_CLIENT_ID].delegated_permissions = {"IdentityRiskEvent.Read.All"}
+    app = public(session)
+    flow = app.initiate_device_flow(READ_SCOPES)
+    simulator.entra.approve(flow["user_code"])
+    assert poll(app, flow)["error_codes"] == [65001]
+
+
+def signed_in_by_device_code(session: requests.Session, simulator: Simulator, *permissions: str) -> dict[str, Any]:
+    app = public(session)
+    flow = app.initiate_device_flow([f"{GRAPH}/{permission}" for permission in permissions])
+    simulator.entra.approve(flow["user_code"])
+    return poll(app, flow)
+
+
+@pytest.mark.parametrize(
+    ("role", "read", "write"),
+    [
+        ("Security Reader", 200, 403),
+        ("Security Operator", 200, 403),
+        ("Global Reader", 200, 403),
+        ("Security Administrator", 200, 204),
+        ("User Administrator", 403, 403),
+    ],
+)
+def test_a_person_needs_a_role_beside_the_permission(
+    caller: Caller, simulator: Simulator, tenant: Tenant, role: str, read: int, write: int
+) -> None:
+    tenant.user_roles = {role}
+    token = signed_in_by_device_code(caller.session, simulator, PERMISSIONS[0], PERMISSIONS[1])["access_token"]
+    caller.authorization = f"Bearer {token}"
+    answers = caller.get("riskyUsers"), caller.post("riskyUsers/dismiss", {"userIds": ["333"]})
+    assert [answer.status_code for answer in answers] == [read, write]
+    if read == 403:
+        message = "Insufficient privileges to complete the operation."
+        assert error_of(answers[0]) == (403, "Authorization_RequestDenied", message)
+
+
+@pytest.mark.parametrize("code", [700082, 50173])
+def test_a_dead_refresh_token_says_how_it_died(session: requests.Session, simulator: Simulator, code: int) -> None:
+    old = signed_in_by_device_code(session, simulator, PERMISSIONS[0])["refresh_token"]
+    simulator.entra.kill_refresh_tokens(code)
+    form = {"grant_type": "refresh_token", "client_id": XSOAR_CLIENT_ID, "refresh_token": old}
+    assert refused_sign_in(session.post(f"{LOGIN}/organizations/oauth2/v2.0/token", data=form)) == (
+        400,
+        "invalid_grant",
+        [code],
+    )
+
+
+def test_an_app_cannot_sign_in_without_naming_its_tenant(session: requests.Session) -> None:
+    form = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+    answer = session.post(f"{LOGIN}/organizations/oauth2/v2.0/token", data=form)
+    assert refused_sign_in(answer) == (400, "invalid_request", [9001023])
+
+
+def test_the_form_of_each_grant_holds_nothing_else(session: requests.Session) -> None:
+    form = {"grant_type": DEVICE_CODE, "client_id": CLIENT_ID, "device_code": "1", "client_secret": CLIENT_SECRET}
+    answer = session.post(f"{LOGIN}/{TENANT_ID}/oauth2/v2.0/token", data=form)
+    assert refused_sign_in(answer) == (400, "invalid_request", [9000411])
+
+
+# ---- managed identity
+
+
+def machine_identity(session: requests.Session, client_id: str = "") -> dict[str, Any]:
+    chosen: Any = msal.SystemAssignedManagedIdentity()
+    if client_id:
+        chosen = msal.UserAssignedManagedIdentity(client_id=client_id)
+    client = msal.ManagedIdentityClient(chosen, http_client=session)
+    answer: dict[str, Any] = client.acquire_token_for_client(resource=GRAPH)
+    return answer
+
+
+def test_msal_signs_in_by_managed_identity(caller: Caller, tenant: Tenant) -> None:
+    assigned = next(filter(None, tenant.identities))
+    for answer in (machine_identity(caller.session), machine_identity(caller.session, assigned)):
+        caller.authorization = f"Bearer {answer['access_token']}"
+        assert caller.get("riskyUsers").status_code == 200
+
+
+def test_a_machine_has_only_its_own_identities(session: requests.Session, tenant: Tenant) -> None:
+    not_found = {"error": "invalid_request", "error_description": "Identity not found"}
+    assert machine_identity(session, "nobody") == not_found
+    tenant.identities.clear()
+    assert machine_identity(session) == not_found
+
+
+def test_the_metadata_service_gives_numbers_as_strings(session: requests.Session) -> None:
+    query = {"api-version": "2018-02-01", "resource": GRAPH}
+    answer = session.get(IMDS, params=query, headers={"Metadata": "true"}).json()
+    numbers = {name: type(answer[name]) for name in ("expires_in", "expires_on", "not_before")}
+    assert (set(numbers.values()), answer["resource"], answer["refresh_token"]) == ({str}, GRAPH, "")
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "error"),
+    [
+        ({}, {}, "bad_request_102"),
+        ({}, {"Metadata": "true", "X-Forwarded-For": "203.0.113.1"}, "bad_request_102"),
+        ({"resource": f"{GRAPH}/.default"}, {"Metadata": "true"}, "invalid_request"),
+        ({"api-version": "2017-01-01"}, {"Metadata": "true"}, "invalid_request"),
+        ({"client_id": "", "object_id": ""}, {"Metadata": "true"}, "invalid_request"),
+        ({"scope": "x"}, {"Metadata": "true"}, "invalid_request"),
+    ],
+)
+def test_the_metadata_service_is_strict(
+    session: requests.Session, query: dict[str, str], headers: dict[str, str], error: str
+) -> None:
+    usual = {"api-version": "2018-02-01", "resource": GRAPH}
+    answer = session.get(IMDS, params=usual | query, headers=headers)
+    assert (answer.status_code, answer.json()["error"]) == (400, error)
+
+
+def test_msal_signs_in_at_app_service(
+    session: requests.Session, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IDENTITY_ENDPOINT", APP_SERVICE_ENDPOINT)
+    monkeypatch.setenv("IDENTITY_HEADER", simulator.entra.identity_header)
+    assert sorted(machine_identity(session)) == ["access_token", "expires_in", "resource", "token_source", "token_type"]
+    monkeypatch.setenv("IDENTITY_HEADER", "wrong")
+    assert machine_identity(session)["error_description"].startswith("401, ")
+    assert [request.path for request in simulator.identity_requests] == ["/msi/token"] * 2
+
+
+# ---- actions
+
+
+ACTIONS = [
+    ("riskyUsers", "confirmCompromised", "userIds", ("high", "confirmedCompromised", "adminConfirmedUserCompromised")),
+    ("riskyUsers", "confirmSafe", "userIds", ("none", "confirmedSafe", "adminConfirmedAccountSafe")),
+    ("riskyUsers", "dismiss", "userIds", ("none", "dismissed", "adminDismissedAllRiskForUser")),
+    (
+        "riskyServicePrincipals",
+        "confirmCompromised",
+        "servicePrincipalIds",
+        ("high", "confirmedCompromised", "adminConfirmedServicePrincipalCompromised"),
+    ),
+    (
+        "riskyServicePrincipals",
+        "dismiss",
+        "servicePrincipalIds",
+        ("none", "dismissed", "adminDismissedAllRiskForServicePrincipal"),
+    ),
+]
+
+
+def risk_of(row: Row) -> tuple[str, str, str]:
+    return row["riskLevel"], row["riskState"], row["riskDetail"]
+
+
+@pytest.mark.parametrize(("collection", "action", "name", "risk"), ACTIONS)
+def test_an_action_changes_the_risk_and_leaves_a_history_item(
+    caller: Caller, simulator: Simulator, collection: str, action: str, name: str, risk: tuple[str, str, str]
+) -> None:
+    row_id = ADELE_ID if collection == "riskyUsers" else next(iter(simulator.tenant.service_principals))
+    before = caller.get(f"{collection}/{row_id}/history").json()["value"]
+    answer = caller.post(f"{collection}/{action}", {name: [row_id]})
+    assert (answer.status_code, answer.content) == (204, b"")
+    row = caller.get(f"{collection}/{row_id}").json()
+    after = caller.get(f"{collection}/{row_id}/history").json()["value"]
+    caller_id = simulator.entra.claims(caller.authorization.partition(" ")[2])["oid"]
+    assert (risk_of(row), row["isProcessing"], row["riskLastUpdatedDateTime"]) == (risk, False, stamp(NOW))
+    assert (risk_of(after[0]), after[0]["initiatedBy"], len(after)) == (risk, caller_id, len(before) + 1)
+    assert [risk_of(item) for item in after[1:]] == [risk_of(item) for item in before]
+
+
+def test_the_newest_history_item_has_the_users_id_and_older_ones_add_their_time(caller: Caller) -> None:
+    before = caller.ids(f"riskyUsers/{ADELE_ID}/history")
+    caller.post("riskyUsers/dismiss", {"userIds": [ADELE_ID]})
+    after = caller.ids(f"riskyUsers/{ADELE_ID}/history")
+    moment = ticks(stamp(NOW - timedelta(hours=3.2) + timedelta(minutes=2, microseconds=350_127)))
+    assert (before[0], after) == (ADELE_ID, [ADELE_ID, f"{ADELE_ID}{moment}", *before[1:]])
+
+
+@pytest.mark.parametrize(("collection", "event"), [(row[0], row[3][2]) for row in ACTIONS if "Compromised" in row[1]])
+def test_confirming_a_compromise_leaves_a_detection(
+    caller: Caller, simulator: Simulator, collection: str, event: str
+) -> None:
+    tenant = simulator.tenant
+    row = tenant.users[ADELE_ID] if collection == "riskyUsers" else next(iter(tenant.service_principals.values()))
+    name, path = ("userIds", "riskDetections")
+    if collection != "riskyUsers":
+        name, path = "servicePrincipalIds", "servicePrincipalRiskDetections"
+    caller.post(f"{collection}/confirmCompromised", {name: [row["id"]]})
+    (detection,) = caller.get(
+        path, filter=f"riskEventType eq '{event}' and riskState eq 'confirmedCompromised'"
+    ).json()["value"]
+    assert (detection["riskDetail"], detection["detectionTimingType"], detection["requestId"]) == (
+        event,
+        "offline",
+        None,
+    )
+    assert row["id"] in (detection.get("userId"), detection.get("servicePrincipalId"))
+
+
+def test_an_actions_effect_is_seen_only_after_some_reads(caller: Caller, tenant: Tenant) -> None:
+    tenant.processing_reads = 2
+    caller.post("riskyUsers/dismiss", {"userIds": [ADELE_ID]})
+    states = []
+    for read in (f"riskyUsers/{ADELE_ID}", "riskyUsers/333", f"riskyUsers?$filter=id eq '{ADELE_ID}'"):
+        body = caller.get(read).json()
+        row = body.get("value", [body])[0]
+        states.append((row["riskState"], row["isProcessing"]))
+    states += [(row["riskState"], row["isProcessing"]) for row in [caller.get(f"riskyUsers/{ADELE_ID}").json()]]
+    assert states == [("atRisk", True), ("remediated", False), ("atRisk", True), ("dismissed", False)]
+    assert len(tenant.history[ADELE_ID]) == 4
+
+
+def test_only_a_compromise_can_be_confirmed_of_a_user_without_risk(caller: Caller, tenant: Tenant) -> None:
+    user_id = next(iter(tenant.directory))
+    refused = f"These userIds do not exist in your tenant or they are not risky: {user_id}."
+    assert error_of(caller.post("riskyUsers/dismiss", {"userIds": [user_id]})) == (400, "BadRequest", refused)
+    assert caller.get(f"riskyUsers/{user_id}").status_code == 404
+    assert caller.post("riskyUsers/confirmCompromised", {"userIds": ["nobody"]}).status_code == 400
+    assert caller.post("riskyUsers/confirmCompromised", {"userIds": [user_id]}).status_code == 204
+    assert caller.get(f"riskyUsers/{user_id}").json()["riskState"] == "confirmedCompromised"
+
+
+def test_one_id_that_is_unknown_or_deleted_refuses_the_whole_action(caller: Caller, tenant: Tenant) -> None:
+    deleted = next(row["id"] for row in tenant.users.values() if row["isDeleted"])
+    answer = caller.post("riskyUsers/dismiss", {"userIds": [ADELE_ID, deleted, "nobody"]})
+    refused = f"These userIds do not exist in your tenant or they are not risky: {deleted}, nobody."
+    assert error_of(answer) == (400, "BadRequest", refused)
+    assert caller.get(f"riskyUsers/{ADELE_ID}").json()["riskState"] == "atRisk"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"userIds": []},
+        {"userIds": [ADELE_ID, ADELE_ID]},
+        {"userIds": ADELE_ID},
+        {"userIds": [333]},
+        {"userids": [ADELE_ID]},
+        {"userIds": [ADELE_ID], "comment": "x"},
+        [ADELE_ID],
+    ],
+)
+def test_an_action_with_another_body_is_refused(caller: Caller, body: Any) -> None:
+    assert error_of(caller.post("riskyUsers/dismiss", body))[:2] == (400, "BadRequest")
+
+
+def test_sixty_ids_fit_one_action_and_one_more_does_not(caller: Caller, tenant: Tenant) -> None:
+    *ids, surplus = [tenant.add_user()["id"] for _ in range(61)]
+    refused = "The property 'userIds' must hold 1 to 60 different ids."
+    assert error_of(caller.post("riskyUsers/dismiss", {"userIds": [*ids, surplus]})) == (400, "BadRequest", refused)
+    assert caller.post("riskyUsers/dismiss", {"userIds": ids}).status_code == 204
+    assert {caller.get(f"riskyUsers/{row_id}").json()["riskState"] for row_id in ids[::20]} == {"dismissed"}
+
+
+def test_an_action_must_be_json(caller: Caller) -> None:
+    headers = {"Authorization": caller.authorization}
+    answer = caller.session.post(f"{ROOT}/riskyUsers/dismiss", data={"userIds": ADELE_ID}, headers=headers)
+    assert answer.status_code == 415
+
+
+# ---- arrivals and changes
+
+
+def test_a_detection_surfaces_when_its_time_has_come(caller: Caller, tenant: Tenant) -> None:
+    late = tenant.arrive(detected=NOW, surfaces_at=NOW + timedelta(minutes=30))
+    assert (late["detectedDateTime"], tenant.waiting) == (stamp(NOW), 1)
+    question = {"filter": f"detectedDateTime ge {stamp(NOW)}"}
+    assert caller.ids("riskDetections", **question) == []
+    assert caller.get(f"riskDetections/{late['id']}").status_code == 404
+    tenant.clock = NOW + timedelta(minutes=30)
+    assert (caller.ids("riskDetections", **question), tenant.waiting) == ([late["id"]], 0)
+
+
+def test_a_detection_can_surface_between_the_pages_of_a_walk(caller: Caller, tenant: Tenant) -> None:
+    tenant.detections.clear()
+    first, second = (tenant.arrive(detected=NOW)["id"] for _ in range(2))
+    newer = tenant.arrive(detected=NOW + timedelta(seconds=1), after_requests=1)["id"]
+    assert caller.walk("riskDetections", top=1, orderby="detectedDateTime desc") == [[first], [first], [second]]
+    assert newer in caller.ids("riskDetections")
+
+
+def test_many_detections_can_share_one_instant(caller: Caller, tenant: Tenant) -> None:
+    tenant.detections.clear()
+    ids = [tenant.arrive(detected="2026-05-11T07:59:59.1234567Z", riskLevel="low")["id"] for _ in range(45)]
+    assert sum(caller.walk("riskDetections", filter="detectedDateTime ge 2026-05-11T07:59:59.1234567Z"), []) == ids
+    assert caller.ids("riskDetections", filter="detectedDateTime gt 2026-05-11T07:59:59.1234567Z") == []
+
+
+def test_order_can_be_made_unreliable(caller: Caller, tenant: Tenant) -> None:
+    right = caller.ids("riskDetections", top=500, orderby="detectedDateTime")
+    tenant.ignore_order = True
+    odd = caller.ids("riskDetections", top=500, orderby="detectedDateTime")
+    assert (sorted(odd), odd != right) == (sorted(right), True)
+
+
+def test_service_principals_can_be_added_and_changed(caller: Caller, tenant: Tenant) -> None:
+    row_id = tenant.add_service_principal(displayName="Fabrikam Sync", riskLevel="low")["id"]
+    tenant.change_service_principal(row_id, riskLevel="high", event_types=["suspiciousSignins"])
+    (row,) = caller.get("riskyServicePrincipals", filter="displayName eq 'Fabrikam Sync'").json()["value"]
+    items = caller.get(f"riskyServicePrincipals/{row_id}/history").json()["value"]
+    assert (row["riskLevel"], [item["riskLevel"] for item in items]) == ("high", ["high", "low"])
+
+
+def test_a_changed_user_moves_in_a_walk_and_has_a_new_history_item(caller: Caller, tenant: Tenant) -> None:
+    tenant.change_user("333", riskLevel="high", riskState="atRisk", riskDetail="none", event_types=["newCountry"])
+    assert caller.ids("riskyUsers", top=1, orderby="riskLastUpdatedDateTime desc") == ["333"]
+    levels = [
+        (item["riskLevel"], item["activity"]["riskEventTypes"])
+        for item in caller.get("riskyUsers/333/history").json()["value"]
+    ]
+    assert levels == [("high", ["newCountry"]), ("none", [])]
+
+
+# ---- hosts, faults, throttling
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_a_cloud_has_its_own_hosts_and_no_others(cloud: str) -> None:
+    tenant = Tenant.empty(cloud=cloud)
+    with Simulator(tenant) as simulator, session_to(simulator) as session:
+        caller = Caller(simulator, session)
+        root = f"https://{tenant.hosts.graph}/v1.0/identityProtection/riskyUsers"
+        assert caller.get(root).json() == {
+            "@odata.context": f"https://{tenant.hosts.graph}/v1.0/$metadata#identityProtection/riskyUsers",
+            "value": [],
+        }
+        foreign = {host for names in CLOUDS.values() for host in names} - set(tenant.hosts)
+        assert {session.get(f"https://{host}/").status_code for host in foreign} == {421}
+        assert session.get(root.replace("https", "http")).status_code == 421
+        assert len(simulator.requests) == 3 + len(foreign)
+
+
+def test_a_request_is_recorded_as_it_came(caller: Caller, simulator: Simulator) -> None:
+    caller.get("riskyUsers/a%2Fb", select="id,riskLevel")
+    recorded = simulator.graph_requests[-1]
+    assert (recorded.method, recorded.host, recorded.scheme) == ("GET", "graph.microsoft.com", "https")
+    assert recorded.path == "/v1.0/identityProtection/riskyUsers/a%2Fb"
+    assert recorded.target == f"{recorded.path}?%24select=id%2CriskLevel"
+    assert (recorded.query, recorded.form, recorded.body) == ({"$select": "id,riskLevel"}, {}, b"")
+    assert recorded.headers["prefer"] == "include-unknown-enum-members"
+    assert simulator.login_requests[0].form["client_id"] == CLIENT_ID
+
+
+def test_faults_happen_in_order_and_only_as_often_as_asked(caller: Caller, simulator: Simulator) -> None:
+    simulator.fail_next(429, retry_after=7, after=1)
+    simulator.fail_next(503, times=2)
+    simulator.fail_next(500, host="login")
+    answers = [caller.get("riskyUsers") for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [200, 429, 503, 503, 200]
+    assert error_of(answers[1]) == (429, "TooManyRequests", "Too many requests.")
+    assert answers[1].headers["Retry-After"] == "7"
+    assert [caller.sign_in().status_code for _ in range(2)] == [500, 200]
+
+
+def test_a_fault_can_have_a_body_of_its_own(caller: Caller, simulator: Simulator) -> None:
+    simulator.fail_next(502, body="<html>Bad Gateway</html>")
+    answer = caller.get("riskyUsers")
+    assert (answer.status_code, answer.headers["Content-Type"], answer.text) == (
+        502,
+        "text/html",
+        "<html>Bad Gateway</html>",
+    )
+
+
+def test_an_answer_can_be_dropped_or_cut_short(caller: Caller, simulator: Simulator) -> None:
+    simulator.fail_next(503, drop=True)
+    simulator.fail_next(truncate=True)
+    with pytest.raises(requests.ConnectionError):
+        caller.get("riskyUsers")
+    with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
+        caller.get("riskyUsers")
+    assert caller.get("riskyUsers").status_code == 200
+
+
+def test_an_action_whose_answer_is_lost_was_carried_out(caller: Caller, simulator: Simulator) -> None:
+    simulator.fail_next(drop=True)
+    with pytest.raises(requests.ConnectionError):
+        caller.post("riskyUsers/dismiss", {"userIds": [ADELE_ID]})
+    assert caller.get(f"riskyUsers/{ADELE_ID}").json()["riskState"] == "dismissed"
+
+
+def test_an_answer_can_be_late(caller: Caller, simulator: Simulator) -> None:
+    simulator.fail_next(delay_s=0.5)
+    with pytest.raises(requests.ReadTimeout):
+        caller.session.get(f"{ROOT}/riskyUsers", headers={"Authorization": caller.authorization}, timeout=0.1)
+
+
+def test_an_answer_can_lead_elsewhere(caller: Caller, simulator: Simulator) -> None:
+    simulator.fail_next(302, location="https://graph.fabrikam.example/stolen")
+    assert caller.get("riskyUsers").status_code == 421
+    stray = simulator.requests[-1]
+    assert (stray.host, stray.path, "Authorization" in stray.headers) == ("graph.fabrikam.example", "/stolen", False)
+
+
+def test_a_fault_nobody_knows_is_refused(simulator: Simulator) -> None:
+    with pytest.raises(ValueError, match="mail"):
+        simulator.fail_next(500, host="mail")
+    with pytest.raises(TypeError):
+        simulator.fail_next(500, retries=3)
+
+
+def test_the_tenant_takes_one_request_a_second_and_counts_those_it_refused(
+    caller: Caller, simulator: Simulator
+) -> None:
+    simulator.throttle, moments = 1, iter((0.0, 0.5, 1.4, 2.4, 3.4))
+    simulator.throttle_clock = lambda: next(moments)
+    answers = [caller.get("riskyUsers") for _ in range(3)]
+    simulator.retry_after = 10
+    simulator.throttle = 0.5
+    answers += [caller.get("riskyUsers") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 429, 429, 200, 429]
+    assert [answer.headers.get("Retry-After") for answer in answers] == [None, None, None, None, "10"]
+
+
+def test_requests_may_come_all_at_once(caller: Caller, simulator: Simulator) -> None:
+    seen: list[int] = []
+    threads = [threading.Thread(target=lambda: seen.append(len(caller.ids("riskyUsers")))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (seen, len({request.number for request in simulator.requests})) == ([20] * 8, 9)
+
+
+def test_the_loopback_keeps_the_retries_it_was_given(simulator: Simulator) -> None:
+    from urllib3.util.retry import Retry
+
+    retries = Retry(total=2, status_forcelist=[503], allowed_methods=None)
+    with session_to(simulator, max_retries=retries) as session:
+        caller = Caller(simulator, session)
+        simulator.fail_next(503, times=2)
+        assert caller.get("riskyUsers").status_code == 200
+        assert len(simulator.graph_requests) == 3
+
+
+def test_an_answer_over_the_loopback_bears_the_address_that_was_meant(caller: Caller) -> None:
+    answer = caller.get("riskyUsers", top=1)
+    assert (answer.url, answer.request.url) == (f"{ROOT}/riskyUsers?%24top=1",) * 2
+
+
+def test_the_loopback_tells_of_the_proxy_that_was_meant(caller: Caller, simulator: Simulator) -> None:
+    caller.session.get(f"{ROOT}/riskyUsers", proxies={"https": "http://proxy.contoso.example:3128"})
+    assert simulator.requests[-1].headers["X-Loopback-Proxy"] == "http://proxy.contoso.example:3128"
+    caller.get("riskyUsers")
+    assert "X-Loopback-Proxy" not in simulator.requests[-1].headers
+
+
+def test_the_hosts_are_served_over_tls_to_those_who_trust_them(tenant: Tenant, tmp_path: Any) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    with Simulator(tenant, ssl_context=context) as simulator, session_to(simulator, scheme="https") as session:
+        with pytest.raises(requests.exceptions.SSLError):
+            session.get(f"{ROOT}/riskyUsers")
+        session.verify = str(tmp_path / "ca.pem")
+        assert Caller(simulator, session).get("riskyUsers/333").json()["id"] == "333"
+
+
+def test_a_walk_is_arranged_once_while_nothing_changes(
+    caller: Caller, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arranged: list[str] = []
+    original = Tenant._arranged
+
+    def noted(tenant: Tenant, name: str, *rest: Any) -> list[Row]:
+        arranged.append(name)
+        return original(tenant, name, *rest)
+
+    monkeypatch.setattr(Tenant, "_arranged", noted)
+    caller.walk("riskyUsers", top=5, filter="isDeleted eq false", orderby="riskLastUpdatedDateTime desc")
+    assert arranged == ["riskyUsers"]
+    link = caller.get("riskyUsers", top=5).json()["@odata.nextLink"]
+    tenant.change_user("333", riskLevel="low")
+    caller.get(link)
+    assert arranged == ["riskyUsers"] * 3
+
+
+def test_rows_can_be_changed_by_hand_between_requests(caller: Caller, tenant: Tenant) -> None:
+    question = {"filter": "id eq '333' and riskLevel eq 'high'"}
+    before = caller.ids("riskyUsers", **question)
+    tenant.users["333"]["riskLevel"] = "high"
+    assert (before, caller.ids("riskyUsers", **question)) == ([], ["333"])
+
+
+def test_an_app_can_be_registered_by_hand(caller: Caller, tenant: Tenant) -> None:
+    tenant.apps["app"] = App("app", {"s1", "s2"}, application_permissions={PERMISSIONS[2]})
+    token = caller.app_token(client_id="app", client_secret="s2")
+    assert caller.get("riskDetections", headers={"Authorization": f"Bearer {token}"}).status_code == 200

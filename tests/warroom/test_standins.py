@@ -1,0 +1,292 @@
+"""The stand-ins keep the platform's recorded behaviour, and its rules more strictly than it does itself."""
+
+import ast
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import CommonServerPython as csp  # noqa: N813 - the module is the platform's
+import demistomock
+from warroom.xsoar.runner import PROJECT, run_as_one_text
+
+Case = dict[str, Any]
+CASES: list[Case] = json.loads((PROJECT / "test_data/commonserver_cases.json").read_text(encoding="utf-8"))["cases"]
+TEXT = "import demistomock as demisto  # noqa: F401\nfrom CommonServerPython import *  # noqa: F401\n"
+
+
+@pytest.fixture(autouse=True)
+def call(monkeypatch: pytest.MonkeyPatch) -> demistomock.Call:
+    """A fresh call, as each command gets one."""
+    fresh = demistomock.Call(command="contoso-list")
+    monkeypatch.setattr(demistomock, "call", fresh)
+    return fresh
+
+
+def outcome(case: Case) -> Case:
+    """What the stand-in makes of a recorded call, in the recording's own terms."""
+    arguments = dict(case["arguments"])
+    if "header_transform" in case:
+        arguments["headerTransform"] = getattr(csp, case["header_transform"])
+    try:
+        result = getattr(csp, case["function"])(**arguments)
+    except Exception as error:
+        return {"raises": type(error).__name__, "message": str(error)}
+    return {"to_context": result.to_context()} if isinstance(result, csp.CommandResults) else {"returns": result}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["function"])
+def test_the_stand_in_does_what_the_platform_was_recorded_doing(case: Case) -> None:
+    recorded = {key: case[key] for key in ("returns", "to_context", "raises", "message") if key in case}
+    # As text: 1 is not True, and the order of an entry's keys counts.
+    assert json.dumps(outcome(case)) == json.dumps(recorded)
+
+
+def test_the_stand_in_offers_exactly_what_the_integration_uses_of_the_platform() -> None:
+    tree = ast.parse((PROJECT / "AzureRiskyUsers.py").read_text(encoding="utf-8"))
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    assert set(csp.__all__) - used == set()
+
+
+# demisto
+
+
+@pytest.mark.parametrize(
+    ("sent", "entries"),
+    [
+        ("text", [{"Type": 1, "ContentsFormat": "text", "Contents": "text"}]),
+        (None, [{"Type": 1, "ContentsFormat": "text", "Contents": "None"}]),
+        (b"bytes", [{"Type": 1, "ContentsFormat": "text", "Contents": "bytes"}]),
+        ({"a": 1}, [{"Type": 1, "ContentsFormat": "json", "Contents": '{"a": 1}'}]),
+        ({"Contents": [], "ContentsFormat": "json"}, [{"Contents": [], "ContentsFormat": "json"}]),
+        (["a", 2], [{"Type": 1, "ContentsFormat": "text", "Contents": text} for text in ("a", "2")]),
+    ],
+)
+def test_results_become_entries_as_on_the_platform(sent: Any, entries: list[Case], call: demistomock.Call) -> None:
+    demistomock.results(sent)
+    assert call.entries == entries
+
+
+def test_an_entry_that_is_no_json_is_refused() -> None:
+    with pytest.raises(demistomock.PlatformRuleError, match="an entry cannot be sent as JSON"):
+        demistomock.results({"Contents": object(), "ContentsFormat": "json"})
+
+
+def test_the_test_button_has_no_integration_context(call: demistomock.Call) -> None:
+    call.command = "test-module"
+    with pytest.raises(demistomock.PlatformRuleError, match="no integration context"):
+        csp.get_integration_context()
+    with pytest.raises(demistomock.PlatformRuleError, match="no integration context"):
+        csp.set_integration_context({})
+
+
+@pytest.mark.parametrize("value", [1, None, {"nested": "text"}, True])
+def test_an_integration_context_value_that_is_no_string_is_refused(value: Any) -> None:
+    with pytest.raises(demistomock.PlatformRuleError, match="must be a string"):
+        csp.set_integration_context({"valid_until": value})
+
+
+def test_the_integration_context_is_replaced_and_counted(call: demistomock.Call) -> None:
+    csp.set_integration_context({"old": "1"})
+    csp.set_integration_context({"new": "2"})
+    assert csp.get_integration_context(with_version=True) == {"context": {"new": "2"}, "version": 2}
+    assert call.integration_context == {"new": "2"}
+
+
+def test_a_stale_version_of_the_integration_context_is_refused() -> None:
+    version = csp.get_integration_context(with_version=True)["version"]
+    csp.set_integration_context({"meanwhile": "1"})
+    with pytest.raises(ValueError, match="stale"):
+        csp.set_integration_context({"mine": "2"}, version=version)
+
+
+def test_an_old_server_has_an_integration_context_without_versions(call: demistomock.Call) -> None:
+    call.server["version"] = "5.5.0"
+    csp.set_integration_context({"a": "1"}, version=99)
+    assert csp.get_integration_context(with_version=True) == {"a": "1"}
+
+
+def test_the_last_run_belongs_to_the_fetch(call: demistomock.Call) -> None:
+    call.last_run = {"time": "1"}
+    assert demistomock.getLastRun() == {}
+    with pytest.raises(demistomock.PlatformRuleError, match="only for fetch-incidents"):
+        demistomock.setLastRun({"time": "2"})
+    with pytest.raises(demistomock.PlatformRuleError, match="only for fetch-incidents"):
+        demistomock.incidents([])
+
+
+def test_a_fetch_hands_over_incidents_and_a_last_run(call: demistomock.Call) -> None:
+    call.command = "fetch-incidents"
+    demistomock.incidents([{"name": "a"}])
+    demistomock.setLastRun({"time": "2"})
+    assert (call.incidents, demistomock.getLastRun()) == ([{"name": "a"}], {"time": "2"})
+    assert call.entries == [{"Type": 1, "ContentsFormat": "json", "Contents": '[{"name": "a"}]'}]
+
+
+def test_a_last_run_that_is_no_json_is_refused(call: demistomock.Call) -> None:
+    call.command = "fetch-incidents"
+    with pytest.raises(demistomock.PlatformRuleError, match="the last run cannot be sent as JSON"):
+        demistomock.setLastRun({"ids": {1, 2}})
+
+
+def test_log_lines_and_registered_secrets_are_kept_for_tests(call: demistomock.Call) -> None:
+    demistomock.debug("asked", 2)
+    demistomock.error("refused")
+    csp.add_sensitive_log_strs("contoso-token")
+    assert (call.logs, call.sensitive) == (["debug: asked 2", "error: refused"], ["contoso-token"])
+
+
+# The library
+
+
+def test_return_error_sends_one_error_entry_and_ends_the_command(call: demistomock.Call) -> None:
+    with pytest.raises(SystemExit) as ended:
+        csp.return_error(ValueError("no such user"), outputs={"A": 1})
+    assert ended.value.code == 0
+    assert call.entries == [{"Type": 4, "ContentsFormat": "text", "Contents": "no such user", "EntryContext": {"A": 1}}]
+    assert call.logs == ["info: Full Integration Log:\nno such user"]
+
+
+def test_return_error_raises_in_a_fetch(call: demistomock.Call) -> None:
+    call.command = "fetch-incidents"
+    with pytest.raises(Exception, match="^no such user$"):
+        csp.return_error("no such user")
+    assert call.entries == []
+
+
+def test_return_error_shows_the_traceback_only_when_debugging(call: demistomock.Call) -> None:
+    call.is_debug = True
+    try:
+        raise ValueError("inner")
+    except ValueError:
+        with pytest.raises(SystemExit):
+            csp.return_error("outer")
+    assert call.entries[0]["Contents"].startswith("outer\n\nTraceback")
+
+
+def test_a_very_long_error_is_cut_in_the_middle(call: demistomock.Call) -> None:
+    with pytest.raises(SystemExit):
+        csp.return_error("a" * 30_000 + "b" * 30_000)
+    assert call.entries[0]["Contents"] == "a" * 25_000 + "...(cut)..." + "b" * 25_000
+
+
+def test_results_that_are_objects_go_before_plain_ones(call: demistomock.Call) -> None:
+    csp.return_results(["first", csp.CommandResults(readable_output="second"), {"a": 3}])
+    assert [entry.get("HumanReadable") or entry["Contents"] for entry in call.entries] == [
+        "second",
+        "first",
+        '{"a": 3}',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"outputs": [1]}, ValueError),
+        ({"outputs": [1], "outputs_prefix": "."}, ValueError),
+        ({"outputs_key_field": 1}, TypeError),
+        ({"content_format": "yaml"}, TypeError),
+        ({"indicators": []}, TypeError),
+    ],
+)
+def test_command_results_that_the_platform_cannot_take_are_refused(options: Case, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        csp.CommandResults(**options)
+
+
+def test_replacing_needs_a_nested_path() -> None:
+    with pytest.raises(csp.DemistoException, match="a dot in it"):
+        csp.CommandResults("Token", outputs="t", replace_existing=True).to_context()
+
+
+def test_a_schedule_goes_into_the_entry_as_text_and_never_below_ten_seconds() -> None:
+    schedule = csp.ScheduledCommand("contoso-list", 1, {"polling": True}, timeout_in_seconds=60)
+    entry = csp.CommandResults(readable_output="waiting", scheduled_command=schedule).to_context()
+    assert {key: entry[key] for key in list(entry)[9:]} == {
+        "PollingCommand": "contoso-list",
+        "NextRun": "10",
+        "PollingArgs": {"polling": True},
+        "Timeout": "60",
+        "PollingItemsRemaining": 0,
+    }
+
+
+def test_a_server_without_polling_refuses_a_schedule(call: demistomock.Call) -> None:
+    call.server["version"] = "6.1.0"
+    assert not csp.ScheduledCommand.supports_polling()
+    with pytest.raises(csp.DemistoException, match="6.2.0"):
+        csp.ScheduledCommand("contoso-list", 30)
+
+
+@pytest.mark.parametrize(("version", "reached"), [("6.12.0", True), ("6.5.0", True), ("6.12.1", False), ("8.0", False)])
+def test_server_versions_compare_by_number(version: str, reached: bool) -> None:
+    assert csp.is_demisto_version_ge(version) is reached
+
+
+def test_an_error_reads_as_its_message() -> None:
+    error = csp.DemistoException("no", res=1)
+    assert (str(error), error.res, error.exception) == ("no", 1, None)
+
+
+@pytest.fixture
+def proxied(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in csp.PROXY_VARIABLES + csp.CERTIFICATE_VARIABLES:
+        monkeypatch.setenv(name, "proxy.contoso.example:3128")
+
+
+@pytest.mark.usefixtures("proxied")
+def test_without_the_proxy_parameter_the_environment_loses_its_proxies() -> None:
+    assert csp.handle_proxy() == {}
+    assert not [name for name in csp.PROXY_VARIABLES if name in os.environ]
+    assert os.environ["REQUESTS_CA_BUNDLE"] == os.environ["CURL_CA_BUNDLE"] == "proxy.contoso.example:3128"
+
+
+@pytest.mark.usefixtures("proxied")
+@pytest.mark.parametrize("name", ["insecure", "unsecure"])
+def test_trusting_any_certificate_takes_the_bundles_out_of_the_environment(name: str, call: demistomock.Call) -> None:
+    call.params = {name: True}
+    csp.handle_proxy()
+    assert not [name for name in csp.CERTIFICATE_VARIABLES if name in os.environ]
+
+
+@pytest.mark.usefixtures("proxied")
+def test_proxies_come_from_the_environment_with_a_scheme(call: demistomock.Call) -> None:
+    call.params = {"proxy": True}
+    address = "http://proxy.contoso.example:3128"
+    assert csp.handle_proxy() == {"http": address, "https": address}
+
+
+# One text in one namespace
+
+
+def test_library_and_integration_share_one_namespace_without_a_file() -> None:
+    module = run_as_one_text(TEXT + "def main(): demisto.results([__name__, '__file__' in globals()])\nmain()\n")
+    assert [entry["Contents"] for entry in module.demisto.call.entries] == ["builtins", "False"]
+
+
+def test_the_integration_starts_under_the_name_that_the_server_gives_it() -> None:
+    text = TEXT + "def main(): return_error(demisto.command())\nif __name__ in ('__main__', 'builtins'): main()\n"
+    module = run_as_one_text(text, command="contoso-list")
+    assert [entry["Contents"] for entry in module.demisto.call.entries] == ["contoso-list"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["import datetime", "from urllib.parse import urljoin", "logger = None or 1", "class Common: pass", "json = {}"],
+)
+def test_binding_a_name_of_the_platform_anew_is_refused(statement: str) -> None:
+    with pytest.raises(NameError, match="binds names of the platform's library anew"):
+        run_as_one_text(f"{TEXT}{statement}\n")
+
+
+def test_what_the_server_cannot_compile_is_not_compiled_here() -> None:
+    with pytest.raises(SyntaxError):
+        run_as_one_text(TEXT + "from __future__ import annotations\n")
+
+
+def test_the_real_integration_runs_as_one_text() -> None:
+    module = run_as_one_text(Path(PROJECT / "AzureRiskyUsers.py").read_text(encoding="utf-8"), command="unknown")
+    error = "Failed to execute unknown. NotImplementedError: Command unknown is not implemented."
+    assert [entry["Contents"] for entry in module.demisto.call.entries] == [error]

@@ -1,0 +1,1 @@
+"""How the war room looks and listens on a terminal."""
