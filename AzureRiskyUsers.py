@@ -37,16 +37,30 @@ DEFAULT_LIMIT = 50  # rows
 MAX_PAGE_SIZE = 500  # rows; Graph's upper bound of $top for these collections
 MAX_COMPARISONS = 15  # in one $filter, Graph's usual bound
 REQUEST_TIMEOUT = (5, 30)  # seconds: (to connect, between two bytes of the answer)
-IDENTITY_TIMEOUT = (2, 10)  # seconds; the managed identity endpoint is on the machine itself or not there at all
-RETRY_PERIOD = 90  # seconds from the command's start in which failed requests are repeated
+IDENTITY_TIMEOUT = (
+    2,
+    10,
+)  # seconds; the managed identity endpoint is on the machine itself or not there at all
+RETRY_PERIOD = (
+    90  # seconds from the command's start in which failed requests are repeated
+)
 WALK_PERIOD = 240  # seconds after which a walk over pages ends; the platform ends a command after five minutes
 MAX_IDS = 60  # in one action (https://learn.microsoft.com/graph/api/riskyuser-dismiss)
 VERIFY_INTERVAL = 30  # seconds between two looks at what became of an action
-VERIFY_PERIOD = 900  # seconds after which an action that has not taken effect counts as failed
+VERIFY_PERIOD = (
+    900  # seconds after which an action that has not taken effect counts as failed
+)
 TOKEN_RESERVE = 300  # seconds a stored token must still be valid for
 
 RISK_LEVELS = ("low", "medium", "high", "hidden", "none")
-RISK_STATES = ("none", "confirmedSafe", "remediated", "dismissed", "atRisk", "confirmedCompromised")
+RISK_STATES = (
+    "none",
+    "confirmedSafe",
+    "remediated",
+    "dismissed",
+    "atRisk",
+    "confirmedCompromised",
+)
 
 Args = dict[str, Any]
 Row = dict[str, Any]
@@ -71,7 +85,9 @@ class ArgumentError(DemistoException):
     """An argument cannot be read exactly. Says which one, its value and what would be accepted."""
 
     def __init__(self, name: str, value: object, accepted: str):
-        super().__init__(f'{name}="{str(value)[:200]}" cannot be used. Accepted: {accepted}.')
+        super().__init__(
+            f'{name}="{str(value)[:200]}" cannot be used. Accepted: {accepted}.'
+        )
 
 
 class RequestError(DemistoException):
@@ -113,7 +129,11 @@ class SignIn(Enum):
     MANAGED_IDENTITY = "Azure Managed Identities"
 
 
-SIGN_IN_OPTIONS = (SignIn.DEVICE_CODE.value, SignIn.CLIENT_CREDENTIALS.value, SignIn.MANAGED_IDENTITY.value)
+SIGN_IN_OPTIONS = (
+    SignIn.DEVICE_CODE.value,
+    SignIn.CLIENT_CREDENTIALS.value,
+    SignIn.MANAGED_IDENTITY.value,
+)
 
 
 class Cloud(NamedTuple):
@@ -124,9 +144,15 @@ class Cloud(NamedTuple):
 
 
 CLOUDS = {
-    "Worldwide": Cloud("https://login.microsoftonline.com", "https://graph.microsoft.com"),
-    "US Government L4 (GCC High)": Cloud("https://login.microsoftonline.us", "https://graph.microsoft.us"),
-    "US Government L5 (DoD)": Cloud("https://login.microsoftonline.us", "https://dod-graph.microsoft.us"),
+    "Worldwide": Cloud(
+        "https://login.microsoftonline.com", "https://graph.microsoft.com"
+    ),
+    "US Government L4 (GCC High)": Cloud(
+        "https://login.microsoftonline.us", "https://graph.microsoft.us"
+    ),
+    "US Government L5 (DoD)": Cloud(
+        "https://login.microsoftonline.us", "https://dod-graph.microsoft.us"
+    ),
 }
 
 
@@ -143,7 +169,9 @@ class Settings:
     managed_identity_client_id: str = ""
     cloud: Cloud = CLOUDS["Worldwide"]
     allow_response: bool = False
-    fetch: Row = field(default_factory=dict, repr=False)  # as given; read where incidents are fetched
+    fetch: Row = field(
+        default_factory=dict, repr=False
+    )  # as given; read where incidents are fetched
 
     @property
     def client_credential(self) -> str | dict[str, str]:
@@ -155,7 +183,11 @@ class Settings:
     @property
     def binding(self) -> str:
         """A fingerprint of all sign-in settings: whatever was got with other ones is never used with these."""
-        values = [str(getattr(self, name)) for name in sorted(self.__dataclass_fields__) if name != "fetch"]
+        values = [
+            str(getattr(self, name))
+            for name in sorted(self.__dataclass_fields__)
+            if name != "fetch"
+        ]
         return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
@@ -177,13 +209,21 @@ def read_settings(params: Args) -> Settings:
     """
     certificate = params.get("creds_certificate") or {}
     settings = Settings(
-        sign_in=SignIn(option("Authentication Type", params.get("authentication_type"), SIGN_IN_OPTIONS)),
+        sign_in=SignIn(
+            option(
+                "Authentication Type",
+                params.get("authentication_type"),
+                SIGN_IN_OPTIONS,
+            )
+        ),
         client_id=credential(params.get("client_id")),
         tenant_id=(params.get("tenant_id") or "").strip(),
         client_secret=credential(params.get("client_secret")),
         thumbprint=re.sub("[: ]", "", certificate.get("identifier") or ""),
         private_key=pem_text(certificate.get("password") or ""),
-        managed_identity_client_id=credential(params.get("managed_identities_client_id")),
+        managed_identity_client_id=credential(
+            params.get("managed_identities_client_id")
+        ),
         cloud=CLOUDS[option("Azure Cloud", params.get("azure_cloud"), tuple(CLOUDS))],
         allow_response=argToBoolean(params.get("allow_response") or False),
         fetch={name: params.get(name) for name in FETCH_PARAMETERS},
@@ -197,26 +237,43 @@ def check_settings(settings: Settings) -> None:
     needed = REQUIRED_SETTINGS[settings.sign_in]
     missing = [label for name, label in needed.items() if not getattr(settings, name)]
     if missing:
-        raise SettingsError(f"Sign-in with {settings.sign_in.value} also needs: {', '.join(missing)}.")
+        raise SettingsError(
+            f"Sign-in with {settings.sign_in.value} also needs: {', '.join(missing)}."
+        )
     if not re.fullmatch(r"[A-Za-z0-9.-]*", settings.tenant_id):
-        raise SettingsError(f'Tenant ID "{settings.tenant_id}" is neither a GUID nor a domain name.')
+        raise SettingsError(
+            f'Tenant ID "{settings.tenant_id}" is neither a GUID nor a domain name.'
+        )
     if settings.client_secret and settings.thumbprint:
-        raise SettingsError("Both a Client Secret and a certificate are given. Empty the one that is not to be used.")
+        raise SettingsError(
+            "Both a Client Secret and a certificate are given. Empty the one that is not to be used."
+        )
     if not re.fullmatch("([0-9A-Fa-f]{40})?", settings.thumbprint):
-        raise SettingsError("Certificate Thumbprint is not a SHA-1 thumbprint, which has 40 hexadecimal digits.")
+        raise SettingsError(
+            "Certificate Thumbprint is not a SHA-1 thumbprint, which has 40 hexadecimal digits."
+        )
 
 
 def option(label: str, value: str | None, options: tuple[str, ...]) -> str:
     """Return the option that a selection parameter holds; the first, which is its default, when it is not filled."""
     if (value or options[0]) not in options:
-        raise SettingsError(f'{label} "{value}" is unknown. Options: {", ".join(options)}.')
+        raise SettingsError(
+            f'{label} "{value}" is unknown. Options: {", ".join(options)}.'
+        )
     return value or options[0]
 
 
 def pem_text(text: str) -> str:
     """Return a PEM key with the line breaks that the platform's password box turns into spaces."""
-    blocks = re.findall("(-----BEGIN [A-Z ]+-----)(.*?)(-----END [A-Z ]+-----)", text, re.DOTALL)
-    return "".join("\n".join([begin, *body.split(), end, ""]) for begin, body, end in blocks) or text
+    blocks = re.findall(
+        "(-----BEGIN [A-Z ]+-----)(.*?)(-----END [A-Z ]+-----)", text, re.DOTALL
+    )
+    return (
+        "".join(
+            "\n".join([begin, *body.split(), end, ""]) for begin, body, end in blocks
+        )
+        or text
+    )
 
 
 def credential(value: Any) -> str:
@@ -252,13 +309,23 @@ class BoundedRetry(urllib3.Retry):
             return None
 
     def is_exhausted(self) -> bool:
-        return super().is_exhausted() or time.monotonic() + self.get_backoff_time() > self.deadline
+        return (
+            super().is_exhausted()
+            or time.monotonic() + self.get_backoff_time() > self.deadline
+        )
 
     def increment(self, *request: Any, **named: Any) -> Any:
         response = named.get("response")
-        if response is not None and time.monotonic() + (self.get_retry_after(response) or 0) > self.deadline:
-            reason = urllib3.exceptions.ResponseError("asked to wait longer than a command may")
-            raise urllib3.exceptions.MaxRetryError(named["_pool"], str(response.url), reason)
+        if (
+            response is not None
+            and time.monotonic() + (self.get_retry_after(response) or 0) > self.deadline
+        ):
+            reason = urllib3.exceptions.ResponseError(
+                "asked to wait longer than a command may"
+            )
+            raise urllib3.exceptions.MaxRetryError(
+                named["_pool"], str(response.url), reason
+            )
         return super().increment(*request, **named)
 
 
@@ -285,7 +352,9 @@ class HttpSession(requests.Session):
         self.started = time.monotonic()
         self.max_redirects = 0
         self.auth = unsigned
-        adapter = requests.adapters.HTTPAdapter(max_retries=retry_rules(self.started + RETRY_PERIOD, connects))
+        adapter = requests.adapters.HTTPAdapter(
+            max_retries=retry_rules(self.started + RETRY_PERIOD, connects)
+        )
         for prefix in list(self.adapters):
             self.mount(prefix, adapter)
         if not verify:
@@ -300,17 +369,23 @@ class HttpSession(requests.Session):
             # The body broke off after the headers, where urllib3 no longer repeats. Every request here may be repeated.
             return super().request(method, url, **options)
 
-    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+    def send(
+        self, request: requests.PreparedRequest, **options: Any
+    ) -> requests.Response:
         try:
             self.check_host(str(request.url))
             return super().send(request, **options)
         except requests.RequestException as error:
-            error.request = request  # Not every error names it, and network_fault() wants the host.
+            error.request = (
+                request  # Not every error names it, and network_fault() wants the host.
+            )
             raise
 
     def check_host(self, url: str) -> None:
         """Raise InvalidURL for a host outside the cloud, whoever named it: msal goes where discovery sends it."""
-        if self.cloud and not url.startswith((f"{self.cloud.login}/", f"{self.cloud.graph}/")):
+        if self.cloud and not url.startswith(
+            (f"{self.cloud.login}/", f"{self.cloud.graph}/")
+        ):
             raise requests.exceptions.InvalidURL("The host is none of the cloud's.")
 
 
@@ -412,7 +487,9 @@ class TokenStore:
             for kind in (kinds.ACCESS_TOKEN, kinds.REFRESH_TOKEN, kinds.ID_TOKEN)
             for entry in self.cache.search(kind)
         ]
-        for secret in [entry["secret"] for entry in entries] + [self.device_flow.get("device_code")]:
+        for secret in [entry["secret"] for entry in entries] + [
+            self.device_flow.get("device_code")
+        ]:
             if secret:
                 add_sensitive_log_strs(secret)
 
@@ -423,7 +500,14 @@ class TokenStore:
     def valid_access_token(self) -> str:
         """Return a token that holds for five more minutes, or ''."""
         earliest = time.time() + TOKEN_RESERVE
-        return next((entry["secret"] for entry in self.access_tokens() if int(entry["expires_on"]) > earliest), "")
+        return next(
+            (
+                entry["secret"]
+                for entry in self.access_tokens()
+                if int(entry["expires_on"]) > earliest
+            ),
+            "",
+        )
 
     def forget_access_tokens(self) -> None:
         """Drop the access tokens; a refresh token stays."""
@@ -469,7 +553,11 @@ class Authenticator:
     def granted(self) -> set[str] | None:
         """Return the permissions that the present token carries, by its own claims; None for an opaque token."""
         claims = token_claims(self.token())
-        return None if claims is None else {*claims.get("roles", ()), *str(claims.get("scp", "")).split()}
+        return (
+            None
+            if claims is None
+            else {*claims.get("roles", ()), *str(claims.get("scp", "")).split()}
+        )
 
     def start(self) -> Row:
         """Begin an interactive sign-in. Only device code has one."""
@@ -516,7 +604,9 @@ class ClientCredentials(Authenticator):
             client_credential=self.settings.client_credential,
             azure_region=False,
         )
-        answer: Row = application.acquire_token_for_client([f"{self.settings.cloud.graph}/.default"])
+        answer: Row = application.acquire_token_for_client(
+            [f"{self.settings.cloud.graph}/.default"]
+        )
         return answer
 
 
@@ -527,15 +617,22 @@ def check_private_key(pem: str) -> None:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
-        usable = isinstance(load_pem_private_key(pem.encode(), password=None), RSAPrivateKey)
+        usable = isinstance(
+            load_pem_private_key(pem.encode(), password=None), RSAPrivateKey
+        )
     except (TypeError, ValueError):
         usable = False
     if not usable:
-        raise SettingsError("Private Key cannot be used. It has to be an RSA key in PEM form without a passphrase.")
+        raise SettingsError(
+            "Private Key cannot be used. It has to be an RSA key in PEM form without a passphrase."
+        )
 
 
 READ_PERMISSIONS = ("IdentityRiskEvent.Read.All", "IdentityRiskyUser.Read.All")
-RESPONSE_PERMISSIONS = ("IdentityRiskyUser.ReadWrite.All", "IdentityRiskyServicePrincipal.ReadWrite.All")
+RESPONSE_PERMISSIONS = (
+    "IdentityRiskyUser.ReadWrite.All",
+    "IdentityRiskyServicePrincipal.ReadWrite.All",
+)
 SIGN_IN_ANEW = "Run !azure-risky-users-auth-start to sign in."
 DECLINED = f"The sign-in was declined in the browser. {SIGN_IN_ANEW}"
 TOO_LATE = f"The code has expired before the sign-in was finished. {SIGN_IN_ANEW}"
@@ -561,8 +658,12 @@ class DeviceCode(Authenticator):
     @property
     def scopes(self) -> list[str]:
         """The delegated permissions asked for; msal adds offline_access, which brings the refresh token."""
-        permissions = READ_PERMISSIONS + (RESPONSE_PERMISSIONS if self.settings.allow_response else ())
-        return [f"{self.settings.cloud.graph}/{permission}" for permission in permissions]
+        permissions = READ_PERMISSIONS + (
+            RESPONSE_PERMISSIONS if self.settings.allow_response else ()
+        )
+        return [
+            f"{self.settings.cloud.graph}/{permission}" for permission in permissions
+        ]
 
     @property
     def after_consent(self) -> str:
@@ -577,18 +678,26 @@ class DeviceCode(Authenticator):
 
     def acquire(self) -> Row:
         if not any(self.store.cache.search(msal.TokenCache.CredentialType.ACCOUNT)):
-            raise SignInError(f"Nobody has signed in for this instance yet. {SIGN_IN_ANEW}")
+            raise SignInError(
+                f"Nobody has signed in for this instance yet. {SIGN_IN_ANEW}"
+            )
         application = self.public_application()
-        answer: Row | None = application.acquire_token_silent_with_error(self.scopes, application.get_accounts()[0])
+        answer: Row | None = application.acquire_token_silent_with_error(
+            self.scopes, application.get_accounts()[0]
+        )
         return answer or {}
 
     def refusal(self, answer: Row) -> SignInError:
         ended = not answer or answer.get("error") == "invalid_grant"
-        return sign_in_error(answer, f"The sign-in has ended. {SIGN_IN_ANEW}" if ended else "")
+        return sign_in_error(
+            answer, f"The sign-in has ended. {SIGN_IN_ANEW}" if ended else ""
+        )
 
     def start(self) -> Row:
         """Ask for a code to enter in the browser. Returns msal's flow: user_code, verification_uri and more."""
-        flow = ask_login(lambda: self.public_application().initiate_device_flow(self.scopes))
+        flow = ask_login(
+            lambda: self.public_application().initiate_device_flow(self.scopes)
+        )
         if "user_code" not in flow:
             raise sign_in_error(flow)
         self.store.device_flow = flow
@@ -610,14 +719,18 @@ class DeviceCode(Authenticator):
             self.store.cache = cache
         self.store.save()
         if "access_token" not in answer:
-            raise sign_in_error(answer, DEVICE_CODE_ANSWERS.get(answer.get("error", ""), SIGN_IN_ANEW))
+            raise sign_in_error(
+                answer, DEVICE_CODE_ANSWERS.get(answer.get("error", ""), SIGN_IN_ANEW)
+            )
         return answer
 
     def poll(self, flow: Row, cache: msal.SerializableTokenCache) -> Row:
         """Ask the login service once. msal would ask without end if it were told to wait 0 seconds between."""
         patient = {**flow, "interval": max(int(flow.get("interval") or 0), 1)}
         application = self.public_application(token_cache=cache)
-        answer: Row = application.acquire_token_by_device_flow(patient, exit_condition=lambda _: True)
+        answer: Row = application.acquire_token_by_device_flow(
+            patient, exit_condition=lambda _: True
+        )
         return answer
 
 
@@ -632,12 +745,21 @@ class ManagedIdentity(Authenticator):
         session.trust_env = False
         client_id = self.settings.managed_identity_client_id
         identity = (
-            msal.UserAssignedManagedIdentity(client_id=client_id) if client_id else msal.SystemAssignedManagedIdentity()
+            msal.UserAssignedManagedIdentity(client_id=client_id)
+            if client_id
+            else msal.SystemAssignedManagedIdentity()
         )
-        client = msal.ManagedIdentityClient(identity, http_client=session, token_cache=self.store.cache)
+        client = msal.ManagedIdentityClient(
+            identity, http_client=session, token_cache=self.store.cache
+        )
         try:
-            answer: Row = client.acquire_token_for_client(resource=self.settings.cloud.graph)
-        except (requests.RequestException, ValueError) as error:  # ValueError: another cloud's machine, or a web page
+            answer: Row = client.acquire_token_for_client(
+                resource=self.settings.cloud.graph
+            )
+        except (
+            requests.RequestException,
+            ValueError,
+        ) as error:  # ValueError: another cloud's machine, or a web page
             raise SignInError(
                 "No managed identity answered. This sign-in type works only where the integration runs on an Azure "
                 f"resource that has a managed identity ({type(error).__name__})."
@@ -645,7 +767,10 @@ class ManagedIdentity(Authenticator):
         return answer
 
     def refusal(self, answer: Row) -> SignInError:
-        return sign_in_error(answer, "Check that this managed identity is assigned to the machine of the integration.")
+        return sign_in_error(
+            answer,
+            "Check that this managed identity is assigned to the machine of the integration.",
+        )
 
 
 AUTHENTICATORS = {
@@ -657,20 +782,53 @@ AUTHENTICATORS = {
 # What to do about the login service's commonest refusals, by AADSTS number
 # (https://learn.microsoft.com/entra/identity-platform/reference-error-codes).
 SIGN_IN_HINTS: tuple[tuple[tuple[int, ...], str], ...] = (
-    ((7000215,), "The client secret is wrong. Enter the secret's Value, not its Secret ID."),
-    ((7000222,), "The client secret has expired. Create a new one in the app registration and enter its Value."),
-    ((700027,), "The certificate is not one of the app registration's, or the private key does not belong to it."),
+    (
+        (7000215,),
+        "The client secret is wrong. Enter the secret's Value, not its Secret ID.",
+    ),
+    (
+        (7000222,),
+        "The client secret has expired. Create a new one in the app registration and enter its Value.",
+    ),
+    (
+        (700027,),
+        "The certificate is not one of the app registration's, or the private key does not belong to it.",
+    ),
     ((700024,), "The clock of the machine that runs the integration is wrong."),
-    ((7000218,), "For device code, allow public client flows in the app registration (Authentication)."),
-    ((700016, 70001), "The tenant does not know this application. Check Client ID and Tenant ID."),
+    (
+        (7000218,),
+        "For device code, allow public client flows in the app registration (Authentication).",
+    ),
+    (
+        (700016, 70001),
+        "The tenant does not know this application. Check Client ID and Tenant ID.",
+    ),
     ((7000112,), "The application is disabled in the tenant."),
     ((90002, 900021, 900023), "The tenant was not found. Check Tenant ID."),
-    ((90038, 900382, 500011, 650057, 50001), "Application, tenant and cloud do not belong together."),
-    ((65001, 90094), "An administrator has to grant consent to the application's permissions."),
-    ((700082, 70008, 70043, 50173, 54005), "The stored sign-in has expired or was revoked."),
-    ((50076, 50079, 53000, 53003, 530032), "A Conditional Access policy or multifactor sign-in stands in the way."),
-    ((50034, 50057, 50105), "The account is missing, disabled, or not assigned to the application."),
-    ((50196, 90055, 90033, 50033, 90006), "The login service is busy. Try again in some minutes."),
+    (
+        (90038, 900382, 500011, 650057, 50001),
+        "Application, tenant and cloud do not belong together.",
+    ),
+    (
+        (65001, 90094),
+        "An administrator has to grant consent to the application's permissions.",
+    ),
+    (
+        (700082, 70008, 70043, 50173, 54005),
+        "The stored sign-in has expired or was revoked.",
+    ),
+    (
+        (50076, 50079, 53000, 53003, 530032),
+        "A Conditional Access policy or multifactor sign-in stands in the way.",
+    ),
+    (
+        (50034, 50057, 50105),
+        "The account is missing, disabled, or not assigned to the application.",
+    ),
+    (
+        (50196, 90055, 90033, 50033, 90006),
+        "The login service is busy. Try again in some minutes.",
+    ),
 )
 
 
@@ -684,7 +842,9 @@ def ask_login(acquire: Callable[[], Row]) -> Row:
     except requests.RequestException as error:
         raise SignInError(f"Sign-in failed. {network_fault(error)}") from error
     except msal.exceptions.MsalServiceError as error:
-        raise SignInError(f"Sign-in failed. The login service is out of order ({error}). Try again later.") from error
+        raise SignInError(
+            f"Sign-in failed. The login service is out of order ({error}). Try again later."
+        ) from error
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         # In one of these ways msal stumbles over an answer that is no JSON, or not the JSON it expects.
         raise sign_in_error(discovery_answer(error)) from error
@@ -697,24 +857,40 @@ def discovery_answer(error: Exception) -> Row:
 
 
 NOT_THE_LOGIN_SERVICE = (
-    "What answered is not the Microsoft login service. A proxy or a sign-in page of the network may stand between."
+    "What answered is not the Microsoft login service. "
+    "A proxy or a sign-in page of the network may stand between."
 )
 
 
 def sign_in_error(answer: Row, hint: str = "") -> SignInError:
     """Return the error for an answer without a token: the first line of the description, and what to do about it."""
     description = str(answer.get("error_description") or answer.get("error") or "")
-    text = f"{description.splitlines()[0].split(' Trace ID:')[0].rstrip('. ')}." if description else ""
+    text = (
+        f"{description.splitlines()[0].split(' Trace ID:')[0].rstrip('. ')}."
+        if description
+        else ""
+    )
     code = re.search(r"AADSTS(\d+)", description)
-    known = next((words for codes, words in SIGN_IN_HINTS if code and int(code.group(1)) in codes), "")
-    return SignInError(" ".join(part for part in ("Sign-in failed.", text, known, hint) if part))
+    known = next(
+        (
+            words
+            for codes, words in SIGN_IN_HINTS
+            if code and int(code.group(1)) in codes
+        ),
+        "",
+    )
+    return SignInError(
+        " ".join(part for part in ("Sign-in failed.", text, known, hint) if part)
+    )
 
 
 def token_claims(token: str) -> Row | None:
     """Return what an access token says of itself, or None when it cannot be read. Its signature is Graph's business."""
     try:
         payload = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        claims = json.loads(
+            base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+        )
     except (IndexError, ValueError):
         return None
     return claims if isinstance(claims, dict) else None
@@ -736,7 +912,9 @@ class BearerAuth(requests.auth.AuthBase):
 ISO_TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:T([0-9]{2}:[0-9]{2})(:[0-9]{2})?(\.[0-9]{1,7})?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
 )
-RELATIVE_TIME = re.compile(r"([0-9]{1,6}) *(minute|hour|day|week|month|year)s?(?: +ago)?", re.IGNORECASE)
+RELATIVE_TIME = re.compile(
+    r"([0-9]{1,6}) *(minute|hour|day|week|month|year)s?(?: +ago)?", re.IGNORECASE
+)
 MOMENT_FORMS = 'ISO 8601 such as 2024-02-27T04:49:26.257525Z or 2024-02-27, or a time ago such as "10 days", "2 hours"'
 
 
@@ -781,7 +959,8 @@ def iso_moment(text: str) -> str:
     if fraction and not second:
         raise ValueError("a fraction needs seconds")
     moment = datetime.strptime(
-        f"{day}T{minute or '00:00'}{second or ':00'}{zone or 'Z'}", "%Y-%m-%dT%H:%M:%S%z"
+        f"{day}T{minute or '00:00'}{second or ':00'}{zone or 'Z'}",
+        "%Y-%m-%dT%H:%M:%S%z",
     ).astimezone(timezone.utc)
     # The fraction is carried as text, because datetime holds six digits and Graph seven.
     return f"{moment.isoformat()[:19]}{fraction or ''}Z"
@@ -792,7 +971,9 @@ def moment_order(moment: Any) -> tuple[str, str]:
 
     Graph itself sends times with hours of one digit; what is no text sorts before every time.
     """
-    whole, _, fraction = re.sub("T([0-9]):", r"T0\1:", str(moment or "")).rstrip("Z").partition(".")
+    whole, _, fraction = (
+        re.sub("T([0-9]):", r"T0\1:", str(moment or "")).rstrip("Z").partition(".")
+    )
     return whole, fraction.ljust(7, "0")
 
 
@@ -816,7 +997,11 @@ def whole_number(args: Args, name: str, default: int, most: int | None = None) -
     value = default if args.get(name) in (None, "") else args.get(name)
     text = str(value).strip()
     if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= (most or 10**9):
-        raise ArgumentError(name, value, f"a whole number from 1 to {most}" if most else "a whole number from 1 up")
+        raise ArgumentError(
+            name,
+            value,
+            f"a whole number from 1 to {most}" if most else "a whole number from 1 up",
+        )
     return int(text)
 
 
@@ -829,7 +1014,9 @@ class Filter(NamedTuple):
 
     def asked(self, args: Args, name: str) -> bool:
         """Tell whether an argument is given. '' is no text to match, and left out it would match everything."""
-        return given(args, name) or (self.literal is text_literal and args.get(name) is not None)
+        return given(args, name) or (
+            self.literal is text_literal and args.get(name) is not None
+        )
 
     def comparisons(self, name: str, value: Any) -> list[str]:
         # A bound is one moment: of two, either one would do, which nobody means.
@@ -850,7 +1037,9 @@ def text_literal(name: str, value: Any) -> str:
     """Return any text as an OData string. Raises: ArgumentError: it is empty or holds control characters."""
     text = str(value).strip()
     if not text.isprintable() or not text:
-        raise ArgumentError(name, value, "a text that is not empty and has no line breaks")
+        raise ArgumentError(
+            name, value, "a text that is not empty and has no line breaks"
+        )
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -865,14 +1054,29 @@ def build_filters(filters: dict[str, Filter], args: Args) -> list[str]:
     The longest list of values is split where it does not fit one request.
     Raises: ArgumentError: an argument cannot be read, two contradict each other, or two lists are too long together.
     """
-    clauses = {name: row.comparisons(name, args[name]) for name, row in filters.items() if row.asked(args, name)}
+    clauses = {
+        name: row.comparisons(name, args[name])
+        for name, row in filters.items()
+        if row.asked(args, name)
+    }
     refuse_empty_window(filters, clauses)
     longest = max(clauses, key=lambda name: len(clauses[name]), default="")
-    others = sum(len(comparisons) for name, comparisons in clauses.items() if name != longest)
+    others = sum(
+        len(comparisons) for name, comparisons in clauses.items() if name != longest
+    )
     if others >= MAX_COMPARISONS:
-        raise ArgumentError(longest, args[longest], f"at most {MAX_COMPARISONS} values in all beside another long list")
+        raise ArgumentError(
+            longest,
+            args[longest],
+            f"at most {MAX_COMPARISONS} values in all beside another long list",
+        )
     parts = batches(clauses.get(longest, []), MAX_COMPARISONS - others)
-    return [" and ".join(any_of(group) for group in {**clauses, longest: part}.values() if group) for part in parts]
+    return [
+        " and ".join(
+            any_of(group) for group in {**clauses, longest: part}.values() if group
+        )
+        for part in parts
+    ]
 
 
 def batches(items: list[str], size: int) -> list[list[str]]:
@@ -885,9 +1089,15 @@ def any_of(comparisons: list[str]) -> str:
     return comparisons[0] if len(comparisons) == 1 else f"({' or '.join(comparisons)})"
 
 
-def refuse_empty_window(filters: dict[str, Filter], clauses: dict[str, list[str]]) -> None:
+def refuse_empty_window(
+    filters: dict[str, Filter], clauses: dict[str, list[str]]
+) -> None:
     """Raise ArgumentError where the moment to begin with is not before the one to end with."""
-    bounds = {filters[name].operator: (name, texts[0].split()[-1]) for name, texts in clauses.items() if texts}
+    bounds = {
+        filters[name].operator: (name, texts[0].split()[-1])
+        for name, texts in clauses.items()
+        if texts
+    }
     if "ge" not in bounds or "lt" not in bounds:
         return
     (after, start), (before, end) = bounds["ge"], bounds["lt"]
@@ -936,13 +1146,17 @@ class Resource(NamedTuple):
     columns: tuple[str, ...]
     needs: Needs
     item_title: str = ""
-    item_columns: tuple[str, ...] = ()  # of a single object, where they are not those of the list
+    item_columns: tuple[
+        str, ...
+    ] = ()  # of a single object, where they are not those of the list
     filters: dict[str, Filter] = {}
     orders: tuple[str, ...] = ()
     default_order: str = ""  # '' where nothing shows that Graph can order
     key: tuple[str, ...] = ("id",)  # what tells its objects apart in context
     options: tuple[str, ...] = ("$filter", "$orderby", "$top")
-    owner: str = ""  # the property that names whose object it is, where path has room for an id
+    owner: str = (
+        ""  # the property that names whose object it is, where path has room for an id
+    )
     shape: Callable[[Row], Row] = without_annotations  # from Graph's object to context
     view: Callable[[Row], Row] = dict  # from context to table
     numbered_pages: bool = False
@@ -950,7 +1164,9 @@ class Resource(NamedTuple):
     def of(self, owner_id: str) -> "Resource":
         """Return the collection of one owner's objects. Raises: ArgumentError: the id cannot be part of a path."""
         path = self.path.format(path_segment("id", owner_id))
-        return self._replace(path=path, shape=lambda row: {**self.shape(row), self.owner: owner_id})
+        return self._replace(
+            path=path, shape=lambda row: {**self.shape(row), self.owner: owner_id}
+        )
 
 
 class Page(NamedTuple):
@@ -975,21 +1191,33 @@ class GraphClient:
 
     def item(self, resource: Resource, item_id: str) -> Row:
         """Return one object. Raises: GraphError: it does not exist, or as for `pages`."""
-        return self.get(resource, f"{self.collection(resource)}/{path_segment('id', item_id)}")
+        return self.get(
+            resource, f"{self.collection(resource)}/{path_segment('id', item_id)}"
+        )
 
-    def pages(self, resource: Resource, query: Row, next_link: str = "") -> Iterator[Page]:
+    def pages(
+        self, resource: Resource, query: Row, next_link: str = ""
+    ) -> Iterator[Page]:
         """Yield the pages of a list, from the first or from next_link on; a page is asked for when it is wanted.
 
         Raises: RequestError: a page cannot be had, or its link leads elsewhere or in a circle.
         """
-        page = self.next_page(resource, next_link) if next_link else self.first_page(resource, query)
+        page = (
+            self.next_page(resource, next_link)
+            if next_link
+            else self.first_page(resource, query)
+        )
         seen = {next_link}
         yield page
         while page.next_link:
             if page.next_link in seen:
-                raise GraphError("Graph's link to the next page leads back to one that was already read.")
+                raise GraphError(
+                    "Graph's link to the next page leads back to one that was already read."
+                )
             if time.monotonic() - self.session.started > WALK_PERIOD:
-                raise GraphError(f"Reading on was stopped after {WALK_PERIOD} seconds, before the platform would.")
+                raise GraphError(
+                    f"Reading on was stopped after {WALK_PERIOD} seconds, before the platform would."
+                )
             seen.add(page.next_link)
             page = self.next_page(resource, page.next_link)
             yield page
@@ -1003,11 +1231,15 @@ class GraphClient:
         response = self.signed("POST", url, {"json": {action.ids_property: ids}})
         # Graph accepts with an empty body; a success with a body comes from something that stands between.
         if not response.ok or response.content:
-            raise self.refusal(response, json_object(response), action.resource, write=True)
+            raise self.refusal(
+                response, json_object(response), action.resource, write=True
+            )
 
     def first_page(self, resource: Resource, query: Row) -> Page:
         """Return the first page of a list. Raises: GraphError, SignInError: as for `get`."""
-        return self.read_page(resource, self.get(resource, self.collection(resource), query))
+        return self.read_page(
+            resource, self.get(resource, self.collection(resource), query)
+        )
 
     def next_page(self, resource: Resource, next_link: str) -> Page:
         """Return the page a link leads to, which is sent as it was given: a token rewritten may skip rows.
@@ -1015,7 +1247,9 @@ class GraphClient:
         Raises: GraphError: the link leads out of this very collection, or as for `get`. SignInError: as for `get`.
         """
         if not self.leads_into(resource, next_link):
-            raise GraphError(f"Graph's link to the next page leads away from {self.collection(resource)}.")
+            raise GraphError(
+                f"Graph's link to the next page leads away from {self.collection(resource)}."
+            )
         return self.read_page(resource, self.get(resource, next_link))
 
     def leads_into(self, resource: Resource, link: str) -> bool:
@@ -1026,7 +1260,10 @@ class GraphClient:
         rows = answer.get("value")
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise GraphError(f"Graph's answer holds no list of {resource.noun}s.")
-        return Page([resource.shape(row) for row in rows], str(answer.get("@odata.nextLink") or ""))
+        return Page(
+            [resource.shape(row) for row in rows],
+            str(answer.get("@odata.nextLink") or ""),
+        )
 
     def collection(self, resource: Resource) -> str:
         """Return the address of a collection."""
@@ -1050,7 +1287,9 @@ class GraphClient:
             response = self.send(method, url, content, self.authenticator.renew())
         return response
 
-    def send(self, method: str, url: str, content: Row, token: str) -> requests.Response:
+    def send(
+        self, method: str, url: str, content: Row, token: str
+    ) -> requests.Response:
         if self.throttled:
             time.sleep(1)
         # Prefer keeps Graph from replacing newer enum members by unknownFutureValue
@@ -1061,22 +1300,38 @@ class GraphClient:
             "client-request-id": str(uuid.uuid4()),
         }
         try:
-            response = self.session.request(method, url, headers=headers, auth=BearerAuth(token), **content)
+            response = self.session.request(
+                method, url, headers=headers, auth=BearerAuth(token), **content
+            )
         except requests.RequestException as error:
             raise GraphError(network_fault(error)) from error
         retries = getattr(response.raw, "retries", None)
-        self.throttled |= any(attempt.status == 429 for attempt in getattr(retries, "history", ()))
+        self.throttled |= any(
+            attempt.status == 429 for attempt in getattr(retries, "history", ())
+        )
         return response
 
     def refusal(
-        self, response: requests.Response, answer: Row, resource: Resource, *, write: bool = False
+        self,
+        response: requests.Response,
+        answer: Row,
+        resource: Resource,
+        *,
+        write: bool = False,
     ) -> GraphError:
         """Return the error for an answer that is a refusal: Graph's code, message and request id, and what to do."""
         error = answer["error"] if isinstance(answer.get("error"), dict) else {}
-        code, reason = error.get("code") or "no code", error.get("message") or "no message."
+        code, reason = (
+            error.get("code") or "no code",
+            error.get("message") or "no message.",
+        )
         request_id = response.headers.get("request-id", "unknown")
         status = response.status_code
-        advice = self.forbidden(reason, resource.needs, write=write) if status == 403 else ADVICE.get(status, "")
+        advice = (
+            self.forbidden(reason, resource.needs, write=write)
+            if status == 403
+            else ADVICE.get(status, "")
+        )
         if "Retry-After" in response.headers:
             advice += f" Retry-After: {response.headers['Retry-After']}."
         text = f"Graph answered {status} {code}: {reason} {advice}".strip()
@@ -1100,11 +1355,16 @@ class GraphClient:
     def lacks_permission(self, needs: Needs, *, write: bool) -> bool:
         """Tell whether the token's own claims lack what a read or a write needs. An opaque token is trusted."""
         granted = self.authenticator.granted()
-        sufficient = {needs.permission(write=write), *([needs.write] if needs.write_reads else [])}
+        sufficient = {
+            needs.permission(write=write),
+            *([needs.write] if needs.write_reads else []),
+        }
         return granted is not None and not granted & sufficient
 
 
-READ_ROLES = "Security Reader, Security Operator, Security Administrator or Global Reader"
+READ_ROLES = (
+    "Security Reader, Security Operator, Security Administrator or Global Reader"
+)
 WRITE_ROLE = "Security Administrator"
 ADVICE = {
     401: "A new token was refused too. Check that application, tenant and cloud belong together.",
@@ -1193,11 +1453,37 @@ WORDS = {"riskEventType": EVENT_WORDS, "riskDetail": DETAIL_WORDS}
 
 RISK_COLUMNS = ("riskLevel", "riskState", "riskDetail", "riskLastUpdatedDateTime")
 USER_COLUMNS = ("id", "userDisplayName", "userPrincipalName", *RISK_COLUMNS)
-PRINCIPAL_COLUMNS = ("id", "displayName", "appId", "servicePrincipalType", "isEnabled", *RISK_COLUMNS)
-HISTORY_COLUMNS = ("riskLastUpdatedDateTime", "riskLevel", "riskState", "riskDetail", "riskEventTypes", "initiatedBy")
+PRINCIPAL_COLUMNS = (
+    "id",
+    "displayName",
+    "appId",
+    "servicePrincipalType",
+    "isEnabled",
+    *RISK_COLUMNS,
+)
+HISTORY_COLUMNS = (
+    "riskLastUpdatedDateTime",
+    "riskLevel",
+    "riskState",
+    "riskDetail",
+    "riskEventTypes",
+    "initiatedBy",
+)
 EVENT_COLUMNS = ("riskDetail", "riskEventType", "riskLevel", "riskState")
-DETECTION_COLUMNS = ("id", "userId", "userDisplayName", "userPrincipalName", *EVENT_COLUMNS)
-PRINCIPAL_DETECTION_COLUMNS = ("id", "servicePrincipalId", "servicePrincipalDisplayName", "appId", *EVENT_COLUMNS)
+DETECTION_COLUMNS = (
+    "id",
+    "userId",
+    "userDisplayName",
+    "userPrincipalName",
+    *EVENT_COLUMNS,
+)
+PRINCIPAL_DETECTION_COLUMNS = (
+    "id",
+    "servicePrincipalId",
+    "servicePrincipalDisplayName",
+    "appId",
+    *EVENT_COLUMNS,
+)
 
 RISK_FILTERS = {
     "risk_state": Filter("riskState", "eq", enum_literal(RISK_STATES)),
@@ -1214,15 +1500,25 @@ DETECTED_FILTERS = {
 DETECTION_ORDERS = ("detectedDateTime", "activityDateTime", "lastUpdatedDateTime")
 P2, WORKLOAD_PREMIUM = "Microsoft Entra ID P2", "Microsoft Entra Workload ID Premium"
 USER_NEEDS = Needs("IdentityRiskyUser.Read.All", "IdentityRiskyUser.ReadWrite.All", P2)
-DETECTION_NEEDS = Needs("IdentityRiskEvent.Read.All", "IdentityRiskEvent.ReadWrite.All", "Microsoft Entra ID P1 or P2")
+DETECTION_NEEDS = Needs(
+    "IdentityRiskEvent.Read.All",
+    "IdentityRiskEvent.ReadWrite.All",
+    "Microsoft Entra ID P1 or P2",
+)
 PRINCIPAL_NEEDS = Needs(
-    "IdentityRiskyServicePrincipal.Read.All", "IdentityRiskyServicePrincipal.ReadWrite.All", WORKLOAD_PREMIUM, True
+    "IdentityRiskyServicePrincipal.Read.All",
+    "IdentityRiskyServicePrincipal.ReadWrite.All",
+    WORKLOAD_PREMIUM,
+    True,
 )
 
 
 def detection_shape(row: Row) -> Row:
     """Return a detection for context: Graph's properties untouched, and additionalInfo's contents as an object."""
-    return {**without_annotations(row), "additionalDetails": additional_details(row.get("additionalInfo"))}
+    return {
+        **without_annotations(row),
+        "additionalDetails": additional_details(row.get("additionalInfo")),
+    }
 
 
 def additional_details(info: Any) -> Row:
@@ -1232,14 +1528,24 @@ def additional_details(info: Any) -> Row:
     except (TypeError, ValueError):
         return {}
     pairs = pairs if isinstance(pairs, list) else [pairs]
-    return {str(pair["Key"]): pair.get("Value") for pair in pairs if isinstance(pair, dict) and pair.get("Key")}
+    return {
+        str(pair["Key"]): pair.get("Value")
+        for pair in pairs
+        if isinstance(pair, dict) and pair.get("Key")
+    }
 
 
 def history_view(row: Row) -> Row:
     """Return a history item with the parts of its activity as columns, and who caused it."""
     activity = row.get("activity") or {}
-    events = [EVENT_WORDS.get(event, event) for event in activity.get("riskEventTypes") or ()]
-    return {**row, "riskEventTypes": events, "initiatedBy": row.get("initiatedBy") or "the system"}
+    events = [
+        EVENT_WORDS.get(event, event) for event in activity.get("riskEventTypes") or ()
+    ]
+    return {
+        **row,
+        "riskEventTypes": events,
+        "initiatedBy": row.get("initiatedBy") or "the system",
+    }
 
 
 RISKY_USERS = Resource(
@@ -1281,7 +1587,13 @@ RISK_DETECTIONS = Resource(
     list_title="Risk Detections List",
     columns=(*DETECTION_COLUMNS, "lastUpdatedDateTime", "ipAddress"),
     item_title="Found Risk Detection with ID: {id}",
-    item_columns=(*DETECTION_COLUMNS, "ipAddress", "detectionTimingType", "lastUpdatedDateTime", "location"),
+    item_columns=(
+        *DETECTION_COLUMNS,
+        "ipAddress",
+        "detectionTimingType",
+        "lastUpdatedDateTime",
+        "location",
+    ),
     filters={
         **RISK_FILTERS,
         **DETECTED_FILTERS,
@@ -1333,7 +1645,13 @@ SERVICE_PRINCIPAL_DETECTIONS = Resource(
     list_title="Service Principal Risk Detections List",
     columns=(*PRINCIPAL_DETECTION_COLUMNS, "lastUpdatedDateTime", "ipAddress"),
     item_title="Found Service Principal Risk Detection with ID: {id}",
-    item_columns=(*PRINCIPAL_DETECTION_COLUMNS, "ipAddress", "keyIds", "lastUpdatedDateTime", "location"),
+    item_columns=(
+        *PRINCIPAL_DETECTION_COLUMNS,
+        "ipAddress",
+        "keyIds",
+        "lastUpdatedDateTime",
+        "location",
+    ),
     filters={
         **RISK_FILTERS,
         **DETECTED_FILTERS,
@@ -1427,7 +1745,9 @@ def collect_split(walks: list[Iterator[Page]], window: Window, order: str) -> Li
     return Listing(rows[window.start : window.stop], "", more, listings[-1].failure)
 
 
-def list_resource(client: GraphClient, resource: Resource, args: Args) -> list[CommandResults]:
+def list_resource(
+    client: GraphClient, resource: Resource, args: Args
+) -> list[CommandResults]:
     """Return a collection's rows that the arguments ask for, as a table and context.
 
     Raises: ArgumentError: an argument cannot be read; nothing was sent. RequestError: not even the first page came.
@@ -1439,21 +1759,32 @@ def list_resource(client: GraphClient, resource: Resource, args: Args) -> list[C
         listing = follow_token(client, resource, args)
         window = window._replace(page=0, by_page=True)
     elif len(filters) == 1:
-        listing = collect(client.pages(resource, build_query(resource, filters[0], order, window)), window)
+        listing = collect(
+            client.pages(resource, build_query(resource, filters[0], order, window)),
+            window,
+        )
     elif window.by_page:
         raise ArgumentError(
-            "page_size", args["page_size"], f"nothing beside more than {MAX_COMPARISONS} values to match"
+            "page_size",
+            args["page_size"],
+            f"nothing beside more than {MAX_COMPARISONS} values to match",
         )
     else:
         queries = [build_query(resource, text, order, window) for text in filters]
-        listing = collect_split([client.pages(resource, query) for query in queries], window, order)
+        listing = collect_split(
+            [client.pages(resource, query) for query in queries], window, order
+        )
     return [listing_results(resource, listing, window), *incomplete_warning(listing)]
 
 
-def build_query(resource: Resource, filter_text: str, order: str, window: Window) -> Row:
+def build_query(
+    resource: Resource, filter_text: str, order: str, window: Window
+) -> Row:
     """Return the query options to send, of those that the collection understands."""
     query = {"$filter": filter_text, "$orderby": order, "$top": str(window.top)}
-    return {name: text for name, text in query.items() if text and name in resource.options}
+    return {
+        name: text for name, text in query.items() if text and name in resource.options
+    }
 
 
 def follow_token(client: GraphClient, resource: Resource, args: Args) -> Listing:
@@ -1466,35 +1797,64 @@ def follow_token(client: GraphClient, resource: Resource, args: Args) -> Listing
         accepted = f"what an earlier call of this command gave, {client.collection(resource)}?..."
         raise ArgumentError("next_token", token, accepted)
     if whole_number(args, "page", 1) > 1:
-        raise ArgumentError("page", args["page"], "no page beside next_token, which leads to a page itself")
+        raise ArgumentError(
+            "page",
+            args["page"],
+            "no page beside next_token, which leads to a page itself",
+        )
     return collect(client.pages(resource, {}, token), Window(0, 1, 1, by_page=True))
 
 
 def read_order(resource: Resource, args: Args) -> str:
     """Return the $orderby asked for, or the default. Raises: ArgumentError: the collection has no such order."""
-    orders = [f"{name}{way}" for name in resource.orders for way in (" desc", " asc", "")]
-    return choice(orders)("order_by", args["order_by"]) if given(args, "order_by") else resource.default_order
+    orders = [
+        f"{name}{way}" for name in resource.orders for way in (" desc", " asc", "")
+    ]
+    return (
+        choice(orders)("order_by", args["order_by"])
+        if given(args, "order_by")
+        else resource.default_order
+    )
 
 
-def listing_results(resource: Resource, listing: Listing, window: Window) -> CommandResults:
+def listing_results(
+    resource: Resource, listing: Listing, window: Window
+) -> CommandResults:
     """Return a list's entry: its table, what is said above it, and context with the list's flags."""
     flags: Row = {f"{resource.context}ListTruncated": listing.more}
-    tables = [table(resource.list_title, resource, listing.rows, listing_notes(resource, listing, window))]
+    tables = [
+        table(
+            resource.list_title,
+            resource,
+            listing.rows,
+            listing_notes(resource, listing, window),
+        )
+    ]
     if window.by_page:
         flags[f"{resource.context}ListNextToken"] = listing.next_link
     if window.by_page and listing.next_link:
         title = f"{resource.list_title.rstrip(':')} Token:"
-        tables.append(tableToMarkdown(title, {"next_token": listing.next_link}, headers=["next_token"]))
+        tables.append(
+            tableToMarkdown(
+                title, {"next_token": listing.next_link}, headers=["next_token"]
+            )
+        )
     outputs: Row = {"AzureRiskyUsers(true)": flags}
     if listing.rows:
         outputs[context_path(resource)] = listing.rows
-    raw = {"value": listing.rows} | ({"@odata.nextLink": listing.next_link} if listing.next_link else {})
-    return CommandResults(outputs=outputs, readable_output="\n".join(tables), raw_response=raw)
+    raw = {"value": listing.rows} | (
+        {"@odata.nextLink": listing.next_link} if listing.next_link else {}
+    )
+    return CommandResults(
+        outputs=outputs, readable_output="\n".join(tables), raw_response=raw
+    )
 
 
 def context_path(resource: Resource) -> str:
     """Return where a collection's objects go in context, and by what those that are there already are known."""
-    known = " && ".join(f"val.{name} && val.{name} == obj.{name}" for name in resource.key)
+    known = " && ".join(
+        f"val.{name} && val.{name} == obj.{name}" for name in resource.key
+    )
     return f"AzureRiskyUsers.{resource.context}({known})"
 
 
@@ -1505,7 +1865,11 @@ def listing_notes(resource: Resource, listing: Listing, window: Window) -> str:
         notes.append(f"Current page size: {window.stop - window.start}")
         notes.append(f"Showing page {window.page} out others that may exist")
     if listing.more and not listing.failure:
-        way = "Continue with next_token." if window.by_page else "Raise limit, or narrow the list, to see them."
+        way = (
+            "Continue with next_token."
+            if window.by_page
+            else "Raise limit, or narrow the list, to see them."
+        )
         notes.append(f"**More match than the {len(listing.rows)} shown here.** {way}")
     return "\n".join(notes)
 
@@ -1515,25 +1879,48 @@ def incomplete_warning(listing: Listing) -> list[CommandResults]:
     if not listing.failure:
         return []
     text = f"The list is incomplete: only the {len(listing.rows)} rows above could be read. {listing.failure}"
-    return [CommandResults(readable_output=text, raw_response=text, entry_type=EntryType.WARNING)]
+    return [
+        CommandResults(
+            readable_output=text, raw_response=text, entry_type=EntryType.WARNING
+        )
+    ]
 
 
-def table(title: str, resource: Resource, rows: list[Row], notes: str = "", *, single: bool = False) -> str:
+def table(
+    title: str,
+    resource: Resource,
+    rows: list[Row],
+    notes: str = "",
+    *,
+    single: bool = False,
+) -> str:
     """Return objects as the war room's table, known values in words; a column that is empty everywhere is left out."""
     columns = (single and resource.item_columns) or resource.columns
-    return markdown(title, [in_words(resource.view(row), columns) for row in rows], columns, notes)
+    return markdown(
+        title, [in_words(resource.view(row), columns) for row in rows], columns, notes
+    )
 
 
-def markdown(title: str, rows: list[Row], columns: tuple[str, ...], notes: str = "") -> str:
+def markdown(
+    title: str, rows: list[Row], columns: tuple[str, ...], notes: str = ""
+) -> str:
     """Return rows as the platform's table, under columns named after their properties."""
     return tableToMarkdown(
-        title, rows, headers=list(columns), headerTransform=pascalToSpace, removeNull=True, metadata=notes or None
+        title,
+        rows,
+        headers=list(columns),
+        headerTransform=pascalToSpace,
+        removeNull=True,
+        metadata=notes or None,
     )
 
 
 def in_words(row: Row, columns: Iterable[str]) -> Row:
     """Return the columns of a row, with what an analyst calls Graph's terms where that is known."""
-    return {name: WORDS.get(name, {}).get(str(row.get(name)), row.get(name)) for name in columns}
+    return {
+        name: WORDS.get(name, {}).get(str(row.get(name)), row.get(name))
+        for name in columns
+    }
 
 
 # Single objects
@@ -1553,7 +1940,11 @@ def unknown_id(resource: Resource, item_id: str, error: GraphError) -> GraphErro
     """Return a 404 with the id that is unknown; another error as it is."""
     if error.status != 404:
         return error
-    return GraphError(f'There is no {resource.noun} with the ID "{item_id}". {error}', error.status, error.reason)
+    return GraphError(
+        f'There is no {resource.noun} with the ID "{item_id}". {error}',
+        error.status,
+        error.reason,
+    )
 
 
 def item_results(resource: Resource, rows: list[Row], title: str) -> CommandResults:
@@ -1566,13 +1957,18 @@ def item_results(resource: Resource, rows: list[Row], title: str) -> CommandResu
     )
 
 
-def matching(client: GraphClient, resource: Resource, argument: str, values: list[str]) -> list[Row]:
+def matching(
+    client: GraphClient, resource: Resource, argument: str, values: list[str]
+) -> list[Row]:
     """Return all objects that one of a collection's filters finds for any of the values.
 
     Raises: ArgumentError: a value cannot be used. RequestError: not all of them could be read.
     """
     filters = build_filters(resource.filters, {argument: values}) if values else []
-    walks = [client.pages(resource, {"$filter": text, "$top": str(MAX_PAGE_SIZE)}) for text in filters]
+    walks = [
+        client.pages(resource, {"$filter": text, "$top": str(MAX_PAGE_SIZE)})
+        for text in filters
+    ]
     return [row for pages in walks for page in pages for row in page.rows]
 
 
@@ -1580,7 +1976,11 @@ def exactly_one(args: Args, *names: str) -> tuple[str, str]:
     """Return name and value of the one argument that is given. Raises: ArgumentError: none is, or several are."""
     found = [(name, str(args[name]).strip()) for name in names if given(args, name)]
     if len(found) != 1:
-        raise ArgumentError(" / ".join(names), ", ".join(value for _, value in found), "exactly one of them")
+        raise ArgumentError(
+            " / ".join(names),
+            ", ".join(value for _, value in found),
+            "exactly one of them",
+        )
     return found[0]
 
 
@@ -1654,7 +2054,10 @@ def respond(client: GraphClient, action: Action, args: Args) -> CommandResults:
     if given(args, "verify_ids"):
         return verify(client, action, args)
     dry_run, look_again = flag(args, "dry_run"), flag(args, "verify")
-    ids, names = ids_in(args, f"{action.id_filter}s"), texts(args, "user_principal_names")
+    ids, names = (
+        ids_in(args, f"{action.id_filter}s"),
+        texts(args, "user_principal_names"),
+    )
     check_number(action, args, ids + names, dry_run=dry_run)
     if not dry_run:
         require_response(client)
@@ -1662,12 +2065,19 @@ def respond(client: GraphClient, action: Action, args: Args) -> CommandResults:
     if dry_run:
         known |= by_id(matching(client, action.resource, action.id_filter, ids))
         outcomes = {item: expected_outcome(known, item) for item in [*ids, *known]}
-        return action_results(action, known, outcomes, f"Nothing was changed. {action.effect}")
+        return action_results(
+            action, known, outcomes, f"Nothing was changed. {action.effect}"
+        )
     outcomes = submit(client, action, list(dict.fromkeys([*ids, *known])))
-    results = action_results(action, known, outcomes, f"Graph applies this within minutes. {action.effect}")
+    results = action_results(
+        action, known, outcomes, f"Graph applies this within minutes. {action.effect}"
+    )
     failed = sum(outcome.status != "submitted" for outcome in outcomes.values())
     if failed:
-        raise CommandFailed(f"{failed} of {len(outcomes)} IDs were not accepted; the table tells why.", [results])
+        raise CommandFailed(
+            f"{failed} of {len(outcomes)} IDs were not accepted; the table tells why.",
+            [results],
+        )
     return scheduled(results, action, list(outcomes)) if look_again else results
 
 
@@ -1678,7 +2088,10 @@ def by_id(rows: list[Row]) -> dict[str, Row]:
 
 def flag(args: Args, name: str) -> bool:
     """Return an argument that has to be true or false; false when it is not given. Raises: ArgumentError."""
-    return choice(("true", "false"))(name, str(args.get(name) or "false").lower()) == "true"
+    return (
+        choice(("true", "false"))(name, str(args.get(name) or "false").lower())
+        == "true"
+    )
 
 
 def texts(args: Args, name: str) -> list[str]:
@@ -1696,7 +2109,9 @@ def ids_in(args: Args, name: str) -> list[str]:
     return [value.lower() for value in texts(args, name)]
 
 
-def check_number(action: Action, args: Args, targets: list[str], *, dry_run: bool) -> None:
+def check_number(
+    action: Action, args: Args, targets: list[str], *, dry_run: bool
+) -> None:
     """Raise ArgumentError when nobody is named, or more than the command may change."""
     most = whole_number(args, action.max_argument, MAX_IDS)
     if not targets:
@@ -1708,7 +2123,10 @@ def check_number(action: Action, args: Args, targets: list[str], *, dry_run: boo
 
 def require_response(client: GraphClient) -> None:
     """Raise SettingsError where a person signed in without asking for write permissions."""
-    if client.authenticator.delegated and not client.authenticator.settings.allow_response:
+    if (
+        client.authenticator.delegated
+        and not client.authenticator.settings.allow_response
+    ):
         raise SettingsError(
             "Response commands are off in this instance. Select 'Allow response commands' in its "
             "settings, then run !azure-risky-users-auth-start and sign in anew."
@@ -1728,7 +2146,10 @@ def resolve(client: GraphClient, names: list[str]) -> list[Row]:
 
 def expected_outcome(known: dict[str, Row], item: str) -> Outcome:
     """Return what a dry run tells of an id."""
-    return Outcome("dry run", "" if item in known else "Graph knows no risk for this ID, and may refuse it")
+    return Outcome(
+        "dry run",
+        "" if item in known else "Graph knows no risk for this ID, and may refuse it",
+    )
 
 
 def submit(client: GraphClient, action: Action, ids: list[str]) -> dict[str, Outcome]:
@@ -1748,20 +2169,38 @@ def submit(client: GraphClient, action: Action, ids: list[str]) -> dict[str, Out
     return outcomes
 
 
-def submit_batch(client: GraphClient, action: Action, ids: list[str]) -> tuple[Outcome, bool]:
+def submit_batch(
+    client: GraphClient, action: Action, ids: list[str]
+) -> tuple[Outcome, bool]:
     """Return what became of one request, and whether a failure was due to its ids."""
     try:
         client.act(action, ids)
     except GraphError as error:
         answered = 0 < error.status < 500
-        reason = str(error) if answered else f"No answer came; the change may or may not have been made. {error}"
-        return Outcome("refused" if answered else "unknown", reason), error.status in (400, 404)
+        reason = (
+            str(error)
+            if answered
+            else f"No answer came; the change may or may not have been made. {error}"
+        )
+        return Outcome("refused" if answered else "unknown", reason), error.status in (
+            400,
+            404,
+        )
     except SignInError as error:
         return Outcome("not tried", str(error)), False
     return Outcome("submitted"), False
 
 
-ACTION_COLUMNS = ("id", "userPrincipalName", "displayName", "riskLevel", "riskState", "action", "status", "reason")
+ACTION_COLUMNS = (
+    "id",
+    "userPrincipalName",
+    "displayName",
+    "riskLevel",
+    "riskState",
+    "action",
+    "status",
+    "reason",
+)
 
 
 def action_results(
@@ -1772,7 +2211,11 @@ def action_results(
     rows = [
         {
             "id": item,
-            **{name: known[item][name] for name in ACTION_COLUMNS[1:5] if name in known.get(item, {})},
+            **{
+                name: known[item][name]
+                for name in ACTION_COLUMNS[1:5]
+                if name in known.get(item, {})
+            },
             "action": action.path,
             **outcome._asdict(),
             "time": time_of_action,
@@ -1780,7 +2223,10 @@ def action_results(
         for item, outcome in outcomes.items()
     ]
     counts = Counter(outcome.status for outcome in outcomes.values())
-    notes = ", ".join(f"{number} {status}" for status, number in counts.items()) + f". {said}"
+    notes = (
+        ", ".join(f"{number} {status}" for status, number in counts.items())
+        + f". {said}"
+    )
     title = f"{pascalToSpace(action.path)}: {len(rows)} {action.resource.noun}(s)"
     return CommandResults(
         outputs_prefix="AzureRiskyUsers.RiskAction",
@@ -1790,7 +2236,9 @@ def action_results(
     )
 
 
-def scheduled(results: CommandResults, action: Action, ids: list[str], until: str = "") -> CommandResults:
+def scheduled(
+    results: CommandResults, action: Action, ids: list[str], until: str = ""
+) -> CommandResults:
     """Return the entry with the order to look again later, which the platform carries out."""
     if not is_demisto_version_ge("6.2.0"):
         results.readable_output = f"{results.readable_output}\n{NO_POLLING}"
@@ -1798,7 +2246,10 @@ def scheduled(results: CommandResults, action: Action, ids: list[str], until: st
     results.scheduled_command = ScheduledCommand(
         command=action.command,
         next_run_in_seconds=VERIFY_INTERVAL,
-        args={"verify_ids": ",".join(ids), "verify_until": until or now_literal(VERIFY_PERIOD)},
+        args={
+            "verify_ids": ",".join(ids),
+            "verify_until": until or now_literal(VERIFY_PERIOD),
+        },
         timeout_in_seconds=VERIFY_PERIOD + 2 * VERIFY_INTERVAL,
     )
     return results
@@ -1818,19 +2269,26 @@ def verify(client: GraphClient, action: Action, args: Args) -> CommandResults:
     waiting = sum(outcome.status != "applied" for outcome in outcomes.values())
     if waiting and moment_order(now_literal()) < moment_order(until):
         text = (
-            f"{len(ids) - waiting} of {len(ids)} changes have taken effect. Looking again in {VERIFY_INTERVAL} seconds."
+            f"{len(ids) - waiting} of {len(ids)} changes have taken effect. "
+            f"Looking again in {VERIFY_INTERVAL} seconds."
         )
         return scheduled(CommandResults(readable_output=text), action, ids, until)
     results = action_results(action, known, outcomes)
     if waiting:
-        raise CommandFailed(f"{waiting} of {len(ids)} changes have not taken effect; the table shows which.", [results])
+        raise CommandFailed(
+            f"{waiting} of {len(ids)} changes have not taken effect; the table shows which.",
+            [results],
+        )
     return results
 
 
 def verified_outcome(action: Action, row: Row) -> Outcome:
     """Return whether an object has the state that the action leads to."""
     if row.get("isProcessing") or row.get("riskState") != action.state:
-        return Outcome("not applied", "Graph is still processing it" if row.get("isProcessing") else "")
+        return Outcome(
+            "not applied",
+            "Graph is still processing it" if row.get("isProcessing") else "",
+        )
     return Outcome("applied")
 
 
@@ -1869,7 +2327,11 @@ MAX_FETCH = 200  # incidents in one fetch
 MAX_LOOK_BACK = 10_080  # minutes, a week
 MAX_KNOWN = 10_000  # objects remembered per type; above it, the overlap with earlier fetches shrinks
 CLOCK_TOLERANCE = 5  # minutes by which this machine's clock may be ahead of Graph's
-SEVERITIES = {"low": 1, "medium": 2, "high": 3}  # the platform's numbers; other levels count as unknown, 0
+SEVERITIES = {
+    "low": 1,
+    "medium": 2,
+    "high": 3,
+}  # the platform's numbers; other levels count as unknown, 0
 AT_RISK = ("atRisk", "confirmedCompromised")
 
 
@@ -1888,10 +2350,16 @@ def read_fetch_settings(params: Args) -> FetchSettings:
 
 def choices(args: Args, name: str, options: tuple[str, ...]) -> tuple[str, ...]:
     """Return the options that a parameter of several values holds. Raises: ArgumentError: one is unknown."""
-    return tuple(dict.fromkeys(choice(options)(name, value) for value in argToList(args.get(name))))
+    return tuple(
+        dict.fromkeys(
+            choice(options)(name, value) for value in argToList(args.get(name))
+        )
+    )
 
 
-Place = tuple[tuple[str, str], str]  # in the order of fetching: a time as moment_order has it, and a mark
+Place = tuple[
+    tuple[str, str], str
+]  # in the order of fetching: a time as moment_order has it, and a mark
 END: Place = (("9999-12-31T23:59:59", ""), "")
 
 
@@ -1924,7 +2392,10 @@ class Track:
 
         Only those before `limit`: the floor must not pass over an object that is still to be handed over.
         """
-        places = sorted((moment_order(record.split()[0]), mark) for mark, record in self.known.items())
+        places = sorted(
+            (moment_order(record.split()[0]), mark)
+            for mark, record in self.known.items()
+        )
         for _, mark in [place for place in places[:-MAX_KNOWN] if place < limit]:
             self.raise_floor(self.known.pop(mark).split()[0], mark)
 
@@ -1937,7 +2408,11 @@ class Detections:
 
     def filters(self, fetch: FetchSettings) -> Args:
         """Return the list arguments that select what is fetched."""
-        values = {"risk_level": fetch.levels, "risk_state": fetch.states, "risk_event_type": fetch.event_types}
+        values = {
+            "risk_level": fetch.levels,
+            "risk_state": fetch.states,
+            "risk_event_type": fetch.event_types,
+        }
         return {name: list(texts) for name, texts in values.items() if texts}
 
     def mark(self, row: Row) -> str:
@@ -1961,7 +2436,11 @@ class Detections:
 
     def forget(self, track: Track) -> None:
         """Drop what is below the floor, where it will not be asked for again."""
-        track.known = {mark: record for mark, record in track.known.items() if not track.below(record, mark)}
+        track.known = {
+            mark: record
+            for mark, record in track.known.items()
+            if not track.below(record, mark)
+        }
 
     def name(self, row: Row) -> str:
         event = str(row.get("riskEventType"))
@@ -1987,9 +2466,18 @@ class Users(Detections):
     def wanted(self, row: Row, track: Track, fetch: FetchSettings) -> bool:
         state, level = str(row.get("riskState")), str(row.get("riskLevel"))
         _, old_state, old_level = track.known.get(self.mark(row), "- - -").split()
-        worse = state != old_state or SEVERITIES.get(level, 0) > SEVERITIES.get(old_level, 0)
-        selected = level in (fetch.levels or (level,)) and state in (fetch.states or (state,))
-        return state in AT_RISK and worse and selected and not track.below(row.get(self.time), self.mark(row))
+        worse = state != old_state or SEVERITIES.get(level, 0) > SEVERITIES.get(
+            old_level, 0
+        )
+        selected = level in (fetch.levels or (level,)) and state in (
+            fetch.states or (state,)
+        )
+        return (
+            state in AT_RISK
+            and worse
+            and selected
+            and not track.below(row.get(self.time), self.mark(row))
+        )
 
     def settle(self, row: Row, track: Track) -> None:
         track.known.pop(self.mark(row), None)
@@ -2006,10 +2494,14 @@ class Users(Detections):
         return f"Risky user: {row.get('userPrincipalName')} is {row.get('riskState')} ({row.get('riskLevel')})"
 
 
-SOURCES: dict[str, Detections] = dict(zip(FETCH_TYPES, (Detections(), Users()), strict=True))
+SOURCES: dict[str, Detections] = dict(
+    zip(FETCH_TYPES, (Detections(), Users()), strict=True)
+)
 
 
-def fetch_incidents(client: GraphClient, fetch: FetchSettings, last_run: Row) -> tuple[Row, list[Row], list[str]]:
+def fetch_incidents(
+    client: GraphClient, fetch: FetchSettings, last_run: Row
+) -> tuple[Row, list[Row], list[str]]:
     """Return the next run's state, the incidents of this one, oldest first, and notes on what could not be read.
 
     Raises: ArgumentError: too many event types. RequestError: not even the first page of a type came.
@@ -2020,7 +2512,11 @@ def fetch_incidents(client: GraphClient, fetch: FetchSettings, last_run: Row) ->
     for position, name in enumerate(fetch.sources):
         room = -(-(fetch.max_fetch - len(incidents)) // (len(fetch.sources) - position))
         track = Track(last_run.get(name, ""), fetch.since)
-        rows, failure = fetch_rows(client, SOURCES[name], fetch, track, room) if room else ([], None)
+        rows, failure = (
+            fetch_rows(client, SOURCES[name], fetch, track, room)
+            if room
+            else ([], None)
+        )
         incidents += [incident(SOURCES[name], name, row) for row in rows]
         notes += [str(failure)] if failure else []
         next_run[name] = track.text()
@@ -2028,7 +2524,11 @@ def fetch_incidents(client: GraphClient, fetch: FetchSettings, last_run: Row) ->
 
 
 def fetch_rows(
-    client: GraphClient, source: Detections, fetch: FetchSettings, track: Track, room: int
+    client: GraphClient,
+    source: Detections,
+    fetch: FetchSettings,
+    track: Track,
+    room: int,
 ) -> tuple[list[Row], RequestError | None]:
     """Return up to `room` objects that are incidents, oldest first, move the track past them, and say what failed."""
     started = utc_now() - relativedelta(minutes=CLOCK_TOLERANCE)
@@ -2038,7 +2538,9 @@ def fetch_rows(
         track.known[source.mark(row)] = source.record(row)
     # All before this is done with: it was read, and what was to be handed over of it has been.
     limit = min([reading.reached, *map(source.place, waiting[room:])])
-    reached = datetime.strptime(limit[0][0], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
+    reached = datetime.strptime(limit[0][0], "%Y-%m-%dT%H:%M:%S").replace(
+        tzinfo=timezone.utc
+    )
     behind = min(reached, started) - relativedelta(minutes=fetch.look_back)
     track.raise_floor(f"{behind:%Y-%m-%dT%H:%M:%SZ}")
     source.forget(track)
@@ -2055,7 +2557,13 @@ class Reading(NamedTuple):
     failure: RequestError | None
 
 
-def read_open(client: GraphClient, source: Detections, fetch: FetchSettings, track: Track, room: int) -> Reading:
+def read_open(
+    client: GraphClient,
+    source: Detections,
+    fetch: FetchSettings,
+    track: Track,
+    room: int,
+) -> Reading:
     """Read on from the floor until there are enough incidents to hand over; to the end, if Graph's order is none.
 
     An object that a later page shows again is what that page says. Raises: RequestError: not even the first page came.
@@ -2070,7 +2578,10 @@ def read_open(client: GraphClient, source: Detections, fetch: FetchSettings, tra
                 else:
                     found.pop(source.mark(row), None)
                     source.settle(row, track)
-            if page.next_link and sum(source.place(row) < reached for row in found.values()) >= room:
+            if (
+                page.next_link
+                and sum(source.place(row) < reached for row in found.values()) >= room
+            ):
                 return Reading(list(found.values()), reached, None)
     except RequestError as error:
         if reached is None:
@@ -2079,7 +2590,9 @@ def read_open(client: GraphClient, source: Detections, fetch: FetchSettings, tra
     return Reading(list(found.values()), END, None)
 
 
-def walk(client: GraphClient, source: Detections, fetch: FetchSettings, track: Track) -> Iterator[tuple[Page, Place]]:
+def walk(
+    client: GraphClient, source: Detections, fetch: FetchSettings, track: Track
+) -> Iterator[tuple[Page, Place]]:
     """Yield each page from the floor on, with the place before which all has been read.
 
     A link counts rows: when one of those read leaves or moves on, another slips over the page's edge, unread. So where
@@ -2109,7 +2622,9 @@ def fetch_query(source: Detections, fetch: FetchSettings, since: str) -> Row:
         most = f"at most {MAX_COMPARISONS} event types, levels and states in all"
         raise ArgumentError("fetch_event_types", ", ".join(fetch.event_types), most)
     return {
-        "$filter": " and ".join(filter(None, (f"{source.time} ge {since}", filters[0]))),
+        "$filter": " and ".join(
+            filter(None, (f"{source.time} ge {since}", filters[0]))
+        ),
         "$orderby": f"{source.time} asc",
         "$top": str(MAX_PAGE_SIZE),
     }
@@ -2151,7 +2666,9 @@ OTHER_CAPABILITIES = (
     Capability("Read risky service principals", RISKY_SERVICE_PRINCIPALS),
     Capability("Read service principal detections", SERVICE_PRINCIPAL_DETECTIONS),
     Capability("Change risk of users", RISKY_USERS, write=True),
-    Capability("Change risk of service principals", RISKY_SERVICE_PRINCIPALS, write=True),
+    Capability(
+        "Change risk of service principals", RISKY_SERVICE_PRINCIPALS, write=True
+    ),
 )
 
 
@@ -2227,11 +2744,21 @@ def auth_test(client: GraphClient, _: Args) -> CommandResults:
 
     Raises: CommandFailed: risky users or risk detections cannot be read. SignInError: there is no token.
     """
-    rows = [examine(client, capability) for capability in ESSENTIAL_CAPABILITIES + OTHER_CAPABILITIES]
+    rows = [
+        examine(client, capability)
+        for capability in ESSENTIAL_CAPABILITIES + OTHER_CAPABILITIES
+    ]
     essential = rows[: len(ESSENTIAL_CAPABILITIES)]
-    report = markdown("What this instance may do", rows, ("capability", "permission", "token", "result"))
+    report = markdown(
+        "What this instance may do",
+        rows,
+        ("capability", "permission", "token", "result"),
+    )
     if any(row["error"] for row in essential):
-        raise CommandFailed(all_errors(essential), [CommandResults(readable_output=report, raw_response=rows)])
+        raise CommandFailed(
+            all_errors(essential),
+            [CommandResults(readable_output=report, raw_response=rows)],
+        )
     return CommandResults(readable_output=f"Success!\n{report}", raw_response=rows)
 
 
@@ -2263,7 +2790,8 @@ def auth_reset(client: GraphClient, _: Args) -> str:
     if not client.authenticator.delegated:
         return "Authorization was reset successfully. The next command signs in anew."
     return (
-        "Authorization was reset successfully. Run !azure-risky-users-auth-start to start the authentication process."
+        "Authorization was reset successfully. "
+        "Run !azure-risky-users-auth-start to start the authentication process."
     )
 
 
@@ -2286,11 +2814,14 @@ def risky_user_get(client: GraphClient, args: Args) -> CommandResults:
 def no_risk_known(name: str) -> CommandResults:
     """Return the entry that says that a name is not among the risky users."""
     return CommandResults(
-        readable_output=f"Graph knows no risk for {name}: there is no risky user of that name.", raw_response=[]
+        readable_output=f"Graph knows no risk for {name}: there is no risky user of that name.",
+        raw_response=[],
     )
 
 
-def risky_user_history_list(client: GraphClient, args: Args) -> CommandResults | list[CommandResults]:
+def risky_user_history_list(
+    client: GraphClient, args: Args
+) -> CommandResults | list[CommandResults]:
     """Return how a user's risk came to be what it is, for an id or a user principal name."""
     argument, value = exactly_one(args, "id", "user_principal_name")
     if argument == "id":
@@ -2299,11 +2830,15 @@ def risky_user_history_list(client: GraphClient, args: Args) -> CommandResults |
     if not rows:
         return no_risk_known(value)
     if len(rows) > 1:
-        raise ArgumentError(argument, value, f"an id: {len(rows)} risky users have that name")
+        raise ArgumentError(
+            argument, value, f"an id: {len(rows)} risky users have that name"
+        )
     return history_list(client, RISKY_USER_HISTORY, {**args, "id": rows[0]["id"]})
 
 
-def history_list(client: GraphClient, resource: Resource, args: Args) -> list[CommandResults]:
+def history_list(
+    client: GraphClient, resource: Resource, args: Args
+) -> list[CommandResults]:
     """Return the history of the object with an id. Raises: GraphError: it does not exist, or no answer came."""
     item_id = str(args.get("id") or "").strip()
     try:
@@ -2322,7 +2857,9 @@ def risk_detection_get(client: GraphClient, args: Args) -> CommandResults:
     return get_resource(client, RISK_DETECTIONS, args)
 
 
-def risky_service_principals_list(client: GraphClient, args: Args) -> list[CommandResults]:
+def risky_service_principals_list(
+    client: GraphClient, args: Args
+) -> list[CommandResults]:
     """Return the risky service principals that the arguments ask for."""
     return list_resource(client, RISKY_SERVICE_PRINCIPALS, args)
 
@@ -2332,12 +2869,16 @@ def risky_service_principal_get(client: GraphClient, args: Args) -> CommandResul
     return get_resource(client, RISKY_SERVICE_PRINCIPALS, args)
 
 
-def risky_service_principal_history_list(client: GraphClient, args: Args) -> list[CommandResults]:
+def risky_service_principal_history_list(
+    client: GraphClient, args: Args
+) -> list[CommandResults]:
     """Return how a service principal's risk came to be what it is."""
     return history_list(client, SERVICE_PRINCIPAL_HISTORY, args)
 
 
-def service_principal_detections_list(client: GraphClient, args: Args) -> list[CommandResults]:
+def service_principal_detections_list(
+    client: GraphClient, args: Args
+) -> list[CommandResults]:
     """Return the risk detections of service principals that the arguments ask for."""
     return list_resource(client, SERVICE_PRINCIPAL_DETECTIONS, args)
 
@@ -2362,7 +2903,9 @@ def risky_users_dismiss(client: GraphClient, args: Args) -> CommandResults:
     return respond(client, DISMISS_USERS, args)
 
 
-def service_principals_confirm_compromised(client: GraphClient, args: Args) -> CommandResults:
+def service_principals_confirm_compromised(
+    client: GraphClient, args: Args
+) -> CommandResults:
     """Tell Graph that service principals are in an attacker's hands."""
     return respond(client, CONFIRM_PRINCIPALS_COMPROMISED, args)
 
@@ -2377,11 +2920,16 @@ def fetch_preview(client: GraphClient, _: Args) -> CommandResults:
     fetch = read_fetch_settings(client.authenticator.settings.fetch)
     last_run = json.loads(client.authenticator.store.last_run)
     _, incidents, notes = fetch_incidents(client, fetch, last_run)
-    first = [] if last_run else ["No earlier fetch is known here: this is what the first one would bring."]
+    first = (
+        []
+        if last_run
+        else ["No earlier fetch is known here: this is what the first one would bring."]
+    )
     columns = ("name", "occurred", "severity", "dbotMirrorId")
     title = f"The next fetch would bring {len(incidents)} incident(s)"
     return CommandResults(
-        readable_output=markdown(title, incidents, columns, "\n".join(first + notes)), raw_response=incidents
+        readable_output=markdown(title, incidents, columns, "\n".join(first + notes)),
+        raw_response=incidents,
     )
 
 
@@ -2390,7 +2938,9 @@ def fetch(client: GraphClient) -> None:
     settings = read_fetch_settings(client.authenticator.settings.fetch)
     next_run, incidents, notes = fetch_incidents(client, settings, demisto.getLastRun())
     for note in notes:
-        demisto.info(f"[Fetch] Reading broke off; the next fetch goes on from there. {note}")
+        demisto.info(
+            f"[Fetch] Reading broke off; the next fetch goes on from there. {note}"
+        )
     # A command cannot read the last run, so the preview gets a copy.
     client.authenticator.store.last_run = json.dumps(next_run)
     client.authenticator.store.save()
@@ -2425,7 +2975,9 @@ COMMANDS: dict[str, Callable[[GraphClient, Args], Any]] = {
 }
 
 
-def build_client(settings: Settings, session: HttpSession, *, persistent: bool) -> GraphClient:
+def build_client(
+    settings: Settings, session: HttpSession, *, persistent: bool
+) -> GraphClient:
     """Return a client that signs in as the settings say."""
     store = TokenStore(settings.binding, persistent=persistent)
     authenticator = AUTHENTICATORS[settings.sign_in](settings, session, store)
@@ -2441,7 +2993,10 @@ def main() -> None:
         params = demisto.params()
         settings = read_settings(params)
         handle_proxy()
-        session = HttpSession(cloud=settings.cloud, verify=not argToBoolean(params.get("insecure") or False))
+        session = HttpSession(
+            cloud=settings.cloud,
+            verify=not argToBoolean(params.get("insecure") or False),
+        )
         client = build_client(settings, session, persistent=command != "test-module")
         if command == "fetch-incidents":
             fetch(client)
@@ -2451,7 +3006,11 @@ def main() -> None:
         for result in getattr(error, "results", ()):
             return_results(result)
         # Of an error that is not ours, the class tells more than the text: a bare KeyError reads 'value'.
-        text = str(error) if isinstance(error, DemistoException) else f"{type(error).__name__}: {error}"
+        text = (
+            str(error)
+            if isinstance(error, DemistoException)
+            else f"{type(error).__name__}: {error}"
+        )
         return_error(f"Failed to execute {command}. {text}")
 
 

@@ -69,19 +69,27 @@ def measured(text: str, *arguments: str) -> tuple[list[str], float, float, float
     environment = {**os.environ, "PYTHONPATH": f"{PROJECT}{os.pathsep}{STANDINS}"}
     began = time.time()
     command = [sys.executable, "-c", text + PEAK, *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=True
+    )
     *lines, peak = done.stdout.splitlines()
     return lines, began, time.time() - began, int(peak) / 1024
 
 
 def listed(simulator: Simulator, params: dict[str, Any], rows: int) -> Figures:
     """Run one list of that many rows in a process of its own."""
-    arguments = (str(simulator.port), json.dumps(params), json.dumps({"limit": str(rows)}))
+    arguments = (
+        str(simulator.port),
+        json.dumps(params),
+        json.dumps({"limit": str(rows)}),
+    )
     output, began, seconds, peak = measured(CHILD, *arguments)
     report = json.loads(output[0])
     if report["type"] != 1 or report["rows"] != rows:
         raise SystemExit(f"a list of {rows} rows brought {report}")
-    return Figures(seconds, report["cpu"], peak, report["first"] - began - report["standins"])
+    return Figures(
+        seconds, report["cpu"], peak, report["first"] - began - report["standins"]
+    )
 
 
 def median(runs: list[Figures]) -> Figures:
@@ -91,22 +99,37 @@ def median(runs: list[Figures]) -> Figures:
 def main() -> None:
     params = demo_instance()
     imports = [measured(IMPORTS)[2:] for _ in range(RUNS + 1)][1:]
-    print(f"{IMPORTS}: {statistics.median(seconds for seconds, _ in imports):.3f} s, ", end="")
+    print(
+        f"{IMPORTS}: {statistics.median(seconds for seconds, _ in imports):.3f} s, ",
+        end="",
+    )
     print(f"{statistics.median(peak for _, peak in imports):.1f} MiB\n")
-    print(f"{'rows':>7} {'Graph requests':>15} {'seconds':>9} {'of CPU':>7} {'peak MiB':>9} {'to first request':>18}")
+    print(
+        f"{'rows':>7} {'Graph requests':>15} {'seconds':>9} {'of CPU':>7} {'peak MiB':>9} {'to first request':>18}"
+    )
     results = {}
-    with Simulator(Tenant.demo(datetime.now(timezone.utc), users=max(SIZES) + 100)) as simulator:
+    with Simulator(
+        Tenant.demo(datetime.now(timezone.utc), users=max(SIZES) + 100)
+    ) as simulator:
         for rows in SIZES:
             listed(simulator, params, rows)
             before = len(simulator.graph_requests)
-            results[rows] = median([listed(simulator, params, rows) for _ in range(RUNS)])
+            results[rows] = median(
+                [listed(simulator, params, rows) for _ in range(RUNS)]
+            )
             requests = (len(simulator.graph_requests) - before) / RUNS
             seconds, cpu, peak, start = results[rows]
-            print(f"{rows:>7,} {requests:>15.0f} {seconds:>9.3f} {cpu:>7.3f} {peak:>9.1f} {start:>16.3f} s")
+            print(
+                f"{rows:>7,} {requests:>15.0f} {seconds:>9.3f} {cpu:>7.3f} {peak:>9.1f} {start:>16.3f} s"
+            )
     small, middle, large = (results[rows] for rows in SIZES)
-    print(f"\nmemory per 1,000 rows: {(large.peak - small.peak) / (SIZES[2] - SIZES[0]) * 1000:.2f} MiB")
+    print(
+        f"\nmemory per 1,000 rows: {(large.peak - small.peak) / (SIZES[2] - SIZES[0]) * 1000:.2f} MiB"
+    )
     growth = (large.cpu - small.cpu) / (middle.cpu - small.cpu)
-    print(f"CPU time of {SIZES[2]:,} rows against {SIZES[1]:,} (less that of {SIZES[0]}): {growth:.1f} times")
+    print(
+        f"CPU time of {SIZES[2]:,} rows against {SIZES[1]:,} (less that of {SIZES[0]}): {growth:.1f} times"
+    )
 
 
 if __name__ == "__main__":

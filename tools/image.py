@@ -20,7 +20,9 @@ def is_python(program: str) -> bool:
     """Whether the program is the image's Python: a name on the path may be an empty shell."""
     script = f"import sys; sys.exit('%d.%d' % sys.version_info[:2] != '{IMAGE_PYTHON}')"
     try:
-        return not subprocess.run([program, "-c", script], capture_output=True).returncode
+        return not subprocess.run(
+            [program, "-c", script], capture_output=True
+        ).returncode
     except OSError:
         return False
 
@@ -29,7 +31,9 @@ def candidates() -> list[str]:
     """Where the image's Python may be: on the path, or among those that pyenv keeps."""
     found = [f"python{IMAGE_PYTHON}", "python3"]
     if shutil.which("pyenv"):
-        done = subprocess.run(["pyenv", "prefix", IMAGE_PYTHON], capture_output=True, text=True)
+        done = subprocess.run(
+            ["pyenv", "prefix", IMAGE_PYTHON], capture_output=True, text=True
+        )
         found.append(str(Path(done.stdout.strip(), "bin/python3")))
     return found
 
@@ -37,7 +41,9 @@ def candidates() -> list[str]:
 def main() -> int:
     python = next(filter(is_python, candidates()), None)
     if not python:
-        print(f"NOT RUN with the versions of the XSOAR image: there is no Python {IMAGE_PYTHON} on this machine.")
+        print(
+            f"NOT RUN with the versions of the XSOAR image: there is no Python {IMAGE_PYTHON} on this machine."
+        )
         return 0
     inside = str(ENVIRONMENT / "bin/python")
     install = [inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]

@@ -28,7 +28,14 @@ IMAGE_SIZE = (120, 50)  # pixels: (width, height)
 LARGEST_IMAGE = 10_240  # bytes
 LONGEST_TEXT = 500  # characters, in a description of the manifest
 LONGEST_PACK_DESCRIPTION = 150  # characters
-ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # The earliest a zip can hold; a real one would differ from build to build.
+ZIP_TIME = (
+    1980,
+    1,
+    1,
+    0,
+    0,
+    0,
+)  # The earliest a zip can hold; a real one would differ from build to build.
 
 MANIFEST_KEYS = (
     "commonfields",
@@ -45,7 +52,8 @@ METADATA_KEYS = ("name", "description", "currentVersion", "created", "marketplac
 
 # The platform has these modules in the script's own namespace, so their imports may not reach it.
 PLATFORM_IMPORT = re.compile(
-    r"^(?:import demistomock as demisto|from CommonServer(?:User)?Python import \*)(?:[ \t]*#.*)?$", re.MULTILINE
+    r"^(?:import demistomock as demisto|from CommonServer(?:User)?Python import \*)(?:[ \t]*#.*)?$",
+    re.MULTILINE,
 )
 PLACEHOLDER = re.compile(r"^( *)script: '-'$")
 
@@ -92,7 +100,9 @@ class Document:
             return yaml.load(self.text, LOADER)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            raise BuildError(self.file, mark.line + 1 if mark else 1, str(error.problem)) from error
+            raise BuildError(
+                self.file, mark.line + 1 if mark else 1, str(error.problem)
+            ) from error
 
     @cached_property
     def root(self) -> Any:
@@ -175,15 +185,29 @@ def check_script(project: Project) -> Iterator[BuildError]:
         yield manifest.error(f"name is not {NAME}", "name")
     for number, command in enumerate(manifest.value["script"]["commands"]):
         if not command.get("name"):
-            yield manifest.error("a command without a name", "script", "commands", number)
+            yield manifest.error(
+                "a command without a name", "script", "commands", number
+            )
     line = manifest.line_of("script", "script")
     if not PLACEHOLDER.match(manifest.text.splitlines()[line - 1]):
-        yield manifest.error("script.script has to be '-', the place the code is put in", "script", "script")
+        yield manifest.error(
+            "script.script has to be '-', the place the code is put in",
+            "script",
+            "script",
+        )
 
 
-def texts(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def texts(
+    value: Any, path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Every description in a manifest, with the path to it."""
-    steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    steps = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for step, inner in steps:
         if step in ("description", "additionalinfo") and isinstance(inner, str):
             yield (*path, step), inner
@@ -195,7 +219,10 @@ def check_texts(project: Project) -> Iterator[BuildError]:
     manifest, metadata = project.manifest, project.metadata
     for path, text in texts(manifest.value):
         if len(text) > LONGEST_TEXT:
-            yield manifest.error(f"the description has {len(text)} characters, {LONGEST_TEXT} are allowed", *path)
+            yield manifest.error(
+                f"the description has {len(text)} characters, {LONGEST_TEXT} are allowed",
+                *path,
+            )
     length = len(metadata.value["description"])
     if length > LONGEST_PACK_DESCRIPTION:
         problem = f"the description has {length} characters, {LONGEST_PACK_DESCRIPTION} are allowed"
@@ -208,21 +235,33 @@ def check_image(project: Project) -> Iterator[BuildError]:
     if data[:8] != b"\x89PNG\r\n\x1a\n":
         yield BuildError(file, 1, "the image is not a PNG")
     elif (size := struct.unpack(">II", data[16:24])) != IMAGE_SIZE:
-        yield BuildError(file, 1, f"the image is {size[0]}x{size[1]}, it has to be {IMAGE_SIZE[0]}x{IMAGE_SIZE[1]}")
+        yield BuildError(
+            file,
+            1,
+            f"the image is {size[0]}x{size[1]}, it has to be {IMAGE_SIZE[0]}x{IMAGE_SIZE[1]}",
+        )
     if len(data) > LARGEST_IMAGE:
-        yield BuildError(file, 1, f"the image has {len(data)} bytes, {LARGEST_IMAGE} are allowed")
+        yield BuildError(
+            file, 1, f"the image has {len(data)} bytes, {LARGEST_IMAGE} are allowed"
+        )
 
 
 def check_version(project: Project) -> Iterator[BuildError]:
     if not re.fullmatch(r"\d+\.\d+\.\d+", project.version):
-        yield project.metadata.error(f"{project.version} is not a version like 1.0.0", "currentVersion")
+        yield project.metadata.error(
+            f"{project.version} is not a version like 1.0.0", "currentVersion"
+        )
         return
     if not (project.root / project.notes_file).is_file():
-        yield project.metadata.error(f"{project.version} has no notes in {project.notes_file}", "currentVersion")
+        yield project.metadata.error(
+            f"{project.version} has no notes in {project.notes_file}", "currentVersion"
+        )
     for note in sorted((project.root / "pack/ReleaseNotes").glob("*.md")):
         if version_key(note.stem, "_") > version_key(project.version, "."):
             file = note.relative_to(project.root).as_posix()
-            yield BuildError(file, 1, f"these notes are for a later version than {project.version}")
+            yield BuildError(
+                file, 1, f"these notes are for a later version than {project.version}"
+            )
 
 
 def version_key(version: str, separator: str) -> list[int]:
@@ -235,21 +274,29 @@ def check_notes(project: Project) -> Iterator[BuildError]:
         return
     manifest, notes = project.manifest.value, project.text(project.notes_file)
     allowed = {
-        r"\*\*\*([^*]+)\*\*\*": {command["name"] for command in manifest["script"]["commands"]},
+        r"\*\*\*([^*]+)\*\*\*": {
+            command["name"] for command in manifest["script"]["commands"]
+        },
         r"\*(demisto/[^*]+)\*": {manifest["script"]["dockerimage"]},
     }
     for number, line in enumerate(notes.splitlines(), 1):
         for pattern, names in allowed.items():
             for name in set(re.findall(pattern, line)) - names:
-                yield BuildError(project.notes_file, number, f"the manifest does not have {name}")
-    if not re.search(rf"^##### (?:New: )?{re.escape(manifest['display'])}$", notes, re.MULTILINE):
+                yield BuildError(
+                    project.notes_file, number, f"the manifest does not have {name}"
+                )
+    if not re.search(
+        rf"^##### (?:New: )?{re.escape(manifest['display'])}$", notes, re.MULTILINE
+    ):
         yield BuildError(project.notes_file, 1, f"no heading for {manifest['display']}")
 
 
 def check_names(project: Project) -> Iterator[BuildError]:
     display = project.manifest.value.get("display")
     if project.metadata.value["name"] != display:
-        yield project.metadata.error(f"the name is not the manifest's display name, {display}", "name")
+        yield project.metadata.error(
+            f"the name is not the manifest's display name, {display}", "name"
+        )
 
 
 CHECKS: tuple[Callable[[Project], Iterator[BuildError]], ...] = (
@@ -287,7 +334,9 @@ def unified(project: Project) -> str:
     lines[at] = f"{' ' * indent}script: {block(script, indent + 2)}"
     image = base64.b64encode(project.data(f"{NAME}_image.png")).decode("ascii")
     lines.append(f"image: data:image/png;base64,{image}")
-    lines.append(f"detaileddescription: {block(project.text(f'{NAME}_description.md'), 2)}")
+    lines.append(
+        f"detaileddescription: {block(project.text(f'{NAME}_description.md'), 2)}"
+    )
     text = "\n".join(lines) + "\n"
     compare(project, text, script)
     return text
@@ -300,27 +349,42 @@ def compare(project: Project, text: str, script: str) -> None:
     except SyntaxError as error:
         raise BuildError(f"{NAME}.py", error.lineno or 1, error.msg) from error
     loaded = Document(UNIFIED_NAME, text).value
-    expected = {**project.manifest.value, "detaileddescription": project.text(f"{NAME}_description.md")}
+    expected = {
+        **project.manifest.value,
+        "detaileddescription": project.text(f"{NAME}_description.md"),
+    }
     expected["script"] = {**expected["script"], "script": script}
     loaded.pop("image")
     for key, value in expected.items():
         if loaded.get(key) != value:
-            raise BuildError(UNIFIED_NAME, 1, f"{key} did not come back as it was put in")
+            raise BuildError(
+                UNIFIED_NAME, 1, f"{key} did not come back as it was put in"
+            )
 
 
 def pack_sources(project: Project) -> dict[str, bytes]:
     """The pack's own files, by their name in the pack, without the vendor tools' dot files."""
     pack = project.root / "pack"
-    files = sorted(file for file in pack.rglob("*") if file.is_file() and not file.name.startswith("."))
+    files = sorted(
+        file
+        for file in pack.rglob("*")
+        if file.is_file() and not file.name.startswith(".")
+    )
     return {file.relative_to(pack).as_posix(): file.read_bytes() for file in files}
 
 
 def content_item(value: dict[str, Any]) -> dict[str, Any]:
     identity = value.get("id") or value["commonfields"]["id"]
-    return {"id": identity, "name": value["name"], "description": value.get("description", "")}
+    return {
+        "id": identity,
+        "name": value["name"],
+        "description": value.get("description", ""),
+    }
 
 
-def content_items(project: Project, sources: dict[str, bytes]) -> dict[str, list[dict[str, Any]]]:
+def content_items(
+    project: Project, sources: dict[str, bytes]
+) -> dict[str, list[dict[str, Any]]]:
     """What the pack holds, by kind, as the marketplace page lists it."""
     manifest = project.manifest.value
     items = {"integration": [{**content_item(manifest), "name": manifest["display"]}]}
@@ -348,7 +412,11 @@ def pack_files(project: Project) -> dict[str, bytes]:
     """What goes into the pack. A server reads each file of a content folder as content, so their READMEs stay out."""
     sources = pack_sources(project)
     return {
-        **{name: data for name, data in sources.items() if not name.endswith("_README.md")},
+        **{
+            name: data
+            for name, data in sources.items()
+            if not name.endswith("_README.md")
+        },
         "metadata.json": pack_metadata(project, sources),
         f"Integrations/{UNIFIED_NAME}": unified(project).encode("utf-8"),
     }

@@ -14,7 +14,9 @@ def load() -> ModuleType:
     """The shipped code as a module, in a namespace that has what the platform provides."""
     sys.path.insert(0, str(ROOT / "warroom/xsoar/standins"))
     unified = ROOT / "dist" / UNIFIED_NAME
-    script = Document(UNIFIED_NAME, unified.read_text(encoding="utf-8")).value["script"]["script"]
+    script = Document(UNIFIED_NAME, unified.read_text(encoding="utf-8")).value[
+        "script"
+    ]["script"]
     helpers = importlib.import_module("CommonServerPython")
     module = ModuleType(NAME)
     module.__file__ = str(unified)

@@ -19,7 +19,13 @@ from tools.package import NAME, ROOT, BuildError, Project, pack_sources
 
 PACK = Path("Packs") / NAME
 INTEGRATION = PACK / "Integrations" / NAME
-INTEGRATION_FILES = (f"{NAME}.py", f"{NAME}.yml", f"{NAME}_description.md", f"{NAME}_image.png", "README.md")
+INTEGRATION_FILES = (
+    f"{NAME}.py",
+    f"{NAME}.yml",
+    f"{NAME}_description.md",
+    f"{NAME}_image.png",
+    "README.md",
+)
 DOT_FILES = (".secrets-ignore", ".pack-ignore")
 
 # Validators that cannot judge this project, by code or by the letters it begins with, and why.
@@ -45,7 +51,13 @@ LIST_CODES = """
 from demisto_sdk.commands.validate.validators.base_validator import get_all_validators
 print("\\n".join(sorted({validator.error_code for validator in get_all_validators()})))
 """
-PYLINT_LEVELS = ("base", "community_level", "partner_level", "certified_partner_level", "xsoar_level")
+PYLINT_LEVELS = (
+    "base",
+    "community_level",
+    "partner_level",
+    "certified_partner_level",
+    "xsoar_level",
+)
 PLUGINS = "demisto_sdk/commands/pre_commit/resources/pylint_plugins"
 
 BASE_VERSION = "0.0.1"
@@ -62,13 +74,27 @@ def environment() -> dict[str, str]:
         "DEMISTO_SDK_IGNORE_CONTENT_WARNING": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",
-        **{f"{side}_{key}": value for side in ("GIT_AUTHOR", "GIT_COMMITTER") for key, value in IDENTITY.items()},
-        **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), NOWHERE),
+        **{
+            f"{side}_{key}": value
+            for side in ("GIT_AUTHOR", "GIT_COMMITTER")
+            for key, value in IDENTITY.items()
+        },
+        **dict.fromkeys(
+            ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), NOWHERE
+        ),
     }
 
 
-def run(command: list[str], folder: Path, **extra: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=folder, env={**environment(), **extra}, capture_output=True, text=True)
+def run(
+    command: list[str], folder: Path, **extra: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={**environment(), **extra},
+        capture_output=True,
+        text=True,
+    )
 
 
 def checked(command: list[str], folder: Path) -> str:
@@ -96,7 +122,9 @@ def write_base(root: Path, tree: Path) -> None:
     for name in DOT_FILES:
         shutil.copy(root / "pack" / name, tree / PACK / name)
     metadata = {**Project(root).metadata.value, "currentVersion": BASE_VERSION}
-    (tree / PACK / "pack_metadata.json").write_text(json.dumps(metadata), encoding="utf-8")
+    (tree / PACK / "pack_metadata.json").write_text(
+        json.dumps(metadata), encoding="utf-8"
+    )
     (tree / "Config").mkdir()
     for name, value in CONFIG.items():
         (tree / "Config" / name).write_text(json.dumps(value), encoding="utf-8")
@@ -105,7 +133,11 @@ def write_base(root: Path, tree: Path) -> None:
 def make_repository(root: Path, tree: Path) -> None:
     """The pack as a branch, and its base as what the vendor's tools take for the published state."""
     write_base(root, tree)
-    for command in ("init --quiet --initial-branch=master", "add --all", "commit --quiet --message=base"):
+    for command in (
+        "init --quiet --initial-branch=master",
+        "add --all",
+        "commit --quiet --message=base",
+    ):
         checked(["git", *command.split()], tree)
     write_tree(root, tree)
     for command in (
@@ -125,20 +157,37 @@ def left_out(code: str) -> str | None:
 
 def codes(sdk: Path, tree: Path) -> list[str]:
     """Every validator the installed SDK knows, by its code."""
-    return re.findall(r"^[A-Z]{2}\d{3}$", checked([str(sdk / "python"), "-c", LIST_CODES], tree), re.MULTILINE)
+    return re.findall(
+        r"^[A-Z]{2}\d{3}$",
+        checked([str(sdk / "python"), "-c", LIST_CODES], tree),
+        re.MULTILINE,
+    )
 
 
 def validators(sdk: Path, tree: Path) -> bool:
     """Run the validators; print what they found. True when they found nothing."""
     known = codes(sdk, tree)
     selected = [code for code in known if not left_out(code)]
-    command = [str(sdk / "demisto-sdk"), "validate", "--use-git", "--post-commit", "--prev-ver", "origin/master"]
-    command += ["--ignore-support-level", "--run-specific-validations", ",".join(selected)]
+    command = [
+        str(sdk / "demisto-sdk"),
+        "validate",
+        "--use-git",
+        "--post-commit",
+        "--prev-ver",
+        "origin/master",
+    ]
+    command += [
+        "--ignore-support-level",
+        "--run-specific-validations",
+        ",".join(selected),
+    ]
     done = run(command, tree)
     if done.returncode or "All validations passed" not in done.stdout + done.stderr:
         print(done.stdout, done.stderr, sep="\n")
         return False
-    print(f"Validators: {len(selected)} were asked and found nothing, {len(known) - len(selected)} were left out.")
+    print(
+        f"Validators: {len(selected)} were asked and found nothing, {len(known) - len(selected)} were left out."
+    )
     for code, reason in LEFT_OUT.items():
         print(f"  {code}{'' if code[-1].isdigit() else '***'}: {reason}")
     return True
@@ -146,20 +195,48 @@ def validators(sdk: Path, tree: Path) -> bool:
 
 def rules(plugins: Path) -> list[str]:
     """Every rule of the vendor's pylint plugins, by its code."""
-    found = (re.findall(r'"([EW]9\d{3})"', file.read_text(encoding="utf-8")) for file in plugins.glob("*.py"))
+    found = (
+        re.findall(r'"([EW]9\d{3})"', file.read_text(encoding="utf-8"))
+        for file in plugins.glob("*.py")
+    )
     return sorted({code for codes_of_file in found for code in codes_of_file})
 
 
 def lint(sdk: Path, tree: Path) -> bool:
     """Run the vendor's pylint plugins on the module; print what they found. True when they found nothing."""
-    site = checked([str(sdk / "python"), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], tree).strip()
+    site = checked(
+        [
+            str(sdk / "python"),
+            "-c",
+            "import sysconfig; print(sysconfig.get_path('purelib'))",
+        ],
+        tree,
+    ).strip()
     plugins = Path(site, PLUGINS)
     messages = rules(plugins)
-    commands = ",".join(command["name"] for command in Project(ROOT).manifest.value["script"]["commands"])
-    command = [str(sdk / "pylint"), "--disable=all", "--score=n", f"--enable={','.join(messages)}"]
-    command += [f"--load-plugins={','.join(f'{level}_checker' for level in PYLINT_LEVELS)}", f"{INTEGRATION / NAME}.py"]
-    done = run(command, tree, PYTHONPATH=str(plugins), commands=commands, is_script="False")
-    print(done.stdout or f"Pylint plugins: {len(messages)} rules were asked and found nothing.", done.stderr, sep="\n")
+    commands = ",".join(
+        command["name"]
+        for command in Project(ROOT).manifest.value["script"]["commands"]
+    )
+    command = [
+        str(sdk / "pylint"),
+        "--disable=all",
+        "--score=n",
+        f"--enable={','.join(messages)}",
+    ]
+    command += [
+        f"--load-plugins={','.join(f'{level}_checker' for level in PYLINT_LEVELS)}",
+        f"{INTEGRATION / NAME}.py",
+    ]
+    done = run(
+        command, tree, PYTHONPATH=str(plugins), commands=commands, is_script="False"
+    )
+    print(
+        done.stdout
+        or f"Pylint plugins: {len(messages)} rules were asked and found nothing.",
+        done.stderr,
+        sep="\n",
+    )
     return not done.returncode
 
 

@@ -14,7 +14,14 @@ from rich.console import Console
 from warroom.terminal import display
 from warroom.xsoar.commandline import GENERIC, CommandLineError, Manifest
 from warroom.xsoar.context import ContextError
-from warroom.xsoar.runner import MANIFEST, Run, WarRoom, demo_instance, load_instance, load_integration
+from warroom.xsoar.runner import (
+    MANIFEST,
+    Run,
+    WarRoom,
+    demo_instance,
+    load_instance,
+    load_integration,
+)
 
 DONE, FAILED, MISUSED = 0, 1, 2  # exit codes
 
@@ -40,7 +47,10 @@ DEMO = (
 
 FETCHES: dict[str, tuple[int | None, str]] = {
     "times": (None, "how often `fetch` fetches: 6, of a real instance 1"),
-    "every": (600, "seconds from one fetch to the next, which pass at once in the simulated tenant: 600"),
+    "every": (
+        600,
+        "seconds from one fetch to the next, which pass at once in the simulated tenant: 600",
+    ),
 }
 
 
@@ -69,7 +79,10 @@ class Desk:
         from warroom.azure.tenant import Tenant
 
         print("The tenant is simulated: nothing leaves this machine.", file=sys.stderr)
-        made = {name: getattr(self.options, name) for name in ("users", "detections", "seed")}
+        made = {
+            name: getattr(self.options, name)
+            for name in ("users", "detections", "seed")
+        }
         tenant = Tenant.demo(**made)
         tenant.processing_reads = 1
         return self.open.enter_context(Simulator(tenant))
@@ -78,7 +91,9 @@ class Desk:
     def room(self) -> WarRoom:
         params = self.options.instance or demo_instance()
         sleep = self.pass_time if self.simulator else time.sleep
-        return WarRoom(load_integration(), MANIFEST, params, simulator=self.simulator, sleep=sleep)
+        return WarRoom(
+            load_integration(), MANIFEST, params, simulator=self.simulator, sleep=sleep
+        )
 
     def pass_time(self, seconds: float) -> None:
         """Wait as the platform does before it polls, in simulated time."""
@@ -105,7 +120,10 @@ class Desk:
         simulator = self.room.simulator
         if simulator is None:
             return {}
-        return {"Graph requests": len(simulator.graph_requests), "login requests": len(simulator.login_requests)}
+        return {
+            "Graph requests": len(simulator.graph_requests),
+            "login requests": len(simulator.login_requests),
+        }
 
     def do(self, line: str) -> int:
         """Do what a line says. Gives an exit code."""
@@ -123,7 +141,9 @@ class Desk:
 
     def _word(self, name: str) -> "Word":
         if name not in WORDS:
-            raise Misuse(f"{name!r} is not understood: a command starts with !, and there are {', '.join(WORDS)}.")
+            raise Misuse(
+                f"{name!r} is not understood: a command starts with !, and there are {', '.join(WORDS)}."
+            )
         return WORDS[name]
 
     def show(self, runs: Iterator[Run]) -> int:
@@ -151,14 +171,22 @@ def show_help(desk: Desk, *rest: str) -> None:
 
 
 def overview(manifest: Manifest) -> Iterator[tuple[str, str]]:
-    yield from ((f"!{command.name}", command.description) for command in manifest.commands.values())
-    yield from ((f"{name} {word.takes}".strip(), word.help) for name, word in WORDS.items())
+    yield from (
+        (f"!{command.name}", command.description)
+        for command in manifest.commands.values()
+    )
+    yield from (
+        (f"{name} {word.takes}".strip(), word.help) for name, word in WORDS.items()
+    )
 
 
 def command_help(manifest: Manifest, name: str) -> Iterator[tuple[str, str]]:
     command = manifest.find(name)
     yield f"!{command.name}", command.description
-    yield from ((argument, argument_help(command.arguments[argument])) for argument in command.shown_arguments())
+    yield from (
+        (argument, argument_help(command.arguments[argument]))
+        for argument in command.shown_arguments()
+    )
     yield "Every command also takes", ", ".join(GENERIC)
 
 
@@ -168,7 +196,9 @@ def argument_help(rule: dict[str, Any]) -> str:
         f"One of: {', '.join(rule.get('predefined', []))}.": rule.get("predefined"),
         f"Default: {rule.get('defaultValue')}.": rule.get("defaultValue"),
     }
-    return " ".join([rule["description"], *(note for note, applies in notes.items() if applies)])
+    return " ".join(
+        [rule["description"], *(note for note, applies in notes.items() if applies)]
+    )
 
 
 def show_context(desk: Desk, *rest: str) -> None:
@@ -183,8 +213,14 @@ def press_test(desk: Desk, *rest: str) -> int:
 
 def fetch(desk: Desk, *rest: str) -> int:
     """Fetch again and again. Between two fetches the simulated tenant's time jumps on; a real one is waited for."""
-    chosen = {name: getattr(desk.options, name) for name in FETCHES} | read_fetches(rest)
-    times = (1 if desk.room.simulator is None else 6) if chosen["times"] is None else chosen["times"]
+    chosen = {name: getattr(desk.options, name) for name in FETCHES} | read_fetches(
+        rest
+    )
+    times = (
+        (1 if desk.room.simulator is None else 6)
+        if chosen["times"] is None
+        else chosen["times"]
+    )
     codes = [DONE]
     for number in range(times):
         if number or desk.room.last_run:
@@ -197,7 +233,11 @@ def read_fetches(rest: tuple[str, ...]) -> dict[str, int]:
     """The numbers in `--times N --every N`. Raises: Misuse: there is anything else."""
     given = dict(zip(rest[::2], rest[1::2], strict=False))
     options = {f"--{name}": name for name in FETCHES}
-    if 2 * len(given) != len(rest) or set(given) - set(options) or not all(map(str.isdecimal, given.values())):
+    if (
+        2 * len(given) != len(rest)
+        or set(given) - set(options)
+        or not all(map(str.isdecimal, given.values()))
+    ):
         raise Misuse(f"fetch takes {WORDS['fetch'].takes}.")
     return {options[option]: int(number) for option, number in given.items()}
 
@@ -209,7 +249,9 @@ def fetch_once(desk: Desk) -> int:
     run = desk.room.fetch()
     if run.failed or desk.options.shape != "table":
         return desk.show(iter([run]))
-    used = [f"{face}: {number - before[face]}" for face, number in desk.requests().items()]
+    used = [
+        f"{face}: {number - before[face]}" for face, number in desk.requests().items()
+    ]
     moment = f" at {desk.room.clock():%Y-%m-%d %H:%M:%S}" if desk.room.clock else ""
     heading = f"### Fetch{moment}, incidents: {len(run.incidents)}"
     display.draw_markdown(", ".join([heading, *used]), desk.console)
@@ -244,7 +286,9 @@ def choose_sign_in(desk: Desk, *rest: str) -> None:
 def simulated(desk: Desk) -> Any:
     """The simulator. Raises: Misuse: the instance is a real one."""
     if desk.simulator is None:
-        raise Misuse("That is only for the simulated tenant; this instance is a real one.")
+        raise Misuse(
+            "That is only for the simulated tenant; this instance is a real one."
+        )
     return desk.simulator
 
 
@@ -273,12 +317,30 @@ class Word(NamedTuple):
 
 
 WORDS = {
-    "help": Word("[COMMAND]", "Lists the commands, or the arguments of one.", show_help),
-    "context": Word("[PATH]", "Prints the context, or what stands under a path such as A.B.[0].c.", show_context),
+    "help": Word(
+        "[COMMAND]", "Lists the commands, or the arguments of one.", show_help
+    ),
+    "context": Word(
+        "[PATH]",
+        "Prints the context, or what stands under a path such as A.B.[0].c.",
+        show_context,
+    ),
     "test": Word("", "Presses the instance's Test button.", press_test),
-    "fetch": Word("[--times N] [--every SECONDS]", "Lets the server fetch incidents again and again.", fetch),
-    "signin": Word("WAY", f"Changes how the instance signs in: {', '.join(SIGN_INS)}.", choose_sign_in),
-    "approve": Word("CODE", "Enters the code of a device code sign-in at the browser.", answer_sign_in("approve")),
+    "fetch": Word(
+        "[--times N] [--every SECONDS]",
+        "Lets the server fetch incidents again and again.",
+        fetch,
+    ),
+    "signin": Word(
+        "WAY",
+        f"Changes how the instance signs in: {', '.join(SIGN_INS)}.",
+        choose_sign_in,
+    ),
+    "approve": Word(
+        "CODE",
+        "Enters the code of a device code sign-in at the browser.",
+        answer_sign_in("approve"),
+    ),
     "decline": Word("CODE", "Declines that sign-in.", answer_sign_in("decline")),
     "demo": Word("", "Shows some of it all.", demonstrate),
     "quit": Word("", "Leaves.", leave),
@@ -286,21 +348,47 @@ WORDS = {
 
 
 def read_options(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="warroom", description=__doc__, epilog="`warroom help` lists the lines.")
-    parser.add_argument("lines", nargs="*", metavar="LINE", help="what would be typed; without any, a prompt opens")
-    shape = parser.add_mutually_exclusive_group()
-    for name, text in {"markdown": "print the readable text", "json": "print the entries"}.items():
-        help_text = f"{text} exactly as the server gets it"
-        shape.add_argument(f"--{name}", dest="shape", action="store_const", const=name, default="table", help=help_text)
+    parser = argparse.ArgumentParser(
+        prog="warroom", description=__doc__, epilog="`warroom help` lists the lines."
+    )
     parser.add_argument(
-        "--instance", type=instance, metavar="FILE", help="a JSON file with the parameters of a real instance"
+        "lines",
+        nargs="*",
+        metavar="LINE",
+        help="what would be typed; without any, a prompt opens",
+    )
+    shape = parser.add_mutually_exclusive_group()
+    for name, text in {
+        "markdown": "print the readable text",
+        "json": "print the entries",
+    }.items():
+        help_text = f"{text} exactly as the server gets it"
+        shape.add_argument(
+            f"--{name}",
+            dest="shape",
+            action="store_const",
+            const=name,
+            default="table",
+            help=help_text,
+        )
+    parser.add_argument(
+        "--instance",
+        type=instance,
+        metavar="FILE",
+        help="a JSON file with the parameters of a real instance",
     )
     for name, default in {"users": 1200, "detections": 3000, "seed": 7}.items():
         parser.add_argument(
-            f"--{name}", type=whole_number, default=default, metavar="N", help=f"of the simulated tenant: {default}"
+            f"--{name}",
+            type=whole_number,
+            default=default,
+            metavar="N",
+            help=f"of the simulated tenant: {default}",
         )
     for name, (usual, text) in FETCHES.items():
-        parser.add_argument(f"--{name}", type=whole_number, default=usual, metavar="N", help=text)
+        parser.add_argument(
+            f"--{name}", type=whole_number, default=usual, metavar="N", help=text
+        )
     return parser.parse_args(argv)
 
 
@@ -325,7 +413,9 @@ def typed_lines(desk: Desk) -> Iterator[str]:
     elif sys.stdin.isatty():
         from warroom.terminal.prompt import LineCompleter, prompted
 
-        print("A command starts with !, Tab completes it, help lists them all, quit leaves.")
+        print(
+            "A command starts with !, Tab completes it, help lists them all, quit leaves."
+        )
         yield from prompted(LineCompleter(desk.manifest, following(desk.manifest)))
     else:
         yield from sys.stdin

@@ -20,7 +20,9 @@ class Arrival(NamedTuple):
     after_requests: int = 0
 
 
-Way = Callable[[random.Random, float], Iterator[Arrival]]  # takes the seconds to the next fetch
+Way = Callable[
+    [random.Random, float], Iterator[Arrival]
+]  # takes the seconds to the next fetch
 
 
 def on_time(chance: random.Random, _: float) -> Iterator[Arrival]:

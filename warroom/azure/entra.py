@@ -18,7 +18,9 @@ from warroom.azure.odata import Row
 from warroom.azure.tenant import Answer, App, Tenant
 
 APP_SERVICE_HOST = "127.0.0.1:41741"
-APP_SERVICE_ENDPOINT = f"http://{APP_SERVICE_HOST}/msi/token"  # for the variable IDENTITY_ENDPOINT
+APP_SERVICE_ENDPOINT = (
+    f"http://{APP_SERVICE_HOST}/msi/token"  # for the variable IDENTITY_ENDPOINT
+)
 IMDS_HOST = "169.254.169.254"
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -67,8 +69,12 @@ ERRORS: Mapping[int, tuple[int, str, str]] = {  # AADSTS number: HTTP status, er
     90033: (503, "temporarily_unavailable", "A transient error has occurred. Please try again."),
 }  # fmt: skip
 
-FORM_FIELDS: Mapping[str, frozenset[str]] = {  # grant_type: what its form holds beside client_id, scope, client_info
-    "client_credentials": frozenset(("client_secret", "client_assertion", "client_assertion_type")),
+FORM_FIELDS: Mapping[
+    str, frozenset[str]
+] = {  # grant_type: what its form holds beside client_id, scope, client_info
+    "client_credentials": frozenset(
+        ("client_secret", "client_assertion", "client_assertion_type")
+    ),
     DEVICE_CODE: frozenset(("device_code", "code")),
     "refresh_token": frozenset(("refresh_token",)),
 }
@@ -120,7 +126,9 @@ def _base64url(data: bytes) -> str:
 
 def _unsigned_jwt(claims: Row) -> str:
     parts = ({"typ": "JWT", "alg": "RS256", "kid": "contoso"}, claims)
-    encoded = (_base64url(json.dumps(part, separators=(",", ":")).encode()) for part in parts)
+    encoded = (
+        _base64url(json.dumps(part, separators=(",", ":")).encode()) for part in parts
+    )
     return ".".join((*encoded, _base64url(b"contoso")))
 
 
@@ -165,7 +173,11 @@ class Entra:
 
     def _flow_by(self, user_code: str) -> DeviceFlow:
         """The open flow of a user code. Raises: KeyError: no such code waits for an answer."""
-        waiting = (flow for flow in self.flows.values() if flow.user_code == user_code and flow.state == "pending")
+        waiting = (
+            flow
+            for flow in self.flows.values()
+            if flow.user_code == user_code and flow.state == "pending"
+        )
         flow = next(waiting, None)
         if flow is None:
             raise KeyError(user_code)
@@ -203,7 +215,11 @@ class Entra:
             ("POST", "oauth2/v2.0/devicecode"): self._start_device_flow,
         }
         if (asked.method, rest) not in routes:
-            return Answer(404, "<!DOCTYPE html><html><body>Not Found</body></html>", {"Content-Type": "text/html"})
+            return Answer(
+                404,
+                "<!DOCTYPE html><html><body>Not Found</body></html>",
+                {"Content-Type": "text/html"},
+            )
         return Answer(200, routes[asked.method, rest](asked, tenant))
 
     def refusal(self, code: int, detail: str = "", error: str | None = None) -> Answer:
@@ -216,18 +232,32 @@ class Entra:
             f"Correlation ID: {trace_id}",
             f"Timestamp: {now}",
         )
-        body = {"error": error or usual_error, "error_description": "\r\n".join(lines), "error_codes": [code]}
+        body = {
+            "error": error or usual_error,
+            "error_description": "\r\n".join(lines),
+            "error_codes": [code],
+        }
         body |= {"timestamp": now, "trace_id": trace_id, "correlation_id": trace_id}
-        return Answer(status, body | {"error_uri": f"https://{self.tenant.hosts.login}/error?code={code}"})
+        return Answer(
+            status,
+            body
+            | {"error_uri": f"https://{self.tenant.hosts.login}/error?code={code}"},
+        )
 
     def _guid(self) -> str:
-        return str(uuid.uuid5(uuid.UUID(self.tenant.tenant_id), f"entra {next(self._numbers)}"))
+        return str(
+            uuid.uuid5(uuid.UUID(self.tenant.tenant_id), f"entra {next(self._numbers)}")
+        )
 
     def _instance_metadata(self) -> Row:
         host = self.tenant.hosts.login
         alias = {"preferred_network": host, "preferred_cache": host, "aliases": [host]}
         endpoint = f"https://{host}/{self.tenant.tenant_id}/v2.0/.well-known/openid-configuration"
-        return {"tenant_discovery_endpoint": endpoint, "api-version": "1.1", "metadata": [alias]}
+        return {
+            "tenant_discovery_endpoint": endpoint,
+            "api-version": "1.1",
+            "metadata": [alias],
+        }
 
     def _realm(self, tenant: str, error: str | None = None) -> str:
         """The tenant as endpoints name it. Raises: SignInError: this login host knows no such tenant."""
@@ -238,7 +268,9 @@ class Entra:
         return self.tenant.tenant_id
 
     def _discovery(self, _: Asked, tenant: str) -> Row:
-        base = f"https://{self.tenant.hosts.login}/{self._realm(tenant, 'invalid_tenant')}"
+        base = (
+            f"https://{self.tenant.hosts.login}/{self._realm(tenant, 'invalid_tenant')}"
+        )
         issuer_tenant = "{tenantid}" if tenant in ANY_TENANT else self.tenant.tenant_id
         return {
             "token_endpoint": f"{base}/oauth2/v2.0/token",
@@ -256,7 +288,11 @@ class Entra:
         grant_type = _required(asked.form, "grant_type")
         if grant_type not in self._grants:
             raise SignInError(70003, grant_type)
-        unknown = set(asked.form) - FORM_FIELDS[grant_type] - {"grant_type", "client_id", "scope", "client_info"}
+        unknown = (
+            set(asked.form)
+            - FORM_FIELDS[grant_type]
+            - {"grant_type", "client_id", "scope", "client_info"}
+        )
         if unknown:
             raise SignInError(9000411, ", ".join(sorted(unknown)))
         if self._realm(tenant) in ANY_TENANT and grant_type == "client_credentials":
@@ -283,7 +319,9 @@ class Entra:
             "uti": self._guid(),
             "ver": "1.0",
         } | claims
-        token = f"opaque-{claims['uti']}" if self.opaque_tokens else _unsigned_jwt(claims)
+        token = (
+            f"opaque-{claims['uti']}" if self.opaque_tokens else _unsigned_jwt(claims)
+        )
         self.access_tokens[token] = claims
         return {
             "token_type": "Bearer",
@@ -295,14 +333,18 @@ class Entra:
     def _issue_to_app(self, client_id: str, permissions: Iterable[str]) -> Row:
         roles = {"roles": sorted(permissions)} if permissions else {}
         object_id = str(uuid.uuid5(uuid.UUID(self.tenant.tenant_id), client_id))
-        return self._issue(client_id, {"idtyp": "app", "oid": object_id, "sub": object_id} | roles)
+        return self._issue(
+            client_id, {"idtyp": "app", "oid": object_id, "sub": object_id} | roles
+        )
 
     def _client_credentials(self, asked: Asked, app: App) -> Row:
         scope = _required(asked.form, "scope")
         if not scope.endswith("/.default") or " " in scope:
             raise SignInError(70011, f"The scope '{scope}' is not valid.")
         if scope != f"https://{self.tenant.hosts.graph}/.default":
-            raise SignInError(500011, f"The resource principal named '{scope[: -len('/.default')]}'.")
+            raise SignInError(
+                500011, f"The resource principal named '{scope[: -len('/.default')]}'."
+            )
         self._check_credential(asked.form, app)
         return self._issue_to_app(app.client_id, app.application_permissions)
 
@@ -335,10 +377,18 @@ class Entra:
         unknown = set(asked.form) - {"client_id", "scope"}
         if unknown:
             raise SignInError(9000411, ", ".join(sorted(unknown)))
-        app, scope, number = self._app(asked.form), _required(asked.form, "scope"), next(self._numbers)
+        app, scope, number = (
+            self._app(asked.form),
+            _required(asked.form, "scope"),
+            next(self._numbers),
+        )
         self._permissions(scope)
         flow = DeviceFlow(
-            app.client_id, scope, f"CODE{number:05d}", self._guid(), time.time() + self.device_code_lifetime
+            app.client_id,
+            scope,
+            f"CODE{number:05d}",
+            self._guid(),
+            time.time() + self.device_code_lifetime,
         )
         self.flows[flow.device_code] = flow
         page = "https://microsoft.com/devicelogin"
@@ -380,18 +430,27 @@ class Entra:
         resource = f"https://{self.tenant.hosts.graph}/"
         for part in scope.split():
             if "/" in part and not part.startswith(resource):
-                raise SignInError(500011, f"The resource principal named '{part.rpartition('/')[0]}'.")
+                raise SignInError(
+                    500011, f"The resource principal named '{part.rpartition('/')[0]}'."
+                )
         return {part.rpartition("/")[2] for part in scope.split()} - OIDC_SCOPES
 
     def _issue_to_user(self, asked: Asked, app: App, scopes: tuple[str, ...]) -> Row:
         wanted = self._permissions(" ".join(scopes))
         missing = wanted - app.delegated_permissions - {".default"}
         if missing:
-            raise SignInError(65001, f"Application '{app.client_id}': {', '.join(sorted(missing))}.")
+            raise SignInError(
+                65001, f"Application '{app.client_id}': {', '.join(sorted(missing))}."
+            )
         granted = app.delegated_permissions if ".default" in wanted else wanted
         oid = self.tenant.signed_in_user
-        answer = self._issue(app.client_id, {"idtyp": "user", "oid": oid, "sub": oid, "scp": " ".join(sorted(granted))})
-        answer["scope"] = " ".join(scope for scope in scopes if scope != "offline_access")
+        answer = self._issue(
+            app.client_id,
+            {"idtyp": "user", "oid": oid, "sub": oid, "scp": " ".join(sorted(granted))},
+        )
+        answer["scope"] = " ".join(
+            scope for scope in scopes if scope != "offline_access"
+        )
         return answer | self._companions(asked, app, scopes)
 
     def _companions(self, asked: Asked, app: App, scopes: tuple[str, ...]) -> Row:
@@ -399,7 +458,9 @@ class Entra:
         companions: Row = {}
         if "offline_access" in scopes:
             companions["refresh_token"] = f"refresh-{self._guid()}"
-            self.refresh_tokens[companions["refresh_token"]] = RefreshToken(app.client_id, scopes)
+            self.refresh_tokens[companions["refresh_token"]] = RefreshToken(
+                app.client_id, scopes
+            )
         if "openid" in scopes:
             companions["id_token"] = _unsigned_jwt(self._id_claims(app.client_id))
         if asked.form.get("client_info") == "1":
@@ -409,10 +470,24 @@ class Entra:
 
     def _id_claims(self, client_id: str) -> Row:
         now, user = int(time.time()), self.tenant.signed_in_user
-        who = {"sub": user, "oid": user, "name": "An Analyst", "preferred_username": f"analyst@{self.tenant.domain}"}
+        who = {
+            "sub": user,
+            "oid": user,
+            "name": "An Analyst",
+            "preferred_username": f"analyst@{self.tenant.domain}",
+        }
         issuer = f"https://{self.tenant.hosts.login}/{self.tenant.tenant_id}/v2.0"
         times = {"iat": now, "nbf": now, "exp": now + max(self.token_lifetime, 600)}
-        return who | times | {"aud": client_id, "iss": issuer, "tid": self.tenant.tenant_id, "ver": "2.0"}
+        return (
+            who
+            | times
+            | {
+                "aud": client_id,
+                "iss": issuer,
+                "tid": self.tenant.tenant_id,
+                "ver": "2.0",
+            }
+        )
 
     def _refresh(self, asked: Asked, app: App) -> Row:
         token = self.refresh_tokens.get(_required(asked.form, "refresh_token"))
@@ -422,7 +497,9 @@ class Entra:
             raise SignInError(token.death)
         if not app.public_client:
             raise SignInError(7000218)
-        return self._issue_to_user(asked, app, tuple(asked.form.get("scope", "").split()) or token.scopes)
+        return self._issue_to_user(
+            asked, app, tuple(asked.form.get("scope", "").split()) or token.scopes
+        )
 
     # ---- managed identity
 
@@ -430,19 +507,40 @@ class Entra:
         """Answer for the instance metadata service of a virtual machine (numbers are strings there)."""
         if (asked.method, asked.path) != ("GET", "/metadata/identity/oauth2/token"):
             return Answer(404, {"error": "not_found", "error_description": "Not found"})
-        if asked.headers.get("Metadata") != "true" or "X-Forwarded-For" in asked.headers:
-            return _identity_error("bad_request_102", "Required metadata header not specified")
-        problem = self._identity_problem(asked.query, "2018-02-01", ("client_id", "object_id", "msi_res_id"))
+        if (
+            asked.headers.get("Metadata") != "true"
+            or "X-Forwarded-For" in asked.headers
+        ):
+            return _identity_error(
+                "bad_request_102", "Required metadata header not specified"
+            )
+        problem = self._identity_problem(
+            asked.query, "2018-02-01", ("client_id", "object_id", "msi_res_id")
+        )
         if problem:
             return _identity_error("invalid_request", problem)
         answer = self._identity_token(asked.query)
         expires_in = str(answer["expires_in"])
-        return Answer(200, answer | {"refresh_token": "", "expires_in": expires_in, "ext_expires_in": expires_in})
+        return Answer(
+            200,
+            answer
+            | {
+                "refresh_token": "",
+                "expires_in": expires_in,
+                "ext_expires_in": expires_in,
+            },
+        )
 
     def app_service(self, asked: Asked) -> Answer:
         """Answer for the identity endpoint of App Service and Functions."""
         if asked.headers.get("X-IDENTITY-HEADER") != self.identity_header:
-            return Answer(401, {"statusCode": 401, "message": "The X-IDENTITY-HEADER is missing or wrong."})
+            return Answer(
+                401,
+                {
+                    "statusCode": 401,
+                    "message": "The X-IDENTITY-HEADER is missing or wrong.",
+                },
+            )
         selectors = ("client_id", "object_id", "principal_id", "mi_res_id")
         problem = self._identity_problem(asked.query, "2019-08-01", selectors)
         if problem or (asked.method, asked.path) != ("GET", "/msi/token"):
@@ -450,7 +548,9 @@ class Entra:
         answer = self._identity_token(asked.query)
         return Answer(200, {name: answer[name] for name in APP_SERVICE_ANSWER})
 
-    def _identity_problem(self, query: Mapping[str, str], version: str, selectors: tuple[str, ...]) -> str | None:
+    def _identity_problem(
+        self, query: Mapping[str, str], version: str, selectors: tuple[str, ...]
+    ) -> str | None:
         """What is wrong with a request for a managed identity's token."""
         chosen = [name for name in selectors if name in query]
         if set(query) - {"api-version", "resource", *selectors} or len(chosen) > 1:
@@ -460,17 +560,29 @@ class Entra:
         if query.get("resource") != f"https://{self.tenant.hosts.graph}":
             return f"AADSTS500011: The resource principal named {query.get('resource')} was not found in the tenant"
         known = "client_id" in chosen or not chosen
-        return None if known and query.get("client_id", "") in self.tenant.identities else "Identity not found"
+        return (
+            None
+            if known and query.get("client_id", "") in self.tenant.identities
+            else "Identity not found"
+        )
 
     def _identity_token(self, query: Mapping[str, str]) -> Row:
         client_id = query.get("client_id", "")
-        answer = self._issue_to_app(client_id or "system-assigned", self.tenant.identities[client_id])
+        answer = self._issue_to_app(
+            client_id or "system-assigned", self.tenant.identities[client_id]
+        )
         now = int(time.time())
         times = {"expires_on": str(now + self.token_lifetime), "not_before": str(now)}
         return answer | times | {"resource": query["resource"], "client_id": client_id}
 
 
-APP_SERVICE_ANSWER = ("access_token", "expires_on", "resource", "token_type", "client_id")
+APP_SERVICE_ANSWER = (
+    "access_token",
+    "expires_on",
+    "resource",
+    "token_type",
+    "client_id",
+)
 
 
 def _identity_error(error: str, text: str) -> Answer:
@@ -485,7 +597,10 @@ def _required(form: Mapping[str, str], name: str) -> str:
 
 # ---- client assertions
 
-THUMBPRINTS = {"RS256": "x5t", "PS256": "x5t#S256"}  # SHA-1 and SHA-256 of the certificate
+THUMBPRINTS = {
+    "RS256": "x5t",
+    "PS256": "x5t#S256",
+}  # SHA-1 and SHA-256 of the certificate
 
 
 def _check_assertion(assertion: str, app: App, token_endpoint: str) -> None:
@@ -494,8 +609,12 @@ def _check_assertion(assertion: str, app: App, token_endpoint: str) -> None:
         header = jwt.get_unverified_header(assertion)
         encoded = header[THUMBPRINTS[header["alg"]]]
         thumbprint = base64.urlsafe_b64decode(encoded.rstrip("=") + "==").hex()
-        certificates = {name.replace(":", "").lower(): pem for name, pem in app.certificates.items()}
-        claims = _assertion_claims(assertion, certificates[thumbprint], header["alg"], token_endpoint)
+        certificates = {
+            name.replace(":", "").lower(): pem for name, pem in app.certificates.items()
+        }
+        claims = _assertion_claims(
+            assertion, certificates[thumbprint], header["alg"], token_endpoint
+        )
     except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError) as error:
         raise SignInError(700024, str(error)) from error
     except (jwt.PyJWTError, KeyError, ValueError) as error:
@@ -504,9 +623,22 @@ def _check_assertion(assertion: str, app: App, token_endpoint: str) -> None:
         raise SignInError(700027, "Issuer and subject must be the client id.")
 
 
-def _assertion_claims(assertion: str, pem: str, algorithm: str, token_endpoint: str) -> dict[str, Any]:
-    options: Any = {"require": ["aud", "iss", "sub", "exp", "jti"], "verify_signature": bool(pem)}
+def _assertion_claims(
+    assertion: str, pem: str, algorithm: str, token_endpoint: str
+) -> dict[str, Any]:
+    options: Any = {
+        "require": ["aud", "iss", "sub", "exp", "jti"],
+        "verify_signature": bool(pem),
+    }
     if not pem:
-        options |= dict.fromkeys(("verify_exp", "verify_aud", "verify_nbf", "verify_iat"), True)
-    key: Any = load_pem_x509_certificate(pem.encode()).public_key() if "BEGIN CERTIFICATE" in pem else pem
-    return jwt.decode(assertion, key, algorithms=[algorithm], audience=token_endpoint, options=options)
+        options |= dict.fromkeys(
+            ("verify_exp", "verify_aud", "verify_nbf", "verify_iat"), True
+        )
+    key: Any = (
+        load_pem_x509_certificate(pem.encode()).public_key()
+        if "BEGIN CERTIFICATE" in pem
+        else pem
+    )
+    return jwt.decode(
+        assertion, key, algorithms=[algorithm], audience=token_endpoint, options=options
+    )

@@ -30,13 +30,17 @@ class EnumType(NamedTuple):
     sentinel: str = "unknownFutureValue"
 
 
-def _enum(known: str, later: str = "", sentinel: str = "unknownFutureValue") -> EnumType:
+def _enum(
+    known: str, later: str = "", sentinel: str = "unknownFutureValue"
+) -> EnumType:
     return EnumType((*known.split(), sentinel), tuple(later.split()), sentinel)
 
 
 ENUMS: Mapping[str, EnumType] = {
     "riskLevel": _enum("low medium high hidden none"),
-    "riskState": _enum("none confirmedSafe remediated dismissed atRisk confirmedCompromised"),
+    "riskState": _enum(
+        "none confirmedSafe remediated dismissed atRisk confirmedCompromised"
+    ),
     "riskDetail": _enum(
         "none adminGeneratedTemporaryPassword userPerformedSecuredPasswordChange userPerformedSecuredPasswordReset"
         " adminConfirmedSigninSafe aiConfirmedSigninSafe userPassedMFADrivenByRiskBasedPolicy"
@@ -64,11 +68,17 @@ class Resource(NamedTuple):
     countable: bool = False
 
     def enums(self) -> list[tuple[str, EnumType]]:
-        return [(name, ENUMS[type_]) for name, type_ in self.properties.items() if type_ in ENUMS]
+        return [
+            (name, ENUMS[type_])
+            for name, type_ in self.properties.items()
+            if type_ in ENUMS
+        ]
 
 
 def _properties(**names_by_type: str) -> dict[str, str]:
-    return {name: type_ for type_, names in names_by_type.items() for name in names.split()}
+    return {
+        name: type_ for type_, names in names_by_type.items() for name in names.split()
+    }
 
 
 def _names(text: str) -> frozenset[str]:
@@ -97,8 +107,12 @@ _DETECTION = _RISK | _properties(
 _HISTORY = _properties(String="initiatedBy", Object="activity")
 
 RESOURCES: Mapping[str, Resource] = {
-    "riskyUsers": Resource("riskyUser", _USER, frozenset(_USER) - {"isProcessing"}, countable=True),
-    "riskyUsers/history": Resource("riskyUserHistoryItem", _USER | _HISTORY | _properties(String="userId")),
+    "riskyUsers": Resource(
+        "riskyUser", _USER, frozenset(_USER) - {"isProcessing"}, countable=True
+    ),
+    "riskyUsers/history": Resource(
+        "riskyUserHistoryItem", _USER | _HISTORY | _properties(String="userId")
+    ),
     "riskDetections": Resource(
         "riskDetection",
         _DETECTION | _properties(String="userId userDisplayName userPrincipalName"),
@@ -113,10 +127,16 @@ RESOURCES: Mapping[str, Resource] = {
         _names("id displayName riskLevel riskState riskLastUpdatedDateTime"),
         countable=True,
     ),
-    "riskyServicePrincipals/history": Resource("riskyServicePrincipalHistoryItem", _SERVICE_PRINCIPAL | _HISTORY),
+    "riskyServicePrincipals/history": Resource(
+        "riskyServicePrincipalHistoryItem", _SERVICE_PRINCIPAL | _HISTORY
+    ),
     "servicePrincipalRiskDetections": Resource(
         "servicePrincipalRiskDetection",
-        _DETECTION | _properties(String="appId servicePrincipalId servicePrincipalDisplayName", Object="keyIds"),
+        _DETECTION
+        | _properties(
+            String="appId servicePrincipalId servicePrincipalDisplayName",
+            Object="keyIds",
+        ),
         _names(
             "id requestId servicePrincipalId riskEventType riskLevel riskState"
             " activityDateTime detectedDateTime lastUpdatedDateTime"
@@ -124,7 +144,9 @@ RESOURCES: Mapping[str, Resource] = {
     ),
 }
 
-_MOMENT = r"(\d{4})-(\d\d)-(\d\d)T(%s):(\d\d):(\d\d)(?:\.(\d{1,7}))?(?:Z|([+-])(\d\d):(\d\d))"
+_MOMENT = (
+    r"(\d{4})-(\d\d)-(\d\d)T(%s):(\d\d):(\d\d)(?:\.(\d{1,7}))?(?:Z|([+-])(\d\d):(\d\d))"
+)
 _STORED_MOMENT = re.compile(_MOMENT % r"\d\d?")  # recorded rows have hours of one digit
 
 
@@ -150,13 +172,24 @@ def unknown_property(name: str, resource: Resource) -> str:
 
 # ---- $filter
 
-_OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {"eq": eq, "ne": ne, "gt": gt, "ge": ge, "lt": lt, "le": le}
+_OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "eq": eq,
+    "ne": ne,
+    "gt": gt,
+    "ge": ge,
+    "lt": lt,
+    "le": le,
+}
 _COMPARISON = re.compile(
     r"(?P<property>[A-Za-z]\w*) +(?P<operator>eq|ne|gt|ge|lt|le) +(?:"
     rf"(?P<DateTimeOffset>{_MOMENT % '[0-2][0-9]'})|(?P<Boolean>true|false)"
     r"|(?:microsoft\.graph\.(?P<enum>\w+))?'(?P<String>(?:[^']|'')*)')(?![\w'.])"
 )
-_AND, _OR, _NOT = re.compile(r" +and +"), re.compile(r" +or +"), re.compile(r"not *(?=\()")
+_AND, _OR, _NOT = (
+    re.compile(r" +and +"),
+    re.compile(r" +or +"),
+    re.compile(r"not *(?=\()"),
+)
 
 
 def _invalid(reason: str) -> BadRequestError:
@@ -221,7 +254,10 @@ class _FilterParser:
         return match
 
     def _chain(
-        self, word: re.Pattern[str], join: Callable[[list[_Clause]], _Clause], part: Callable[[], _Clause]
+        self,
+        word: re.Pattern[str],
+        join: Callable[[list[_Clause]], _Clause],
+        part: Callable[[], _Clause],
     ) -> _Clause:
         clauses = [part()]
         while self._accept(word):
@@ -237,7 +273,9 @@ class _FilterParser:
                 self._fail()
             return clause
         comparison = self._accept(_COMPARISON)
-        return _Clause(_compare(comparison, self.resource)) if comparison else self._fail()
+        return (
+            _Clause(_compare(comparison, self.resource)) if comparison else self._fail()
+        )
 
     def _fail(self) -> NoReturn:
         odd = re.search(r"[^\w\s().,:'+$/@-]", self.text[self.position :])
@@ -253,15 +291,25 @@ def _compare(comparison: re.Match[str], resource: Resource) -> Predicate:
     if type_ is None:
         raise _invalid(f"{unknown_property(name, resource)}")
     if name not in resource.filterable:
-        raise _invalid(f"The property '{name}' cannot be used in the $filter query option.")
+        raise _invalid(
+            f"The property '{name}' cannot be used in the $filter query option."
+        )
     literal = _literal(comparison, type_)
     if type_ != "DateTimeOffset" and operator not in ("eq", "ne"):
         raise _invalid(f"The operator '{operator}' is not supported for '{name}'.")
-    return _comparer(name, _OPERATORS[operator], literal, ticks if type_ == "DateTimeOffset" else None)
+    return _comparer(
+        name,
+        _OPERATORS[operator],
+        literal,
+        ticks if type_ == "DateTimeOffset" else None,
+    )
 
 
 def _comparer(
-    name: str, compare: Callable[[Any, Any], bool], literal: Any, convert: Callable[[str], int] | None
+    name: str,
+    compare: Callable[[Any, Any], bool],
+    literal: Any,
+    convert: Callable[[str], int] | None,
 ) -> Predicate:
     def holds(row: Row) -> bool | None:
         value = row[name]
@@ -274,15 +322,25 @@ def _comparer(
 
 def _literal(comparison: re.Match[str], type_: str) -> object:
     """The literal as a value of the property's type; a literal of another type is refused."""
-    if type_ in ENUMS and comparison["enum"] in (None, type_) and comparison["String"] is not None:
+    if (
+        type_ in ENUMS
+        and comparison["enum"] in (None, type_)
+        and comparison["String"] is not None
+    ):
         return _enum_member(comparison["String"], type_)
-    text: str | None = comparison[type_] if type_ in ("String", "Boolean", "DateTimeOffset") else None
+    text: str | None = (
+        comparison[type_] if type_ in ("String", "Boolean", "DateTimeOffset") else None
+    )
     if text is None or comparison["enum"]:
         raise _invalid(
             "A binary operator with incompatible types was detected."
             f" Found operand type 'Edm.{type_}' for operator kind '{comparison['operator']}'."
         )
-    return {"String": _unquoted, "Boolean": "true".__eq__, "DateTimeOffset": _moment_literal}[type_](text)
+    return {
+        "String": _unquoted,
+        "Boolean": "true".__eq__,
+        "DateTimeOffset": _moment_literal,
+    }[type_](text)
 
 
 def _unquoted(text: str) -> str:
@@ -320,12 +378,16 @@ def ordered(rows: list[Row], text: str, resource: Resource) -> list[Row]:
     """The rows in the order of $orderby (dates and `id` only), nulls as the least. Raises: BadRequestError."""
     keys = [_order_key(part.strip(), resource) for part in text.split(",")]
     for name, descending in reversed(keys):
-        convert: Callable[[str], Any] = ticks if resource.properties[name] == "DateTimeOffset" else str
+        convert: Callable[[str], Any] = (
+            ticks if resource.properties[name] == "DateTimeOffset" else str
+        )
         rows = sorted(rows, key=_order_value(name, convert), reverse=descending)
     return rows
 
 
-def _order_value(name: str, convert: Callable[[str], Any]) -> Callable[[Row], tuple[bool, Any]]:
+def _order_value(
+    name: str, convert: Callable[[str], Any]
+) -> Callable[[Row], tuple[bool, Any]]:
     def value(row: Row) -> tuple[bool, Any]:
         return (False, None) if row[name] is None else (True, convert(row[name]))
 
@@ -335,11 +397,17 @@ def _order_value(name: str, convert: Callable[[str], Any]) -> Callable[[Row], tu
 def _order_key(part: str, resource: Resource) -> tuple[str, bool]:
     name, _, direction = part.partition(" ")
     if name not in resource.properties:
-        raise BadRequestError(f"Invalid orderby clause: {unknown_property(name, resource)}")
+        raise BadRequestError(
+            f"Invalid orderby clause: {unknown_property(name, resource)}"
+        )
     if direction not in ("", "asc", "desc"):
-        raise BadRequestError(f"Invalid orderby clause: Syntax error at position {len(name) + 1} in '{part}'.")
+        raise BadRequestError(
+            f"Invalid orderby clause: Syntax error at position {len(name) + 1} in '{part}'."
+        )
     if name != "id" and resource.properties[name] != "DateTimeOffset":
-        raise BadRequestError(f"Invalid orderby clause: The property '{name}' cannot be used in $orderby.")
+        raise BadRequestError(
+            f"Invalid orderby clause: The property '{name}' cannot be used in $orderby."
+        )
     return name, direction == "desc"
 
 
@@ -350,7 +418,9 @@ def selected(text: str | None, resource: Resource) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(","))
     for name in names:
         if name not in resource.properties:
-            raise BadRequestError(f"Parsing OData Select and Expand failed: {unknown_property(name, resource)}")
+            raise BadRequestError(
+                f"Parsing OData Select and Expand failed: {unknown_property(name, resource)}"
+            )
     return names
 
 
@@ -359,7 +429,9 @@ def page_size(text: str | None) -> int:
     if text is None:
         return DEFAULT_TOP
     if not re.fullmatch(r"[0-9]{1,9}", text) or text == "0":
-        raise BadRequestError(f"Invalid value '{text}' for $top query option found. It must be a positive integer.")
+        raise BadRequestError(
+            f"Invalid value '{text}' for $top query option found. It must be a positive integer."
+        )
     if int(text) > LARGEST_TOP:
         raise BadRequestError(
             f"The limit of '{LARGEST_TOP}' for Top query has been exceeded."
@@ -370,5 +442,7 @@ def page_size(text: str | None) -> int:
 
 def boolean(text: str | None, option: str) -> bool:
     if text not in (None, "true", "false"):
-        raise BadRequestError(f"Invalid value '{text}' for {option} query option found. It must be true or false.")
+        raise BadRequestError(
+            f"Invalid value '{text}' for {option} query option found. It must be true or false."
+        )
     return text == "true"

@@ -13,14 +13,46 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from warroom.azure.odata import Row
-from warroom.azure.tenant import SUBJECTS, Tenant, history_item, offline_detection, push_history, safe_user, stamp
+from warroom.azure.tenant import (
+    SUBJECTS,
+    Tenant,
+    history_item,
+    offline_detection,
+    push_history,
+    safe_user,
+    stamp,
+)
 
 TEST_DATA = Path(__file__).resolve().parent.parent.parent / "test_data"
 SERVICE_PRINCIPALS = 50
 LONGEST_AGO = 90 * 86_400  # seconds: how far back the crowd's risk goes
 
-FIRST_NAMES = ("Noor", "Sean", "Mia", "Ravi", "Chiara", "Amaru", "Lena", "Tomás", "Aiko", "Pieter", "Zoë", "Omar")
-LAST_NAMES = ("Haddad", "O'Brien", "Novak", "Iyer", "D'Angelo", "Quispe", "Vogel", "Silva", "Öztürk", "Farouk")
+FIRST_NAMES = (
+    "Noor",
+    "Sean",
+    "Mia",
+    "Ravi",
+    "Chiara",
+    "Amaru",
+    "Lena",
+    "Tomás",
+    "Aiko",
+    "Pieter",
+    "Zoë",
+    "Omar",
+)
+LAST_NAMES = (
+    "Haddad",
+    "O'Brien",
+    "Novak",
+    "Iyer",
+    "D'Angelo",
+    "Quispe",
+    "Vogel",
+    "Silva",
+    "Öztürk",
+    "Farouk",
+)
 PLACES = (
     ("Rotterdam", "Zuid-Holland", "NL", 51.9225, 4.47917),
     ("Cusco", "Cusco", "PE", -13.53195, -71.96746),
@@ -41,8 +73,18 @@ SIGN_IN_EVENTS = {  # riskEventType: detectionTimingType
     "nationStateIP": "realtime",
     "newCountry": "nearRealtime",
 }
-USER_EVENTS = ("leakedCredentials", "anomalousUserActivity", "attackerinTheMiddle", "userReportedSuspiciousActivity")
-SERVICE_PRINCIPAL_EVENTS = ("leakedCredentials", "suspiciousSignins", "maliciousApplication", "suspiciousAPITraffic")
+USER_EVENTS = (
+    "leakedCredentials",
+    "anomalousUserActivity",
+    "attackerinTheMiddle",
+    "userReportedSuspiciousActivity",
+)
+SERVICE_PRINCIPAL_EVENTS = (
+    "leakedCredentials",
+    "suspiciousSignins",
+    "maliciousApplication",
+    "suspiciousAPITraffic",
+)
 
 
 class Outcome(NamedTuple):
@@ -69,7 +111,9 @@ OUTCOMES = (
 SERVICE_PRINCIPAL_OUTCOMES = (
     Outcome("high", "atRisk", "none", 4),
     Outcome("medium", "atRisk", "none", 4),
-    Outcome("high", "confirmedCompromised", "adminConfirmedServicePrincipalCompromised", 1),
+    Outcome(
+        "high", "confirmedCompromised", "adminConfirmedServicePrincipalCompromised", 1
+    ),
     Outcome("none", "dismissed", "adminDismissedAllRiskForServicePrincipal", 2),
 )
 
@@ -79,10 +123,14 @@ def fill(tenant: Tenant, users: int, detections: int, seed: int) -> None:
     for name, rows in _recorded().items():
         tenant.store(name).update((row["id"], row) for row in rows)
     for row in tenant.users.values():
-        tenant.history[row["id"]] = [history_item(row, "riskyUsers", None, _events_of(tenant, row["id"]))]
+        tenant.history[row["id"]] = [
+            history_item(row, "riskyUsers", None, _events_of(tenant, row["id"]))
+        ]
     _add_investigation(tenant)
     _add_directory(tenant)
-    Crowd(tenant, seed).add(users - len(tenant.users), detections - len(tenant.detections))
+    Crowd(tenant, seed).add(
+        users - len(tenant.users), detections - len(tenant.detections)
+    )
 
 
 def _read(name: str) -> Any:
@@ -98,13 +146,22 @@ def _recorded() -> dict[str, list[Row]]:
 
 
 def _events_of(tenant: Tenant, user_id: str) -> list[str]:
-    return sorted({row["riskEventType"] for row in tenant.detections.values() if row["userId"] == user_id})
+    return sorted(
+        {
+            row["riskEventType"]
+            for row in tenant.detections.values()
+            if row["userId"] == user_id
+        }
+    )
 
 
 # ---- the case to investigate: signs of an intruder, two days old, growing worse
 
 ADELE_ID = "00000000-0000-4000-8000-00000000ade1"
-ADELE = {"userDisplayName": "Adele Vance", "userPrincipalName": "adele.vance@contoso.example"}
+ADELE = {
+    "userDisplayName": "Adele Vance",
+    "userPrincipalName": "adele.vance@contoso.example",
+}
 ADELES_STORY = (  # riskEventType, level of detection and of the user from then on, hours ago, place
     ("unfamiliarFeatures", "low", 52.4, PLACES[0]),
     ("anonymizedIPAddress", "medium", 26.1, PLACES[1]),
@@ -120,10 +177,18 @@ def _add_investigation(tenant: Tenant) -> None:
         updated = stamp(moment + timedelta(minutes=2, microseconds=350_127))
         row = row | {"riskLevel": level, "riskLastUpdatedDateTime": updated}
         push_history(items, history_item(row, "riskyUsers", None, [event]))
-        detection = offline_detection("riskyUsers", event, stamp(moment)) | _owner(row, "riskyUsers")
-        detection |= {"id": f"{0xADE1E0 + number:064x}", "riskLevel": level, "lastUpdatedDateTime": updated}
+        detection = offline_detection("riskyUsers", event, stamp(moment)) | _owner(
+            row, "riskyUsers"
+        )
+        detection |= {
+            "id": f"{0xADE1E0 + number:064x}",
+            "riskLevel": level,
+            "lastUpdatedDateTime": updated,
+        }
         if place:
-            detection |= _sign_in(number, "realtime", place, f"203.0.113.{number}", AGENTS[0])
+            detection |= _sign_in(
+                number, "realtime", place, f"203.0.113.{number}", AGENTS[0]
+            )
         tenant.detections[detection["id"]] = detection
     tenant.users[ADELE_ID], tenant.history[ADELE_ID] = row, items
 
@@ -137,27 +202,43 @@ def _add_directory(tenant: Tenant) -> None:
 @cache
 def _ascii(name: str) -> str:
     """A name as user principal names allow it: no accents; apostrophes stay."""
-    return unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return (
+        unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    )
 
 
 def _owner(row: Row, resource_name: str) -> Row:
-    return {name: row[own] for name, own in SUBJECTS[resource_name].owner_fields.items()}
+    return {
+        name: row[own] for name, own in SUBJECTS[resource_name].owner_fields.items()
+    }
 
 
-def _sign_in(number: int, timing: str, place: tuple[Any, ...], address: str, agent: str) -> Row:
+def _sign_in(
+    number: int, timing: str, place: tuple[Any, ...], address: str, agent: str
+) -> Row:
     """What a detection has only if a sign-in is tied to it."""
     city, state, country, latitude, longitude = place
     coordinates = {"latitude": latitude, "longitude": longitude}
     reasons = ["UnfamiliarASN", "UnfamiliarBrowser", "UnfamiliarIP"]
-    info = [{"Key": "riskReasons", "Value": reasons}, {"Key": "userAgent", "Value": agent}]
+    info = [
+        {"Key": "riskReasons", "Value": reasons},
+        {"Key": "userAgent", "Value": agent},
+    ]
     return {
         "requestId": f"00000000-0000-4000-8001-{number:012x}",
         "correlationId": f"00000000-0000-4000-8002-{number:012x}",
         "detectionTimingType": timing,
         "activity": "signin",
         "ipAddress": address,
-        "location": {"city": city, "state": state, "countryOrRegion": country, "geoCoordinates": coordinates},
-        "additionalInfo": json.dumps([*info, {"Key": "alertUrl", "Value": None}], separators=(",", ":")),
+        "location": {
+            "city": city,
+            "state": state,
+            "countryOrRegion": country,
+            "geoCoordinates": coordinates,
+        },
+        "additionalInfo": json.dumps(
+            [*info, {"Key": "alertUrl", "Value": None}], separators=(",", ":")
+        ),
     }
 
 
@@ -172,7 +253,9 @@ class Crowd:
     def add(self, users: int, detections: int) -> None:
         names = [self._add_user(number) for number in range(users)]
         self._detect("riskyUsers", names or list(self.tenant.users), detections)
-        names = [self._add_service_principal(number) for number in range(SERVICE_PRINCIPALS)]
+        names = [
+            self._add_service_principal(number) for number in range(SERVICE_PRINCIPALS)
+        ]
         self._detect("riskyServicePrincipals", names, 2 * SERVICE_PRINCIPALS)
 
     def _guid(self) -> str:
@@ -183,7 +266,12 @@ class Crowd:
         """A moment in seconds since 1970 with 0 to 7 fractional digits, as the service has them."""
         whole, digits = int(moment), int(self.chance.random() * 8)
         text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
-        return f"{text}.{int((moment - whole) * 10**7):07d}"[: 20 + digits if digits else 19] + "Z"
+        return (
+            f"{text}.{int((moment - whole) * 10**7):07d}"[
+                : 20 + digits if digits else 19
+            ]
+            + "Z"
+        )
 
     def _add_user(self, number: int) -> str:
         first = FIRST_NAMES[number % len(FIRST_NAMES)]
@@ -195,7 +283,9 @@ class Crowd:
             "userDisplayName": f"{first} {last}",
             "userPrincipalName": f"{_ascii(first)}.{_ascii(last)}{number}@{self.tenant.domain}",
         }
-        return self._add_subject("riskyUsers", row, OUTCOMES, (*SIGN_IN_EVENTS, *USER_EVENTS))
+        return self._add_subject(
+            "riskyUsers", row, OUTCOMES, (*SIGN_IN_EVENTS, *USER_EVENTS)
+        )
 
     def _add_service_principal(self, number: int) -> str:
         row = {
@@ -206,17 +296,36 @@ class Crowd:
             "isProcessing": False,
             "servicePrincipalType": "Application",
         }
-        return self._add_subject("riskyServicePrincipals", row, SERVICE_PRINCIPAL_OUTCOMES, SERVICE_PRINCIPAL_EVENTS)
+        return self._add_subject(
+            "riskyServicePrincipals",
+            row,
+            SERVICE_PRINCIPAL_OUTCOMES,
+            SERVICE_PRINCIPAL_EVENTS,
+        )
 
-    def _add_subject(self, resource_name: str, row: Row, outcomes: tuple[Outcome, ...], events: tuple[str, ...]) -> str:
+    def _add_subject(
+        self,
+        resource_name: str,
+        row: Row,
+        outcomes: tuple[Outcome, ...],
+        events: tuple[str, ...],
+    ) -> str:
         """Add a row with the history that led to it: at risk first, then what became of it."""
-        outcome = self.chance.choices(outcomes, [outcome.weight for outcome in outcomes])[0]
+        outcome = self.chance.choices(
+            outcomes, [outcome.weight for outcome in outcomes]
+        )[0]
         moment = self.now - self.chance.random() * LONGEST_AGO
         items: list[Row] = []
         for level, state, detail, ago in self._steps(outcome):
             changes = {"riskLevel": level, "riskState": state, "riskDetail": detail}
-            row = {**row, **changes, "riskLastUpdatedDateTime": self._stamp(moment - ago)}
-            event_types = self.chance.sample(events, 2) if detail in ("none", "hidden") else []
+            row = {
+                **row,
+                **changes,
+                "riskLastUpdatedDateTime": self._stamp(moment - ago),
+            }
+            event_types = (
+                self.chance.sample(events, 2) if detail in ("none", "hidden") else []
+            )
             actor = self.tenant.signed_in_user if detail.startswith("admin") else None
             push_history(items, history_item(row, resource_name, actor, event_types))
         self.tenant.store(resource_name)[row["id"]] = row
@@ -234,21 +343,35 @@ class Crowd:
     def _detect(self, resource_name: str, owners: list[str], number: int) -> None:
         """Add detections in the order of no date; their events are those of the owner's history."""
         subject = SUBJECTS[resource_name]
-        rows, histories = self.tenant.store(resource_name), self.tenant.histories(resource_name)
+        rows, histories = (
+            self.tenant.store(resource_name),
+            self.tenant.histories(resource_name),
+        )
         store = self.tenant.store(subject.detection_resource)
         for _ in range(number):
             owner = self.chance.choice(owners)
-            at_risk = [item for item in histories[owner] if item["activity"]["riskEventTypes"]]
+            at_risk = [
+                item for item in histories[owner] if item["activity"]["riskEventTypes"]
+            ]
             item = self.chance.choice(at_risk or histories[owner])
             detection = self._detection(resource_name, item)
-            store[detection["id"]] = detection | _owner(rows[owner], resource_name) | _present_risk(item, rows[owner])
+            store[detection["id"]] = (
+                detection
+                | _owner(rows[owner], resource_name)
+                | _present_risk(item, rows[owner])
+            )
 
     def _detection(self, resource_name: str, item: Row) -> Row:
         event = self.chance.choice(item["activity"]["riskEventTypes"] or ["generic"])
-        updated = datetime.fromisoformat(item["riskLastUpdatedDateTime"][:19] + "+00:00").timestamp()
+        updated = datetime.fromisoformat(
+            item["riskLastUpdatedDateTime"][:19] + "+00:00"
+        ).timestamp()
         detected = updated - 1 - self.chance.random() * 7200
         row = offline_detection(resource_name, event, self._stamp(detected))
-        row |= {"id": f"{self.chance.getrandbits(256):064x}", "lastUpdatedDateTime": item["riskLastUpdatedDateTime"]}
+        row |= {
+            "id": f"{self.chance.getrandbits(256):064x}",
+            "lastUpdatedDateTime": item["riskLastUpdatedDateTime"],
+        }
         if resource_name == "riskyServicePrincipals":
             return row | {"id": row["id"][:52], "keyIds": [self._guid()]}
         if event in SIGN_IN_EVENTS:
@@ -257,10 +380,20 @@ class Crowd:
             place, agent = self.chance.choice(PLACES), self.chance.choice(AGENTS)
             row |= _sign_in(self.sign_ins, SIGN_IN_EVENTS[event], place, address, agent)
             if SIGN_IN_EVENTS[event] == "offline":
-                row["activityDateTime"] = self._stamp(detected - self.chance.random() * 86_400)
-        return row if event in SIGN_IN_EVENTS else row | {"additionalInfo": self.chance.choice((None, "[]"))}
+                row["activityDateTime"] = self._stamp(
+                    detected - self.chance.random() * 86_400
+                )
+        return (
+            row
+            if event in SIGN_IN_EVENTS
+            else row | {"additionalInfo": self.chance.choice((None, "[]"))}
+        )
 
 
 def _present_risk(item: Row, owner: Row) -> Row:
     """Risk that ended for the owner ended for the detection too; its level stays what it was when detected."""
-    return {"riskLevel": item["riskLevel"], "riskState": owner["riskState"], "riskDetail": owner["riskDetail"]}
+    return {
+        "riskLevel": item["riskLevel"],
+        "riskState": owner["riskState"],
+        "riskDetail": owner["riskDetail"],
+    }

@@ -27,8 +27,22 @@ from requests.utils import select_proxy
 from urllib3.util.retry import Retry
 
 from warroom.azure.entra import APP_SERVICE_HOST, IMDS_HOST, Asked, Entra
-from warroom.azure.odata import RESOURCES, BadRequestError, Row, boolean, page_size, selected
-from warroom.azure.tenant import ACTIONS, PERMISSIONS, READ_ROLES, WRITE_ROLES, Answer, Tenant
+from warroom.azure.odata import (
+    RESOURCES,
+    BadRequestError,
+    Row,
+    boolean,
+    page_size,
+    selected,
+)
+from warroom.azure.tenant import (
+    ACTIONS,
+    PERMISSIONS,
+    READ_ROLES,
+    WRITE_ROLES,
+    Answer,
+    Tenant,
+)
 
 PREFERENCE = "include-unknown-enum-members"
 GRAPH_JSON = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
@@ -94,8 +108,14 @@ class GraphError(Exception):
 
 GRAPH_ERRORS: Mapping[int, tuple[str, str]] = {  # for forced faults
     400: ("BadRequest", "Bad request."),
-    401: ("InvalidAuthenticationToken", "Access token has expired or is not yet valid."),
-    403: ("Forbidden", "You cannot perform the requested operation, required scopes are missing in the token."),
+    401: (
+        "InvalidAuthenticationToken",
+        "Access token has expired or is not yet valid.",
+    ),
+    403: (
+        "Forbidden",
+        "You cannot perform the requested operation, required scopes are missing in the token.",
+    ),
     404: ("ResourceNotFound", "The resource was not found."),
     429: ("TooManyRequests", "Too many requests."),
     500: ("InternalServerError", ""),
@@ -103,7 +123,11 @@ GRAPH_ERRORS: Mapping[int, tuple[str, str]] = {  # for forced faults
 }
 UNLICENSED = (403, "Forbidden", "Your tenant is not licensed for this feature.")
 UNSCOPED = (403, *GRAPH_ERRORS[403])
-NO_ROLE = (403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
+NO_ROLE = (
+    403,
+    "Authorization_RequestDenied",
+    "Insufficient privileges to complete the operation.",
+)
 THROTTLED = (429, *GRAPH_ERRORS[429])
 
 
@@ -118,12 +142,16 @@ class Operation(NamedTuple):
     options: tuple[str, ...] = ()
 
 
-_USER_READ, _USER_WRITE, _EVENT_READ, _SP_READ, _SP_WRITE = ((permission,) for permission in PERMISSIONS)
+_USER_READ, _USER_WRITE, _EVENT_READ, _SP_READ, _SP_WRITE = (
+    (permission,) for permission in PERMISSIONS
+)
 _LIST = ("$filter", "$select", "$top", "$orderby", "$skiptoken")
 _HISTORY = ("$select", "$top", "$skiptoken")
 
 
-def _readable(name: str, permissions: tuple[str, ...], counted: tuple[str, ...] = ()) -> tuple[Operation, ...]:
+def _readable(
+    name: str, permissions: tuple[str, ...], counted: tuple[str, ...] = ()
+) -> tuple[Operation, ...]:
     return (
         Operation("GET", name, name, "_list", permissions, (*_LIST, *counted)),
         Operation("GET", f"{name}/{{id}}", name, "_get", permissions, ("$select",)),
@@ -134,7 +162,14 @@ def _with_history(name: str, permissions: tuple[str, ...]) -> tuple[Operation, .
     path, resource = f"{name}/{{id}}/history", f"{name}/history"
     return (
         Operation("GET", path, resource, "_list_history", permissions, _HISTORY),
-        Operation("GET", f"{path}/{{item}}", resource, "_get_history_item", permissions, ("$select",)),
+        Operation(
+            "GET",
+            f"{path}/{{item}}",
+            resource,
+            "_get_history_item",
+            permissions,
+            ("$select",),
+        ),
     )
 
 
@@ -146,7 +181,13 @@ OPERATIONS = (
     *_with_history("riskyServicePrincipals", _SP_READ + _SP_WRITE)[:1],
     *_readable("servicePrincipalRiskDetections", _EVENT_READ),
     *(
-        Operation("POST", f"{name}/{action}", name, "_act", _USER_WRITE if name == "riskyUsers" else _SP_WRITE)
+        Operation(
+            "POST",
+            f"{name}/{action}",
+            name,
+            "_act",
+            _USER_WRITE if name == "riskyUsers" else _SP_WRITE,
+        )
         for name, action in ACTIONS
     ),
 )
@@ -170,7 +211,9 @@ class Graph:
         caller = self._authorised(request, operation)
         try:
             _check_request(request, operation)
-            handler: Callable[[Operation, Recorded, list[str]], Answer] = getattr(self, operation.handler)
+            handler: Callable[[Operation, Recorded, list[str]], Answer] = getattr(
+                self, operation.handler
+            )
             return handler(operation, request, [*segments[2:], str(caller["oid"])])
         except BadRequestError as error:
             raise GraphError(400, "BadRequest", str(error)) from error
@@ -184,7 +227,10 @@ class Graph:
         roles = READ_ROLES if operation.method == "GET" else WRITE_ROLES
         if "scp" in claims and not self.tenant.user_roles & roles:
             raise GraphError(*NO_ROLE)
-        if not (self.tenant.is_licensed(operation.resource.partition("/")[0]) or self.tenant.hide_unlicensed):
+        if not (
+            self.tenant.is_licensed(operation.resource.partition("/")[0])
+            or self.tenant.hide_unlicensed
+        ):
             raise GraphError(*UNLICENSED)
         return claims
 
@@ -209,20 +255,32 @@ class Graph:
     def _list(self, operation: Operation, request: Recorded, _: list[str]) -> Answer:
         query, name = request.query, operation.resource
         anew = "$skiptoken" not in query
-        rows = self.tenant.listing(name, query.get("$filter"), query.get("$orderby"), anew)
-        count = {"@odata.count": len(rows)} if boolean(query.get("$count"), "$count") and anew else {}
+        rows = self.tenant.listing(
+            name, query.get("$filter"), query.get("$orderby"), anew
+        )
+        count = (
+            {"@odata.count": len(rows)}
+            if boolean(query.get("$count"), "$count") and anew
+            else {}
+        )
         body, page = self._page(operation, request, rows, f"identityProtection/{name}")
         self.tenant.seen(name, page)
         return Answer(200, body | count)
 
-    def _list_history(self, operation: Operation, request: Recorded, names: list[str]) -> Answer:
+    def _list_history(
+        self, operation: Operation, request: Recorded, names: list[str]
+    ) -> Answer:
         items = self._history(names)
-        body, _ = self._page(operation, request, items, f"{names[0]}('{names[1]}')/history")
+        body, _ = self._page(
+            operation, request, items, f"{names[0]}('{names[1]}')/history"
+        )
         return Answer(200, body)
 
     def _history(self, names: list[str]) -> list[Row]:
         self._row(names[0], names[1])
-        return self.tenant.licensed(names[0], self.tenant.histories(names[0]).get(names[1], []))
+        return self.tenant.licensed(
+            names[0], self.tenant.histories(names[0]).get(names[1], [])
+        )
 
     def _get(self, operation: Operation, request: Recorded, names: list[str]) -> Answer:
         row = self._row(names[0], names[1])
@@ -230,11 +288,17 @@ class Graph:
         (row,) = self.tenant.licensed(names[0], [row])
         return self._entity(operation, request, row, f"identityProtection/{names[0]}")
 
-    def _get_history_item(self, operation: Operation, request: Recorded, names: list[str]) -> Answer:
-        item = next((item for item in self._history(names) if item["id"] == names[3]), None)
+    def _get_history_item(
+        self, operation: Operation, request: Recorded, names: list[str]
+    ) -> Answer:
+        item = next(
+            (item for item in self._history(names) if item["id"] == names[3]), None
+        )
         if item is None:
             raise _not_found(names[3])
-        return self._entity(operation, request, item, f"{names[0]}('{names[1]}')/history")
+        return self._entity(
+            operation, request, item, f"{names[0]}('{names[1]}')/history"
+        )
 
     def _act(self, _: Operation, request: Recorded, names: list[str]) -> Answer:
         collection, action, caller = names
@@ -253,21 +317,35 @@ class Graph:
     def _context(self, name: str) -> str:
         return f"https://{self.tenant.hosts.graph}/v1.0/$metadata#{name}"
 
-    def _entity(self, operation: Operation, request: Recorded, row: Row, name: str) -> Answer:
+    def _entity(
+        self, operation: Operation, request: Recorded, row: Row, name: str
+    ) -> Answer:
         select = request.query.get("$select")
         shown = _shown([row], operation.resource, select, request)[0]
         suffix = f"({select})" if select else ""
-        return Answer(200, {"@odata.context": self._context(f"{name}{suffix}/$entity")} | shown)
+        return Answer(
+            200, {"@odata.context": self._context(f"{name}{suffix}/$entity")} | shown
+        )
 
-    def _page(self, operation: Operation, request: Recorded, rows: list[Row], name: str) -> tuple[Row, list[Row]]:
+    def _page(
+        self, operation: Operation, request: Recorded, rows: list[Row], name: str
+    ) -> tuple[Row, list[Row]]:
         """One page's body, and the rows it shows."""
-        top, select, start = page_size(request.query.get("$top")), request.query.get("$select"), self._start(request)
+        top, select, start = (
+            page_size(request.query.get("$top")),
+            request.query.get("$select"),
+            self._start(request),
+        )
         if self.last_page_400 and start >= len(rows) and start:
             raise BadRequestError("The skip token is past the last page.")
         page = rows[start : start + top]
-        body: Row = {"@odata.context": self._context(f"{name}({select})" if select else name)}
+        body: Row = {
+            "@odata.context": self._context(f"{name}({select})" if select else name)
+        }
         if start + top < len(rows) or self.last_page_400:
-            body["@odata.nextLink"] = f"https://{self.tenant.hosts.graph}{_linked(request, start + len(page))}"
+            body["@odata.nextLink"] = (
+                f"https://{self.tenant.hosts.graph}{_linked(request, start + len(page))}"
+            )
         return body | {"value": _shown(page, operation.resource, select, request)}, page
 
     def _start(self, request: Recorded) -> int:
@@ -283,16 +361,28 @@ class Graph:
 
 def _linked(request: Recorded, offset: int) -> str:
     """The path and query of the page at an offset, with a skip token bound to both."""
-    options = [f"{name}={quote(value, safe='')}" for name, value in request.query.items() if name != "$skiptoken"]
-    digest = hashlib.sha256("&".join((request.path, *options, str(offset))).encode()).hexdigest()
+    options = [
+        f"{name}={quote(value, safe='')}"
+        for name, value in request.query.items()
+        if name != "$skiptoken"
+    ]
+    digest = hashlib.sha256(
+        "&".join((request.path, *options, str(offset))).encode()
+    ).hexdigest()
     return f"{request.path}?{'&'.join((*options, f'$skiptoken={digest}_{offset}'))}"
 
 
 def _operation(method: str, segments: list[str]) -> Operation:
-    matching = [operation for operation in OPERATIONS if _fits(operation.template, segments)]
+    matching = [
+        operation for operation in OPERATIONS if _fits(operation.template, segments)
+    ]
     if not matching:
-        raise GraphError(400, "BadRequest", f"Resource not found for the segment '{segments[-1]}'.")
-    operation = next((operation for operation in matching if operation.method == method), None)
+        raise GraphError(
+            400, "BadRequest", f"Resource not found for the segment '{segments[-1]}'."
+        )
+    operation = next(
+        (operation for operation in matching if operation.method == method), None
+    )
     if operation is None:
         message = "Specified HTTP method is not allowed for the request target."
         raise GraphError(405, "Request_BadRequest", message)
@@ -303,17 +393,29 @@ def _fits(template: str, segments: list[str]) -> bool:
     parts = ["v1.0", "identityProtection", *template.split("/")]
     if len(parts) != len(segments):
         return False
-    return all(part == segment or (part[0] == "{" and segment) for part, segment in zip(parts, segments, strict=True))
+    return all(
+        part == segment or (part[0] == "{" and segment)
+        for part, segment in zip(parts, segments, strict=True)
+    )
 
 
 def _check_request(request: Recorded, operation: Operation) -> None:
     """Refuse query options, preferences and request ids that the operation does not know."""
-    unknown = [*request.repeated, *(name for name in request.query if name not in operation.options)]
+    unknown = [
+        *request.repeated,
+        *(name for name in request.query if name not in operation.options),
+    ]
     if unknown:
-        raise BadRequestError(f"The query option '{unknown[0]}' is unknown, repeated or not supported here.")
-    preferences = [part.strip() for part in request.headers.get("Prefer", PREFERENCE).split(",")]
+        raise BadRequestError(
+            f"The query option '{unknown[0]}' is unknown, repeated or not supported here."
+        )
+    preferences = [
+        part.strip() for part in request.headers.get("Prefer", PREFERENCE).split(",")
+    ]
     if preferences != [PREFERENCE]:
-        raise BadRequestError(f"The preference '{request.headers['Prefer']}' is not supported.")
+        raise BadRequestError(
+            f"The preference '{request.headers['Prefer']}' is not supported."
+        )
     try:
         UUID(request.headers.get("client-request-id", str(UUID(int=0))))
     except ValueError as error:
@@ -322,14 +424,18 @@ def _check_request(request: Recorded, operation: Operation) -> None:
 
 def _ids(request: Recorded, name: str) -> list[str]:
     if request.headers.get("Content-Type", "").partition(";")[0] != "application/json":
-        raise GraphError(415, "BadRequest", "The content type must be application/json.")
+        raise GraphError(
+            415, "BadRequest", "The content type must be application/json."
+        )
     try:
         body = request.json
     except ValueError as error:
         raise BadRequestError("Unable to read JSON request payload.") from error
     ids = body.get(name) if isinstance(body, dict) and set(body) == {name} else None
     if not isinstance(ids, list) or not all(isinstance(row_id, str) for row_id in ids):
-        raise BadRequestError(f"The request body must hold '{name}', a list of strings, and nothing else.")
+        raise BadRequestError(
+            f"The request body must hold '{name}', a list of strings, and nothing else."
+        )
     return ids
 
 
@@ -337,7 +443,9 @@ def _not_found(row_id: str) -> GraphError:
     return GraphError(404, "ResourceNotFound", f"Resource '{row_id}' does not exist.")
 
 
-def _shown(rows: list[Row], resource_name: str, select: str | None, request: Recorded) -> list[Row]:
+def _shown(
+    rows: list[Row], resource_name: str, select: str | None, request: Recorded
+) -> list[Row]:
     """The chosen properties; later enum members only for those who prefer to see them."""
     resource = RESOURCES[resource_name]
     names = selected(select, resource)
@@ -345,7 +453,9 @@ def _shown(rows: list[Row], resource_name: str, select: str | None, request: Rec
     if "Prefer" not in request.headers:
         enums = [(name, enum) for name, enum in resource.enums() if name in names]
         for row in shown:
-            row.update((name, enum.sentinel) for name, enum in enums if row[name] in enum.later)
+            row.update(
+                (name, enum.sentinel) for name, enum in enums if row[name] in enum.later
+            )
             if resource_name.endswith("/history") and "activity" in names:
                 row["activity"] = _without_later_detail(row["activity"])
     return shown
@@ -353,7 +463,9 @@ def _shown(rows: list[Row], resource_name: str, select: str | None, request: Rec
 
 def _without_later_detail(activity: Row) -> Row:
     enum = dict(RESOURCES["riskyUsers"].enums())["riskDetail"]
-    return activity | ({"detail": enum.sentinel} if activity["detail"] in enum.later else {})
+    return activity | (
+        {"detail": enum.sentinel} if activity["detail"] in enum.later else {}
+    )
 
 
 # ---- the server
@@ -367,7 +479,9 @@ class Simulator:
     next_link_override: gives the link to hand out in place of the right one.
     """
 
-    def __init__(self, tenant: Tenant, *, ssl_context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, tenant: Tenant, *, ssl_context: ssl.SSLContext | None = None
+    ) -> None:
         self.tenant, self.entra = tenant, Entra(tenant)
         self.graph = Graph(tenant, self.entra)
         self.requests: list[Recorded] = []
@@ -388,11 +502,18 @@ class Simulator:
             )
 
     def __enter__(self) -> Simulator:
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        threading.Thread(
+            target=self.server.serve_forever,
+            kwargs={"poll_interval": 0.02},
+            daemon=True,
+        ).start()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.server.shutdown()
         self.server.server_close()
@@ -411,15 +532,27 @@ class Simulator:
 
     @property
     def graph_requests(self) -> list[Recorded]:
-        return [request for request in self.requests if request.host == self.tenant.hosts.graph]
+        return [
+            request
+            for request in self.requests
+            if request.host == self.tenant.hosts.graph
+        ]
 
     @property
     def login_requests(self) -> list[Recorded]:
-        return [request for request in self.requests if request.host == self.tenant.hosts.login]
+        return [
+            request
+            for request in self.requests
+            if request.host == self.tenant.hosts.login
+        ]
 
     @property
     def identity_requests(self) -> list[Recorded]:
-        return [request for request in self.requests if request.host in (IMDS_HOST, APP_SERVICE_HOST)]
+        return [
+            request
+            for request in self.requests
+            if request.host in (IMDS_HOST, APP_SERVICE_HOST)
+        ]
 
     def fail_next(self, status: int = 200, **how: Any) -> None:
         """Add a fault (the fields of Fault) for the requests to come; those of one face happen in order."""
@@ -445,10 +578,18 @@ class Simulator:
             self.requests.append(request)
             face = self.face(request)
             if face is None:
-                return Answer(421, HTML.format("Misdirected Request"), {"Content-Type": "text/html"}), Fault()
+                return Answer(
+                    421,
+                    HTML.format("Misdirected Request"),
+                    {"Content-Type": "text/html"},
+                ), Fault()
             fault = self._due_fault(face)
             genuine = fault.status == 200 and fault.body is None
-            answer = self._genuine(face, request) if genuine else self._forced(face, request, fault)
+            answer = (
+                self._genuine(face, request)
+                if genuine
+                else self._forced(face, request, fault)
+            )
         return self._relinked(answer), fault
 
     def _due_fault(self, face: str) -> Fault:
@@ -464,30 +605,46 @@ class Simulator:
         return fault
 
     def _forced(self, face: str, request: Recorded, fault: Fault) -> Answer:
-        headers = {"Content-Type": fault.content_type or ("text/html" if isinstance(fault.body, str) else GRAPH_JSON)}
+        headers = {
+            "Content-Type": fault.content_type
+            or ("text/html" if isinstance(fault.body, str) else GRAPH_JSON)
+        }
         optional = {"Retry-After": fault.retry_after, "Location": fault.location}
-        headers |= {name: str(value) for name, value in optional.items() if value is not None}
+        headers |= {
+            name: str(value) for name, value in optional.items() if value is not None
+        }
         if face == "graph" and fault.status == 401:
             headers["WWW-Authenticate"] = CHALLENGE
         if fault.body is not None or 300 <= fault.status < 400:
             return Answer(fault.status, fault.body, headers)
-        return Answer(fault.status, self._forced_body(face, request, fault.status), headers)
+        return Answer(
+            fault.status, self._forced_body(face, request, fault.status), headers
+        )
 
     def _forced_body(self, face: str, request: Recorded, status: int) -> Row:
         if face == "graph":
             code, message = GRAPH_ERRORS.get(status, ("UnknownError", ""))
             return self._error_body(request, code, message)
-        return {"error": "temporarily_unavailable", "error_description": "AADSTS90033: A transient error has occurred."}
+        return {
+            "error": "temporarily_unavailable",
+            "error_description": "AADSTS90033: A transient error has occurred.",
+        }
 
     def _genuine(self, face: str, request: Recorded) -> Answer:
         if face == "graph":
             return self._graph_answer(request)
         if request.repeated:
             return self.entra.refusal(9000411)
-        asked = Asked(request.method, request.path, request.query, request.form, request.headers)
+        asked = Asked(
+            request.method, request.path, request.query, request.form, request.headers
+        )
         if face == "login":
             return self.entra.login(asked)
-        return self.entra.machine(asked) if request.host == IMDS_HOST else self.entra.app_service(asked)
+        return (
+            self.entra.machine(asked)
+            if request.host == IMDS_HOST
+            else self.entra.app_service(asked)
+        )
 
     def _graph_answer(self, request: Recorded) -> Answer:
         try:
@@ -497,7 +654,11 @@ class Simulator:
             headers = {"WWW-Authenticate": CHALLENGE} if failure.status == 401 else {}
             if failure.status == 429 and self.retry_after is not None:
                 headers["Retry-After"] = str(self.retry_after)
-            return Answer(failure.status, self._error_body(request, failure.code, failure.message), headers)
+            return Answer(
+                failure.status,
+                self._error_body(request, failure.code, failure.message),
+                headers,
+            )
 
     def _admit(self) -> None:
         """Let a request into the tenant's bucket. Raises: GraphError: too soon after the last, admitted or not."""
@@ -509,17 +670,26 @@ class Simulator:
 
     def _error_body(self, request: Recorded, code: str, message: str) -> Row:
         request_id, client_request_id = self.request_ids(request)
-        inner = {"date": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()), "request-id": request_id}
+        inner = {
+            "date": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()),
+            "request-id": request_id,
+        }
         inner["client-request-id"] = client_request_id
         return {"error": {"code": code, "message": message, "innerError": inner}}
 
     def request_ids(self, request: Recorded) -> tuple[str, str]:
         """The ids of an answer; the client's own is echoed, and both are equal if it sent none."""
-        request_id = str(uuid5(UUID(self.tenant.tenant_id), f"request {request.number}"))
+        request_id = str(
+            uuid5(UUID(self.tenant.tenant_id), f"request {request.number}")
+        )
         return request_id, request.headers.get("client-request-id", request_id)
 
     def _relinked(self, answer: Answer) -> Answer:
-        if self.next_link_override and isinstance(answer.body, dict) and "@odata.nextLink" in answer.body:
+        if (
+            self.next_link_override
+            and isinstance(answer.body, dict)
+            and "@odata.nextLink" in answer.body
+        ):
             link = self.next_link_override(answer.body["@odata.nextLink"])
             return answer._replace(body=answer.body | {"@odata.nextLink": link})
         return answer
@@ -555,7 +725,9 @@ class _Handler(BaseHTTPRequestHandler):
         request = self._recorded()
         answer, fault = self.server.simulator.take(request)
         if fault.delay_s:
-            threading.Event().wait(fault.delay_s)  # time.sleep belongs to the client's waits, which tests replace
+            threading.Event().wait(
+                fault.delay_s
+            )  # time.sleep belongs to the client's waits, which tests replace
         if fault.drop:
             self.close_connection = True
             return
@@ -568,19 +740,42 @@ class _Handler(BaseHTTPRequestHandler):
         headers = CaseInsensitiveDict(self.headers.items())
         body = self.rfile.read(int(headers.get("Content-Length", 0)))
         query, repeated = _decoded(parts.query)
-        is_form = headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded")
+        is_form = headers.get("Content-Type", "").startswith(
+            "application/x-www-form-urlencoded"
+        )
         form, repeated_fields = _decoded(body.decode()) if is_form else ({}, ())
-        scheme = headers.get("X-Forwarded-Proto", "https" if simulator.is_tls else "http")
+        scheme = headers.get(
+            "X-Forwarded-Proto", "https" if simulator.is_tls else "http"
+        )
         number = next(simulator.numbers)
-        sent = (self.command, headers.get("Host", "").lower(), parts.path, query, headers, body, form, self.path)
+        sent = (
+            self.command,
+            headers.get("Host", "").lower(),
+            parts.path,
+            query,
+            headers,
+            body,
+            form,
+            self.path,
+        )
         return Recorded(*sent, scheme, number, repeated + repeated_fields)
 
     def _send(self, request: Recorded, answer: Answer, *, truncate: bool) -> None:
-        text = answer.body if isinstance(answer.body, str | None) else json.dumps(answer.body)
+        text = (
+            answer.body
+            if isinstance(answer.body, str | None)
+            else json.dumps(answer.body)
+        )
         content = (text or "").encode()
         request_id, client_request_id = self.server.simulator.request_ids(request)
-        headers = {"Content-Type": GRAPH_JSON, "request-id": request_id, "client-request-id": client_request_id}
-        headers |= {"x-ms-ags-diagnostic": '{"ServerInfo":{"DataCenter":"Contoso","Slice":"E","Ring":"5"}}'}
+        headers = {
+            "Content-Type": GRAPH_JSON,
+            "request-id": request_id,
+            "client-request-id": client_request_id,
+        }
+        headers |= {
+            "x-ms-ags-diagnostic": '{"ServerInfo":{"DataCenter":"Contoso","Slice":"E","Ring":"5"}}'
+        }
         self.send_response(answer.status)
         for name, value in (headers | answer.headers).items():
             self.send_header(name, value)
@@ -594,7 +789,12 @@ class _Handler(BaseHTTPRequestHandler):
 class LoopbackAdapter(HTTPAdapter):
     """Sends every request to the simulator's port, with the host, scheme and proxy it was meant for in headers."""
 
-    def __init__(self, port: int, max_retries: Retry | int | None = DEFAULT_RETRIES, scheme: str = "http") -> None:
+    def __init__(
+        self,
+        port: int,
+        max_retries: Retry | int | None = DEFAULT_RETRIES,
+        scheme: str = "http",
+    ) -> None:
         super().__init__(max_retries=max_retries)
         self.origin = f"{scheme}://127.0.0.1:{port}"
 

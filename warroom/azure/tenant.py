@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from warroom.azure.odata import RESOURCES, BadRequestError, Row, matching, ordered, ticks
+from warroom.azure.odata import (
+    RESOURCES,
+    BadRequestError,
+    Row,
+    matching,
+    ordered,
+    ticks,
+)
 
 TENANT_ID = "00000000-0000-0000-0000-000000007e4a"
 CLIENT_ID = "00000000-0000-0000-0000-00000000c11e"
@@ -18,7 +25,9 @@ XSOAR_CLIENT_ID = "ec854987-95fa-4c8f-8056-768dd0f409ac"  # public client named 
 MOST_IDS = 60  # ids an action takes
 MOST_WALKS = 8  # page walks whose rows are kept between requests
 
-READ_ROLES = frozenset(("Global Reader", "Security Reader", "Security Operator", "Security Administrator"))
+READ_ROLES = frozenset(
+    ("Global Reader", "Security Reader", "Security Operator", "Security Administrator")
+)
 WRITE_ROLES = frozenset(("Security Administrator",))
 PERMISSIONS = (
     "IdentityRiskyUser.Read.All",
@@ -47,8 +56,12 @@ class Cloud(NamedTuple):
 
 CLOUDS: Mapping[str, Cloud] = {
     "Worldwide": Cloud("login.microsoftonline.com", "graph.microsoft.com"),
-    "US Government L4 (GCC High)": Cloud("login.microsoftonline.us", "graph.microsoft.us"),
-    "US Government L5 (DoD)": Cloud("login.microsoftonline.us", "dod-graph.microsoft.us"),
+    "US Government L4 (GCC High)": Cloud(
+        "login.microsoftonline.us", "graph.microsoft.us"
+    ),
+    "US Government L5 (DoD)": Cloud(
+        "login.microsoftonline.us", "dod-graph.microsoft.us"
+    ),
 }
 
 
@@ -68,7 +81,9 @@ class App:
     secrets: set[str] = field(default_factory=set, repr=False)
     certificates: dict[str, str] = field(default_factory=dict)
     application_permissions: set[str] = field(default_factory=lambda: set(PERMISSIONS))
-    delegated_permissions: set[str] = field(default_factory=lambda: {*PERMISSIONS, "User.Read"})
+    delegated_permissions: set[str] = field(
+        default_factory=lambda: {*PERMISSIONS, "User.Read"}
+    )
     public_client: bool = True
 
 
@@ -88,14 +103,22 @@ SUBJECTS: Mapping[str, Subject] = {
         "history",
         "detections",
         "riskDetections",
-        {"userId": "id", "userDisplayName": "userDisplayName", "userPrincipalName": "userPrincipalName"},
+        {
+            "userId": "id",
+            "userDisplayName": "userDisplayName",
+            "userPrincipalName": "userPrincipalName",
+        },
     ),
     "riskyServicePrincipals": Subject(
         "service_principals",
         "service_principal_history",
         "service_principal_detections",
         "servicePrincipalRiskDetections",
-        {"servicePrincipalId": "id", "servicePrincipalDisplayName": "displayName", "appId": "appId"},
+        {
+            "servicePrincipalId": "id",
+            "servicePrincipalDisplayName": "displayName",
+            "appId": "appId",
+        },
     ),
 }
 STORES: Mapping[str, str] = {
@@ -112,22 +135,40 @@ class Action(NamedTuple):
     event: str | None = None
 
 
-def _action(ids: str, level: str, state: str, detail: str, event: str | None = None) -> Action:
-    return Action(ids, {"riskLevel": level, "riskState": state, "riskDetail": detail}, event)
+def _action(
+    ids: str, level: str, state: str, detail: str, event: str | None = None
+) -> Action:
+    return Action(
+        ids, {"riskLevel": level, "riskState": state, "riskDetail": detail}, event
+    )
 
 
-_COMPROMISED = ("adminConfirmedUserCompromised", "adminConfirmedServicePrincipalCompromised")
+_COMPROMISED = (
+    "adminConfirmedUserCompromised",
+    "adminConfirmedServicePrincipalCompromised",
+)
 ACTIONS: Mapping[tuple[str, str], Action] = {
     ("riskyUsers", "confirmCompromised"): _action(
         "userIds", "high", "confirmedCompromised", _COMPROMISED[0], _COMPROMISED[0]
     ),
-    ("riskyUsers", "confirmSafe"): _action("userIds", "none", "confirmedSafe", "adminConfirmedAccountSafe"),
-    ("riskyUsers", "dismiss"): _action("userIds", "none", "dismissed", "adminDismissedAllRiskForUser"),
+    ("riskyUsers", "confirmSafe"): _action(
+        "userIds", "none", "confirmedSafe", "adminConfirmedAccountSafe"
+    ),
+    ("riskyUsers", "dismiss"): _action(
+        "userIds", "none", "dismissed", "adminDismissedAllRiskForUser"
+    ),
     ("riskyServicePrincipals", "confirmCompromised"): _action(
-        "servicePrincipalIds", "high", "confirmedCompromised", _COMPROMISED[1], _COMPROMISED[1]
+        "servicePrincipalIds",
+        "high",
+        "confirmedCompromised",
+        _COMPROMISED[1],
+        _COMPROMISED[1],
     ),
     ("riskyServicePrincipals", "dismiss"): _action(
-        "servicePrincipalIds", "none", "dismissed", "adminDismissedAllRiskForServicePrincipal"
+        "servicePrincipalIds",
+        "none",
+        "dismissed",
+        "adminDismissedAllRiskForServicePrincipal",
     ),
 }
 
@@ -169,13 +210,25 @@ def checked(row: Row, resource_name: str) -> Row:
     return row
 
 
-def history_item(row: Row, resource_name: str, initiated_by: str | None, event_types: Iterable[str]) -> Row:
+def history_item(
+    row: Row, resource_name: str, initiated_by: str | None, event_types: Iterable[str]
+) -> Row:
     """A history item for the present state of a user or service principal."""
     detail = None if row["riskDetail"] == "none" else row["riskDetail"]
-    item = {**row, "initiatedBy": initiated_by, "activity": {"riskEventTypes": list(event_types), "detail": detail}}
+    item = {
+        **row,
+        "initiatedBy": initiated_by,
+        "activity": {"riskEventTypes": list(event_types), "detail": detail},
+    }
     if resource_name == "riskyUsers":
         return item | {"userId": row["id"]}
-    return item | {"id": str(uuid.uuid5(uuid.UUID(TENANT_ID), f"{row['id']} {row['riskLastUpdatedDateTime']}"))}
+    return item | {
+        "id": str(
+            uuid.uuid5(
+                uuid.UUID(TENANT_ID), f"{row['id']} {row['riskLastUpdatedDateTime']}"
+            )
+        )
+    }
 
 
 def push_history(items: list[Row], item: Row) -> None:
@@ -193,7 +246,10 @@ def _default_apps() -> dict[str, App]:
 
 
 def _default_identities() -> dict[str, set[str]]:
-    return {"": set(PERMISSIONS), "00000000-0000-0000-0000-0000000001d0": set(PERMISSIONS)}
+    return {
+        "": set(PERMISSIONS),
+        "00000000-0000-0000-0000-0000000001d0": set(PERMISSIONS),
+    }
 
 
 def _real_time() -> datetime:
@@ -233,9 +289,13 @@ class Tenant:
     processing_reads: int = 0
     ignore_order: bool = False
     requests: int = 0
-    _processing: dict[tuple[str, str], _Processing] = field(default_factory=dict, repr=False)
+    _processing: dict[tuple[str, str], _Processing] = field(
+        default_factory=dict, repr=False
+    )
     _arrivals: list[_Arrival] = field(default_factory=list, repr=False)
-    _listings: dict[tuple[object, ...], list[Row]] = field(default_factory=dict, repr=False)
+    _listings: dict[tuple[object, ...], list[Row]] = field(
+        default_factory=dict, repr=False
+    )
     _made: int = 0
 
     @classmethod
@@ -243,7 +303,13 @@ class Tenant:
         return cls(**fields)
 
     @classmethod
-    def demo(cls, now: datetime | None = None, users: int = 1200, detections: int = 3000, seed: int = 7) -> Tenant:
+    def demo(
+        cls,
+        now: datetime | None = None,
+        users: int = 1200,
+        detections: int = 3000,
+        seed: int = 7,
+    ) -> Tenant:
         """Recorded, documented and generated rows, the same for the same seed and `now` (which then stands still)."""
         from warroom.azure.seed import fill
 
@@ -280,44 +346,68 @@ class Tenant:
         for arrival in due:
             self._arrivals.remove(arrival)
             self.detections[arrival.row["id"]] = arrival.row
-        done = [key for key, processing in self._processing.items() if processing.reads <= 0]
+        done = [
+            key for key, processing in self._processing.items() if processing.reads <= 0
+        ]
         for resource_name, row_id in done:
             self._take_effect(resource_name, row_id)
         if due or done:
             self._listings.clear()
 
     def _is_due(self, arrival: _Arrival) -> bool:
-        return self.requests > arrival.after_request and (arrival.at is None or arrival.at <= self.now())
+        return self.requests > arrival.after_request and (
+            arrival.at is None or arrival.at <= self.now()
+        )
 
-    def listing(self, resource_name: str, filter_text: str | None, order: str | None, anew: bool = True) -> list[Row]:
+    def listing(
+        self,
+        resource_name: str,
+        filter_text: str | None,
+        order: str | None,
+        anew: bool = True,
+    ) -> list[Row]:
         """The rows that match, in order. `anew=False` (a later page) reuses the walk's rows while nothing changed."""
         rows = self.store(resource_name)
         key = (resource_name, filter_text, order, len(rows))
         if anew or key not in self._listings:
             if len(self._listings) >= MOST_WALKS:
                 self._listings.clear()
-            self._listings[key] = self._arranged(resource_name, list(rows.values()), filter_text, order)
+            self._listings[key] = self._arranged(
+                resource_name, list(rows.values()), filter_text, order
+            )
         return self._listings[key]
 
-    def _arranged(self, resource_name: str, rows: list[Row], filter_text: str | None, order: str | None) -> list[Row]:
+    def _arranged(
+        self,
+        resource_name: str,
+        rows: list[Row],
+        filter_text: str | None,
+        order: str | None,
+    ) -> list[Row]:
         rows = self.licensed(resource_name, rows)
         if filter_text is not None:
             rows = matching(rows, filter_text, resource_name)
         if order is not None:
             rows = ordered(rows, order, RESOURCES[resource_name])
         if self.ignore_order:
-            rows = sorted(rows, key=lambda row: hashlib.sha256(row["id"].encode()).digest())
+            rows = sorted(
+                rows, key=lambda row: hashlib.sha256(row["id"].encode()).digest()
+            )
         return rows
 
     def is_licensed(self, resource_name: str) -> bool:
         """Whether the tenant's licences cover a resource at all (detections: P1 with hidden values)."""
         if "ervicePrincipal" in resource_name:
             return self.workload_licence
-        return self.licence == "P2" or (self.licence == "P1" and resource_name == "riskDetections")
+        return self.licence == "P2" or (
+            self.licence == "P1" and resource_name == "riskDetections"
+        )
 
     def licensed(self, resource_name: str, rows: list[Row]) -> list[Row]:
         """The rows as the licence lets them be seen."""
-        full = self.is_licensed(resource_name) and not (resource_name == "riskDetections" and self.licence != "P2")
+        full = self.is_licensed(resource_name) and not (
+            resource_name == "riskDetections" and self.licence != "P2"
+        )
         return rows if full else [_hidden(row) for row in rows]
 
     def seen(self, resource_name: str, rows: Iterable[Row]) -> None:
@@ -330,25 +420,39 @@ class Tenant:
 
     # ---- changing
 
-    def act(self, resource_name: str, action_name: str, ids: list[str], initiated_by: str) -> None:
+    def act(
+        self, resource_name: str, action_name: str, ids: list[str], initiated_by: str
+    ) -> None:
         """Accept an action for all of the ids or none. Raises: BadRequestError: too many, or one unknown or deleted."""
         action = ACTIONS[resource_name, action_name]
         if not 1 <= len(ids) <= MOST_IDS or len(set(ids)) < len(ids):
-            raise BadRequestError(f"The property '{action.ids}' must hold 1 to {MOST_IDS} different ids.")
-        refused = [row_id for row_id in ids if not self._may_act(resource_name, action, row_id)]
+            raise BadRequestError(
+                f"The property '{action.ids}' must hold 1 to {MOST_IDS} different ids."
+            )
+        refused = [
+            row_id for row_id in ids if not self._may_act(resource_name, action, row_id)
+        ]
         if refused:
             unknown = ", ".join(refused)
-            raise BadRequestError(f"These {action.ids} do not exist in your tenant or they are not risky: {unknown}.")
+            raise BadRequestError(
+                f"These {action.ids} do not exist in your tenant or they are not risky: {unknown}."
+            )
         for row_id in ids:
             if row_id in self.store(resource_name):
                 self.store(resource_name)[row_id]["isProcessing"] = True
-            self._processing[resource_name, row_id] = _Processing(action, initiated_by, self.processing_reads)
+            self._processing[resource_name, row_id] = _Processing(
+                action, initiated_by, self.processing_reads
+            )
         self._listings.clear()
 
     def _may_act(self, resource_name: str, action: Action, row_id: str) -> bool:
         row = self.store(resource_name).get(row_id)
         if row is None:
-            return bool(action.event) and resource_name == "riskyUsers" and row_id in self.directory
+            return (
+                bool(action.event)
+                and resource_name == "riskyUsers"
+                and row_id in self.directory
+            )
         return not row.get("isDeleted")
 
     def _take_effect(self, resource_name: str, row_id: str) -> None:
@@ -357,51 +461,94 @@ class Tenant:
             self.users[row_id] = self.directory.pop(row_id)
         event_types = [processing.action.event] if processing.action.event else []
         changes = processing.action.changes | {"isProcessing": False}
-        self._change(resource_name, row_id, changes, processing.initiated_by, event_types)
+        self._change(
+            resource_name, row_id, changes, processing.initiated_by, event_types
+        )
         if processing.action.event:
             subject, row = SUBJECTS[resource_name], self.store(resource_name)[row_id]
             owner = {name: row[own] for name, own in subject.owner_fields.items()}
-            detection = offline_detection(resource_name, processing.action.event, stamp(self.now()))
+            detection = offline_detection(
+                resource_name, processing.action.event, stamp(self.now())
+            )
             detection |= owner | processing.action.changes | {"id": self.new_id()}
-            self.store(subject.detection_resource)[detection["id"]] = checked(detection, subject.detection_resource)
+            self.store(subject.detection_resource)[detection["id"]] = checked(
+                detection, subject.detection_resource
+            )
 
     def _change(
-        self, resource_name: str, row_id: str, changes: Row, initiated_by: str | None, event_types: Iterable[str]
+        self,
+        resource_name: str,
+        row_id: str,
+        changes: Row,
+        initiated_by: str | None,
+        event_types: Iterable[str],
     ) -> Row:
         row = self.store(resource_name)[row_id]
-        row.update(checked({**row, "riskLastUpdatedDateTime": stamp(self.now()), **changes}, resource_name))
+        row.update(
+            checked(
+                {**row, "riskLastUpdatedDateTime": stamp(self.now()), **changes},
+                resource_name,
+            )
+        )
         items = self.histories(resource_name).setdefault(row_id, [])
         push_history(items, history_item(row, resource_name, initiated_by, event_types))
         self._listings.clear()
         return row
 
     def change_user(
-        self, user_id: str, *, initiated_by: str | None = None, event_types: Iterable[str] = (), **changes: Any
+        self,
+        user_id: str,
+        *,
+        initiated_by: str | None = None,
+        event_types: Iterable[str] = (),
+        **changes: Any,
     ) -> Row:
         """Change a risky user's row (at the tenant's time unless riskLastUpdatedDateTime is given) and his history."""
         return self._change("riskyUsers", user_id, changes, initiated_by, event_types)
 
     def change_service_principal(
-        self, row_id: str, *, initiated_by: str | None = None, event_types: Iterable[str] = (), **changes: Any
+        self,
+        row_id: str,
+        *,
+        initiated_by: str | None = None,
+        event_types: Iterable[str] = (),
+        **changes: Any,
     ) -> Row:
-        return self._change("riskyServicePrincipals", row_id, changes, initiated_by, event_types)
+        return self._change(
+            "riskyServicePrincipals", row_id, changes, initiated_by, event_types
+        )
 
     def add_user(self, **fields: Any) -> Row:
         """Add a user at risk with one history item; what is not given gets a plain value."""
         row = safe_user(fields.get("id") or self.new_id())
-        risk = {"riskLevel": "medium", "riskState": "atRisk", "riskLastUpdatedDateTime": stamp(self.now())}
+        risk = {
+            "riskLevel": "medium",
+            "riskState": "atRisk",
+            "riskLastUpdatedDateTime": stamp(self.now()),
+        }
         return self._add("riskyUsers", row | risk | fields)
 
     def add_service_principal(self, **fields: Any) -> Row:
         row_id = fields.get("id") or self.new_id()
-        row = {"id": row_id, "appId": row_id, "displayName": "Contoso App", "servicePrincipalType": "Application"}
-        row |= {"isEnabled": True, "isProcessing": False, "riskLastUpdatedDateTime": stamp(self.now())}
+        row = {
+            "id": row_id,
+            "appId": row_id,
+            "displayName": "Contoso App",
+            "servicePrincipalType": "Application",
+        }
+        row |= {
+            "isEnabled": True,
+            "isProcessing": False,
+            "riskLastUpdatedDateTime": stamp(self.now()),
+        }
         row |= {"riskLevel": "medium", "riskState": "atRisk", "riskDetail": "none"}
         return self._add("riskyServicePrincipals", row | fields)
 
     def _add(self, resource_name: str, row: Row) -> Row:
         self.store(resource_name)[row["id"]] = checked(row, resource_name)
-        self.histories(resource_name)[row["id"]] = [history_item(row, resource_name, None, [])]
+        self.histories(resource_name)[row["id"]] = [
+            history_item(row, resource_name, None, [])
+        ]
         self._listings.clear()
         return row
 
@@ -417,10 +564,16 @@ class Tenant:
 
         It is hidden before `surfaces_at` on the tenant's clock, and to the next `after_requests` answered requests.
         """
-        moment = detected if isinstance(detected, str) else stamp(detected or self.now())
-        row = offline_detection("riskyUsers", "leakedCredentials", moment) | {"id": self._detection_id()}
+        moment = (
+            detected if isinstance(detected, str) else stamp(detected or self.now())
+        )
+        row = offline_detection("riskyUsers", "leakedCredentials", moment) | {
+            "id": self._detection_id()
+        }
         row |= self._owner(fields) | fields
-        arrival = _Arrival(checked(row, "riskDetections"), surfaces_at, self.requests + after_requests)
+        arrival = _Arrival(
+            checked(row, "riskDetections"), surfaces_at, self.requests + after_requests
+        )
         if surfaces_at is None and not after_requests:
             self.detections[row["id"]] = row
         else:
@@ -429,9 +582,15 @@ class Tenant:
         return row
 
     def _owner(self, fields: Row) -> Row:
-        user = self.users[fields["userId"]] if "userId" in fields else next(iter(self.users.values()), None)
+        user = (
+            self.users[fields["userId"]]
+            if "userId" in fields
+            else next(iter(self.users.values()), None)
+        )
         user = user or self.add_user()
-        return {name: user[own] for name, own in SUBJECTS["riskyUsers"].owner_fields.items()}
+        return {
+            name: user[own] for name, own in SUBJECTS["riskyUsers"].owner_fields.items()
+        }
 
     def _detection_id(self) -> str:
         return hashlib.sha256(self.new_id().encode()).hexdigest()
@@ -452,7 +611,11 @@ def _hidden(row: Row) -> Row:
 def safe_user(user_id: str) -> Row:
     """A user without any risk."""
     name = f"user.{user_id[-4:]}"
-    row: Row = {"id": user_id, "userDisplayName": name, "userPrincipalName": f"{name}@contoso.example"}
+    row: Row = {
+        "id": user_id,
+        "userDisplayName": name,
+        "userPrincipalName": f"{name}@contoso.example",
+    }
     row |= {"isDeleted": False, "isProcessing": False, "riskLastUpdatedDateTime": None}
     return row | {"riskLevel": "none", "riskState": "none", "riskDetail": "none"}
 
@@ -460,8 +623,22 @@ def safe_user(user_id: str) -> Row:
 def offline_detection(resource_name: str, event: str, moment: str) -> Row:
     """A detection that no sign-in is tied to, high and at risk, still without id and owner."""
     names = ("requestId", "correlationId", "ipAddress", "location")
-    row: Row = dict.fromkeys(names) | {"riskEventType": event, "source": "IdentityProtection"}
-    row |= {"riskLevel": "high", "riskState": "atRisk", "riskDetail": "none", "detectionTimingType": "offline"}
-    row |= dict.fromkeys(("activityDateTime", "detectedDateTime", "lastUpdatedDateTime"), moment)
+    row: Row = dict.fromkeys(names) | {
+        "riskEventType": event,
+        "source": "IdentityProtection",
+    }
+    row |= {
+        "riskLevel": "high",
+        "riskState": "atRisk",
+        "riskDetail": "none",
+        "detectionTimingType": "offline",
+    }
+    row |= dict.fromkeys(
+        ("activityDateTime", "detectedDateTime", "lastUpdatedDateTime"), moment
+    )
     row |= {"additionalInfo": "[]", "activity": "user", "tokenIssuerType": "AzureAD"}
-    return row if resource_name == "riskyUsers" else row | {"activity": "servicePrincipal", "keyIds": []}
+    return (
+        row
+        if resource_name == "riskyUsers"
+        else row | {"activity": "servicePrincipal", "keyIds": []}
+    )

@@ -19,13 +19,20 @@ NO_TERMINAL = 200  # columns, where the output goes to a file or another program
 NARROWEST = 12  # columns to which a cell's long words may be broken
 
 STYLES = {ERROR: "red", WARNING: "yellow"}
-SEVERITIES = ("unknown", "low", "medium", "high")  # of incidents, by the platform's number
+SEVERITIES = (
+    "unknown",
+    "low",
+    "medium",
+    "high",
+)  # of incidents, by the platform's number
 LEVELS = {"high": "red", "medium": "yellow", "low": "green"}
 
 # Values that are copied: ids, addresses, times, numbers.
 UNBREAKABLE = re.compile(r"[0-9a-fA-F-]{8,}|\S+@\S+|https?://\S+|[\d:.TZ+-]+")
 INLINE = re.compile(r"\*\*(?P<bold>.+?)\*\*|\[(?P<text>[^\]]+)\]\((?P<link>[^)\s]+)\)")
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")  # what a name could play with a terminal
+CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]"
+)  # what a name could play with a terminal
 
 Rows = list[list[str]]
 
@@ -54,19 +61,27 @@ def readable(entry: Entry, *, raw: bool = False) -> str:
     value = contents(entry)
     if value is None or value == "":
         return ""
-    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+    return (
+        value
+        if isinstance(value, str)
+        else json.dumps(value, indent=2, ensure_ascii=False)
+    )
 
 
 def draw_markdown(markdown: str, console: Console, style: str = "") -> None:
     """Draw markdown as the platform's helpers write it: headings, tables, bold words, links."""
-    for is_table, lines in groupby(shown(markdown).rstrip("\n").split("\n"), lambda line: line.startswith("|")):
+    for is_table, lines in groupby(
+        shown(markdown).rstrip("\n").split("\n"), lambda line: line.startswith("|")
+    ):
         if is_table:
             draw_table([cells(line) for line in lines], console)
         else:
             for line in lines:
                 # A word wider than the terminal, such as a link, is left to the terminal, which copies it whole.
                 too_wide = any(len(word) > console.width for word in line.split())
-                console.print(prose(line, style), soft_wrap=too_wide or not console.is_terminal)
+                console.print(
+                    prose(line, style), soft_wrap=too_wide or not console.is_terminal
+                )
 
 
 def shown(text: str) -> str:
@@ -95,7 +110,9 @@ def linked(text: str, link: str) -> str:
 def cells(line: str) -> list[str]:
     """The cells of a table's line, with line breaks and without the escapes of pipes and backticks."""
     parts = re.split(r"(?<!\\)\|", line.strip())[1:-1]
-    return [re.sub(r"\\([|`])", r"\1", part.strip().replace("<br>", "\n")) for part in parts]
+    return [
+        re.sub(r"\\([|`])", r"\1", part.strip().replace("<br>", "\n")) for part in parts
+    ]
 
 
 def draw_table(table: Rows, console: Console) -> None:
@@ -103,14 +120,20 @@ def draw_table(table: Rows, console: Console) -> None:
     headers, rows = table[0], table[2:]
     columns = list(zip(headers, *rows, strict=True))
     # A row that stands alone reads better as a list than with its cells wrapped.
-    widths = [widest(column) if len(rows) == 1 else narrowest(column) for column in columns]
+    widths = [
+        widest(column) if len(rows) == 1 else narrowest(column) for column in columns
+    ]
     labels = max(len(word) for header in headers for word in header.split() or [""])
     if sum(widths) + 3 * len(widths) + 1 <= console.width:
         console.print(side_by_side(headers, rows, widths), soft_wrap=False)
     elif labels + 3 + (width := max(map(narrowest, columns))) <= console.width:
         console.print(below_each_other(headers, rows, width), soft_wrap=False)
     else:
-        lines = [f"{header}: {cell}" for row in rows for header, cell in zip(headers, row, strict=True)]
+        lines = [
+            f"{header}: {cell}"
+            for row in rows
+            for header, cell in zip(headers, row, strict=True)
+        ]
         console.print(*lines, sep="\n", markup=False, soft_wrap=True)
 
 
@@ -150,14 +173,18 @@ def below_each_other(headers: list[str], rows: Rows, width: int) -> Table:
 
 
 def new_table(**options: Any) -> Table:
-    return Table(box=ROUNDED if sys.stdout.isatty() else ASCII2, border_style="dim", **options)
+    return Table(
+        box=ROUNDED if sys.stdout.isatty() else ASCII2, border_style="dim", **options
+    )
 
 
 def value(cell: str) -> Text:
     return Text(cell, style=LEVELS.get(cell, ""))
 
 
-def draw_incidents(incidents: list[dict[str, Any]], ways: dict[str, str], console: Console) -> None:
+def draw_incidents(
+    incidents: list[dict[str, Any]], ways: dict[str, str], console: Console
+) -> None:
     """Draw a table of incidents. ways: how a detection arrived, by its id, where that is known."""
     if not incidents:
         return
@@ -168,7 +195,12 @@ def draw_incidents(incidents: list[dict[str, Any]], ways: dict[str, str], consol
 
 def incident_cells(incident: dict[str, Any], ways: dict[str, str]) -> list[str]:
     source_id = str(incident.get("dbotMirrorId", ""))
-    cells = [incident.get("occurred", ""), SEVERITIES[incident.get("severity", 0)], incident["name"], source_id]
+    cells = [
+        incident.get("occurred", ""),
+        SEVERITIES[incident.get("severity", 0)],
+        incident["name"],
+        source_id,
+    ]
     return [shown(str(cell)) for cell in [*cells, ways.get(source_id, "before")]]
 
 

@@ -20,7 +20,11 @@ class LineCompleter(Completer):
         self.manifest = manifest
         self.words = words
 
-    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:  # noqa: ARG002
+    def get_completions(
+        self,
+        document: Document,
+        complete_event: CompleteEvent,  # noqa: ARG002
+    ) -> Iterable[Completion]:
         text = document.text_before_cursor
         for candidate in candidates(self.manifest, self.words, text):
             yield Completion(candidate, start_position=-len(last_word(text)))
@@ -52,9 +56,15 @@ def argument_options(manifest: Manifest, before: list[str], word: str) -> list[s
     if equals:
         rule = command.arguments.get(name, {})
         first = value[: value.rfind(",") + 1] if rule.get("isArray") else ""
-        return [f"{name}={first}{quoted(option)}" for option in rule.get("predefined", [])]
+        return [
+            f"{name}={first}{quoted(option)}" for option in rule.get("predefined", [])
+        ]
     given = {part.partition("=")[0] for part in before[1:]}
-    return [f"{option}=" for option in [*command.shown_arguments(), *GENERIC] if option not in given]
+    return [
+        f"{option}="
+        for option in [*command.shown_arguments(), *GENERIC]
+        if option not in given
+    ]
 
 
 def quoted(value: str) -> str:
@@ -63,7 +73,10 @@ def quoted(value: str) -> str:
 
 def history() -> History:
     """Lines of earlier prompts, where the system keeps a user's state; only in memory where nothing can be written."""
-    folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "warroom"
+    folder = (
+        Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+        / "warroom"
+    )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "history").touch(mode=0o600)
@@ -75,7 +88,11 @@ def history() -> History:
 def prompted(completer: LineCompleter, **options: Any) -> Iterator[str]:
     """Line after line as typed, until the end of input. Ctrl-C drops the line."""
     session: PromptSession[str] = PromptSession(
-        "warroom> ", completer=completer, history=history(), complete_while_typing=False, **options
+        "warroom> ",
+        completer=completer,
+        history=history(),
+        complete_while_typing=False,
+        **options,
     )
     while True:
         try:

@@ -56,7 +56,9 @@ def parse(line: str) -> Typed:
     """Read `!command name=value "a positional value"`. Raises: CommandLineError."""
     start = COMMAND.match(line)
     if not start:
-        raise CommandLineError(f"a command starts with ! and its name, this does not: {line.strip()!r}")
+        raise CommandLineError(
+            f"a command starts with ! and its name, this does not: {line.strip()!r}"
+        )
     typed = Typed(start[1], {}, [])
     rest = line[start.end() :].rstrip()
     while rest:
@@ -94,7 +96,11 @@ def inserted(value: str, read: Callable[[str], Any]) -> Any:
     alone = INSERTION.fullmatch(value)
     if alone:
         found = read(alone[1]) or ""
-        return [as_text(item) for item in found] if isinstance(found, list) else as_text(found)
+        return (
+            [as_text(item) for item in found]
+            if isinstance(found, list)
+            else as_text(found)
+        )
     return INSERTION.sub(lambda match: as_text(read(match[1])), value)
 
 
@@ -119,17 +125,34 @@ class Command:
         unknown = sorted(set(given) - set(self.arguments) - set(GENERIC))
         if unknown:
             known = ", ".join(self.shown_arguments()) or "none"
-            raise CommandLineError(f"{self.name} has no argument {', '.join(unknown)}. It has: {known}.")
+            raise CommandLineError(
+                f"{self.name} has no argument {', '.join(unknown)}. It has: {known}."
+            )
         own = {name: value for name, value in given.items() if name in self.arguments}
-        return own, {name: value for name, value in given.items() if name not in self.arguments}
+        return own, {
+            name: value for name, value in given.items() if name not in self.arguments
+        }
 
     def complete(self, args: Args) -> Args:
         """The arguments with the manifest's defaults. Raises: CommandLineError: a required one is missing."""
         declared = self.arguments.items()
-        whole = {**{name: as_text(rule["defaultValue"]) for name, rule in declared if "defaultValue" in rule}, **args}
-        missing = [name for name, rule in declared if rule.get("required") and whole.get(name) in (None, "", [])]
+        whole = {
+            **{
+                name: as_text(rule["defaultValue"])
+                for name, rule in declared
+                if "defaultValue" in rule
+            },
+            **args,
+        }
+        missing = [
+            name
+            for name, rule in declared
+            if rule.get("required") and whole.get(name) in (None, "", [])
+        ]
         if missing:
-            raise CommandLineError(f"{self.name} needs the argument {', '.join(missing)}")
+            raise CommandLineError(
+                f"{self.name} needs the argument {', '.join(missing)}"
+            )
         return whole
 
     def elementwise(self, args: Args) -> list[Args]:
@@ -146,9 +169,13 @@ class Command:
     def _positional(self, typed: Typed) -> dict[str, str]:
         if not typed.positional:
             return {}
-        name = next((name for name, rule in self.arguments.items() if rule.get("default")), None)
+        name = next(
+            (name for name, rule in self.arguments.items() if rule.get("default")), None
+        )
         if name is None or len(typed.positional) > 1 or name in typed.arguments:
-            raise CommandLineError(f"{self.name}: {typed.positional[-1]!r} stands without an argument's name")
+            raise CommandLineError(
+                f"{self.name}: {typed.positional[-1]!r} stands without an argument's name"
+            )
         return {name: typed.positional[0]}
 
 
@@ -164,8 +191,14 @@ class Manifest:
     def read(cls, path: Path | str) -> "Manifest":
         content = loaded(Path(path).read_text(encoding="utf-8"))
         commands = [_command(declared) for declared in content["script"]["commands"]]
-        parameters = {parameter["name"]: parameter for parameter in content["configuration"]}
-        return cls(content["commonfields"]["id"], {command.name: command for command in commands}, parameters)
+        parameters = {
+            parameter["name"]: parameter for parameter in content["configuration"]
+        }
+        return cls(
+            content["commonfields"]["id"],
+            {command.name: command for command in commands},
+            parameters,
+        )
 
     def find(self, name: str) -> Command:
         if name not in self.commands:
@@ -174,8 +207,13 @@ class Manifest:
 
     def default_parameters(self) -> Args:
         """What a new instance has before anybody fills it in."""
-        declared = {name: rule.get("defaultvalue", "") for name, rule in self.parameters.items()}
-        return {name: _parameter(self.parameters[name]["type"], value) for name, value in declared.items()}
+        declared = {
+            name: rule.get("defaultvalue", "") for name, rule in self.parameters.items()
+        }
+        return {
+            name: _parameter(self.parameters[name]["type"], value)
+            for name, value in declared.items()
+        }
 
 
 @cache
@@ -193,9 +231,15 @@ def _parameter(kind: int, default: str) -> Any:
         return default == "true"
     if kind == CREDENTIALS:
         return {"identifier": "", "password": default}
-    return [part for part in default.split(",") if part] if kind == MULTI_SELECT else default
+    return (
+        [part for part in default.split(",") if part]
+        if kind == MULTI_SELECT
+        else default
+    )
 
 
 def _command(declared: dict[str, Any]) -> Command:
-    arguments = {argument["name"]: argument for argument in declared.get("arguments") or []}
+    arguments = {
+        argument["name"]: argument for argument in declared.get("arguments") or []
+    }
     return Command(declared["name"], declared["description"], arguments)

@@ -34,7 +34,11 @@ class ContextData:
         for key, value in deepcopy(entry_context).items():
             path, condition = split_key(key)
             parent, name = self._place(path)
-            parent[name] = value if name not in parent else combined(parent[name], value, condition)
+            parent[name] = (
+                value
+                if name not in parent
+                else combined(parent[name], value, condition)
+            )
 
     def put(self, path: str, value: Any) -> None:
         """Set what stands under a plain path."""
@@ -51,7 +55,9 @@ class ContextData:
         for parent in parents:
             place = place.setdefault(parent, {})
             if not isinstance(place, dict):
-                raise ContextError(f"{path}: what stands under {parent} is no object that could hold {name}")
+                raise ContextError(
+                    f"{path}: what stands under {parent} is no object that could hold {name}"
+                )
         return place, name
 
 
@@ -70,7 +76,11 @@ def combined(old: Any, new: Any, condition: str) -> Any:
     if condition == "true":
         return overwritten(old, new)
     merged = merge_by(compared_keys(condition), as_list(old), as_list(new))
-    return merged[0] if len(merged) == 1 and not isinstance(old, list) and not isinstance(new, list) else merged
+    return (
+        merged[0]
+        if len(merged) == 1 and not isinstance(old, list) and not isinstance(new, list)
+        else merged
+    )
 
 
 def as_list(value: Any) -> list[Any]:
@@ -79,7 +89,9 @@ def as_list(value: Any) -> list[Any]:
 
 def overwritten(old: Any, new: Any) -> Any:
     """The keys of `new` in place of those of every old item; without objects on both sides, `new` itself."""
-    if not isinstance(new, dict) or not all(isinstance(item, dict) for item in as_list(old)):
+    if not isinstance(new, dict) or not all(
+        isinstance(item, dict) for item in as_list(old)
+    ):
         return new
     items = [{**item, **new} for item in as_list(old)]
     return items if isinstance(old, list) else items[0]
@@ -87,7 +99,11 @@ def overwritten(old: Any, new: Any) -> Any:
 
 def compared_keys(condition: str) -> tuple[str, ...]:
     """The keys that `val.a && val.a == obj.a && val.b && ...` compares."""
-    found = [match for match in COMPARISON.finditer(condition) if match[1] in (None, match[2])]
+    found = [
+        match
+        for match in COMPARISON.finditer(condition)
+        if match[1] in (None, match[2])
+    ]
     if not found or " && ".join(match[0] for match in found) != condition:
         raise ContextError(f"{condition!r} does not compare keys of val and obj")
     return tuple(match[2] for match in found)
@@ -112,7 +128,10 @@ def merge_by(keys: tuple[str, ...], old: list[Any], new: list[Any]) -> list[Any]
 
 def identity(item: Any, keys: tuple[str, ...]) -> str:
     """The item's values under these keys as one text; empty if one of them is missing or empty."""
-    values = [value_of(item, key) if key.isidentifier() else read_path(item, key) for key in keys]
+    values = [
+        value_of(item, key) if key.isidentifier() else read_path(item, key)
+        for key in keys
+    ]
     return json.dumps(values) if all(values) else ""
 
 
@@ -122,7 +141,9 @@ def read_path(data: Any, path: str) -> Any:
         return data
     steps = list(PATH_STEP.finditer(path))
     if not steps or "".join(step[0] for step in steps) != path:
-        raise ContextError(f"{path!r} cannot be read: only names and [0] are, as in A.B.[0].c")
+        raise ContextError(
+            f"{path!r} cannot be read: only names and [0] are, as in A.B.[0].c"
+        )
     for step in steps:
         data = item_at(data, int(step[1])) if step[1] else value_of(data, step[2])
     return data

@@ -107,7 +107,9 @@ class WarRoom:
         call = self._call(FETCH, {})
         run = Run(FETCH, call.entries, call.logs)
         if call.incidents is None and not run.failed:
-            run.entries.append(error_entry("The fetch handed over nothing, not even an empty list."))
+            run.entries.append(
+                error_entry("The fetch handed over nothing, not even an empty list.")
+            )
         if not run.failed:
             self.last_run = call.last_run
             run.incidents = call.incidents
@@ -119,7 +121,9 @@ class WarRoom:
         command = self.manifest.find(typed.command)
         own, generic = command.read_arguments(typed)
         self._check_generic(generic)
-        values = {name: inserted(value, self.context.read) for name, value in own.items()}
+        values = {
+            name: inserted(value, self.context.read) for name, value in own.items()
+        }
         return command.name, generic, command.elementwise(command.complete(values))
 
     def _check_generic(self, generic: dict[str, str]) -> None:
@@ -127,11 +131,15 @@ class WarRoom:
             "using": (self.instance,),
             "using-brand": (self.manifest.brand,),
             "auto-extract": ("none", "inline", "outOfBand"),
-            **dict.fromkeys(("raw-response", "ignore-outputs", "debug-mode"), ("true", "false")),
+            **dict.fromkeys(
+                ("raw-response", "ignore-outputs", "debug-mode"), ("true", "false")
+            ),
         }
         for name, value in generic.items():
             if name in allowed and value not in allowed[name]:
-                raise CommandLineError(f"{name}={value} cannot be used. Accepted: {', '.join(allowed[name])}.")
+                raise CommandLineError(
+                    f"{name}={value} cannot be used. Accepted: {', '.join(allowed[name])}."
+                )
         if not re.fullmatch("[1-9][0-9]*", generic.get("execution-timeout", "1")):
             raise CommandLineError("execution-timeout takes a number of seconds")
 
@@ -150,7 +158,9 @@ class WarRoom:
             for entry in run.entries:
                 if not run.flag("ignore-outputs"):
                     self.context.add(entry.get("EntryContext") or {})
-                for key, value in extended(run.generic.get("extend-context", ""), entry):
+                for key, value in extended(
+                    run.generic.get("extend-context", ""), entry
+                ):
                     self.context.put(key, value)
         except ValueError as problem:
             return [error_entry(f"Context: {problem}")]
@@ -159,15 +169,30 @@ class WarRoom:
     def _polled(self, run: Run) -> Iterator[Run]:
         """The runs that a run's schedule asks for, until one asks for no more, fails, or the first one's time is up."""
         schedule, waited = scheduled(run), 0
-        timeout = int(run.generic.get("execution-timeout") or schedule.get("Timeout") or POLLING_TIMEOUT)
+        timeout = int(
+            run.generic.get("execution-timeout")
+            or schedule.get("Timeout")
+            or POLLING_TIMEOUT
+        )
         while schedule:
             waited += int(schedule["NextRun"])
             if waited > timeout:
-                yield Run(run.command, [error_entry(f"{run.command} was given up after {timeout} seconds of polling.")])
+                yield Run(
+                    run.command,
+                    [
+                        error_entry(
+                            f"{run.command} was given up after {timeout} seconds of polling."
+                        )
+                    ],
+                )
                 return
             self.sleep(int(schedule["NextRun"]))
             command = self.manifest.find(schedule["PollingCommand"])
-            args = {name: value for name, value in schedule.get("PollingArgs", {}).items() if name in command.arguments}
+            args = {
+                name: value
+                for name, value in schedule.get("PollingArgs", {}).items()
+                if name in command.arguments
+            }
             run = self._run(command.name, [args], run.generic)
             schedule = scheduled(run)
             yield run
@@ -175,8 +200,13 @@ class WarRoom:
     def _call(self, command: str, args: Args, *, is_debug: bool = False) -> Any:
         """Run main() once as this command, and keep what the server keeps."""
         demisto = self.module.demisto
-        demisto.call = call = demisto.Call(command, args, dict(self.params), is_debug=is_debug)
-        call.integration_context, call.context_version = self.integration_context, self.context_version
+        demisto.call = call = demisto.Call(
+            command, args, dict(self.params), is_debug=is_debug
+        )
+        call.integration_context, call.context_version = (
+            self.integration_context,
+            self.context_version,
+        )
         call.last_run = self.last_run
         call.server["version"] = self.server_version
         call.calling_context["context"] = {
@@ -186,7 +216,10 @@ class WarRoom:
         }
         with self._surroundings(call):
             self._main(call)
-        self.integration_context, self.context_version = call.integration_context, call.context_version
+        self.integration_context, self.context_version = (
+            call.integration_context,
+            call.context_version,
+        )
         return call
 
     def _main(self, call: Any) -> None:
@@ -210,16 +243,32 @@ class WarRoom:
                 stack.enter_context(led_to(self.simulator, self.module.HttpSession))
             yield
         if written.getvalue():
-            call.entries.append(error_entry(f"The integration wrote to standard output: {written.getvalue()[:200]!r}"))
+            call.entries.append(
+                error_entry(
+                    f"The integration wrote to standard output: {written.getvalue()[:200]!r}"
+                )
+            )
 
 
 def error_entry(text: str) -> Entry:
-    return {"Type": ERROR, "ContentsFormat": "text", "Contents": text, "EntryContext": None}
+    return {
+        "Type": ERROR,
+        "ContentsFormat": "text",
+        "Contents": text,
+        "EntryContext": None,
+    }
 
 
 def scheduled(run: Run) -> Entry:
     """The entry that asks for another run; none after an error."""
-    return next((entry for entry in run.entries if entry.get("PollingCommand") and not run.failed), {})
+    return next(
+        (
+            entry
+            for entry in run.entries
+            if entry.get("PollingCommand") and not run.failed
+        ),
+        {},
+    )
 
 
 def extended(extension: str, entry: Entry) -> Iterator[tuple[str, Any]]:
@@ -227,14 +276,20 @@ def extended(extension: str, entry: Entry) -> Iterator[tuple[str, Any]]:
     for part in filter(None, extension.split("::")):
         key, equals, path = part.partition("=")
         if not (key and equals and path):
-            raise ContextError(f"extend-context takes key=path::key2=path2, not {part!r}")
+            raise ContextError(
+                f"extend-context takes key=path::key2=path2, not {part!r}"
+            )
         yield key, read_path(contents(entry), path)
 
 
 def contents(entry: Entry) -> Any:
     """The entry's contents; those that are the text of JSON, as what the text says."""
     value = entry["Contents"]
-    return json.loads(value) if entry["ContentsFormat"] == "json" and isinstance(value, str) else value
+    return (
+        json.loads(value)
+        if entry["ContentsFormat"] == "json" and isinstance(value, str)
+        else value
+    )
 
 
 @contextlib.contextmanager
@@ -272,7 +327,9 @@ def led_to(simulator: Any, session_class: Any) -> Iterator[None]:
     def get_adapter(session: Any, url: str) -> Any:
         meant = original(session, url)
         if meant not in loopbacks:
-            loopbacks[meant] = LoopbackAdapter(simulator.port, max_retries=meant.max_retries)
+            loopbacks[meant] = LoopbackAdapter(
+                simulator.port, max_retries=meant.max_retries
+            )
         return loopbacks[meant]
 
     with replaced(session_class, "get_adapter", get_adapter):
@@ -296,7 +353,9 @@ def load_instance(path: Path | str, manifest_path: Path | str = MANIFEST) -> Arg
 
     Raises: ValueError: the file is no JSON object, a name is not the manifest's, or a variable is not set.
     """
-    given = json.loads(Path(path).read_text(encoding="utf-8"), object_hook=_from_environment)
+    given = json.loads(
+        Path(path).read_text(encoding="utf-8"), object_hook=_from_environment
+    )
     if not isinstance(given, dict):
         raise ValueError(f"{path}: a JSON object of parameters is needed")
     return with_defaults(given, manifest_path)
@@ -307,7 +366,9 @@ def with_defaults(given: Args, manifest_path: Path | str = MANIFEST) -> Args:
     defaults = Manifest.read(manifest_path).default_parameters()
     unknown = sorted(set(given) - set(defaults))
     if unknown:
-        raise ValueError(f"unknown parameters: {', '.join(unknown)}; there are {', '.join(defaults)}")
+        raise ValueError(
+            f"unknown parameters: {', '.join(unknown)}; there are {', '.join(defaults)}"
+        )
     return {**defaults, **given}
 
 
@@ -338,7 +399,8 @@ def credentials(password: str) -> dict[str, str]:
 
 
 PLATFORM_IMPORT = re.compile(
-    r"^(?:import demistomock as demisto|from CommonServer(?:User)?Python import \*)[ \t]*(?:#.*)?$", re.MULTILINE
+    r"^(?:import demistomock as demisto|from CommonServer(?:User)?Python import \*)[ \t]*(?:#.*)?$",
+    re.MULTILINE,
 )
 
 
@@ -358,7 +420,13 @@ def run_as_one_text(integration: str, **call: Any) -> ModuleType:
     code = compile(PLATFORM_IMPORT.sub("", text), "<string>", "exec", dont_inherit=True)
     with contextlib.suppress(SystemExit):
         exec(code, vars(module))
-    rebound = [name for name, value in vars(module).pop("_library").items() if vars(module).get(name) is not value]
+    rebound = [
+        name
+        for name, value in vars(module).pop("_library").items()
+        if vars(module).get(name) is not value
+    ]
     if rebound:
-        raise NameError(f"the integration binds names of the platform's library anew: {', '.join(sorted(rebound))}")
+        raise NameError(
+            f"the integration binds names of the platform's library anew: {', '.join(sorted(rebound))}"
+        )
     return module

@@ -65,7 +65,12 @@ LONGEST_ERROR = 50_000  # characters
 SHORTEST_WAIT = 10  # seconds between two runs of a scheduled command
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 CERTIFICATE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-RAISES_ON_ERROR = ("fetch-incidents", "fetch-credentials", "long-running-execution", "fetch-indicators")
+RAISES_ON_ERROR = (
+    "fetch-incidents",
+    "fetch-credentials",
+    "long-running-execution",
+    "fetch-indicators",
+)
 BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
 
 
@@ -100,7 +105,13 @@ ENTRY_FORMATS = {value for name, value in vars(EntryFormat).items() if name.isup
 class DemistoException(Exception):  # noqa: N818
     """The platform's error; its text is the message alone."""
 
-    def __init__(self, message: Any, exception: Any = None, res: Any = None, error_type: Any = None) -> None:
+    def __init__(
+        self,
+        message: Any,
+        exception: Any = None,
+        res: Any = None,
+        error_type: Any = None,
+    ) -> None:
         super().__init__(message, exception, error_type)
         self.message = message
         self.exception = exception
@@ -136,7 +147,9 @@ class ScheduledCommand:
     @staticmethod
     def raise_error_if_not_supported() -> None:
         if not ScheduledCommand.supports_polling():
-            raise DemistoException("Scheduled commands need server version 6.2.0 or later.")
+            raise DemistoException(
+                "Scheduled commands need server version 6.2.0 or later."
+            )
 
     def to_results(self) -> dict[str, Any]:
         """The entry's polling keys; numbers of seconds are texts, empty values left out."""
@@ -147,7 +160,11 @@ class ScheduledCommand:
             "Timeout": str(self._timeout) if self._timeout else None,
             "PollingItemsRemaining": self._items_remaining,
         }
-        return {key: value for key, value in keys.items() if value not in (None, "", [], {}, ())}
+        return {
+            key: value
+            for key, value in keys.items()
+            if value not in (None, "", [], {}, ())
+        }
 
 
 class CommandResults:
@@ -208,7 +225,11 @@ class CommandResults:
     def _readable(self) -> Any:
         if self.readable_output or not self._has_outputs():
             return self.readable_output or None
-        return tableToMarkdown("Results", self.outputs) if isinstance(self.outputs, (dict, list)) else self.outputs
+        return (
+            tableToMarkdown("Results", self.outputs)
+            if isinstance(self.outputs, (dict, list))
+            else self.outputs
+        )
 
     def _context(self) -> dict[str, Any]:
         if not self._has_outputs():
@@ -220,7 +241,9 @@ class CommandResults:
         return {self.outputs_prefix + _key_test(self.outputs_key_field): self.outputs}
 
 
-def _check_results(prefix: str | None, key_field: Any, outputs: Any, content_format: str | None) -> None:
+def _check_results(
+    prefix: str | None, key_field: Any, outputs: Any, content_format: str | None
+) -> None:
     if outputs is not None and not isinstance(outputs, dict) and not prefix:
         raise ValueError("outputs_prefix is missing")
     if outputs is not None and prefix == ".":
@@ -228,24 +251,34 @@ def _check_results(prefix: str | None, key_field: Any, outputs: Any, content_for
     if key_field and not isinstance(key_field, (str, list)):
         raise TypeError("outputs_key_field must be of type str or list")
     if content_format is not None and content_format not in ENTRY_FORMATS:
-        raise TypeError(f"content_format {content_format} is none of {sorted(ENTRY_FORMATS)}")
+        raise TypeError(
+            f"content_format {content_format} is none of {sorted(ENTRY_FORMATS)}"
+        )
 
 
 def _format_of(contents: Any) -> str:
-    return EntryFormat.TEXT if isinstance(contents, (str, bytes, int)) else EntryFormat.JSON
+    return (
+        EntryFormat.TEXT
+        if isinstance(contents, (str, bytes, int))
+        else EntryFormat.JSON
+    )
 
 
 def _key_test(key_field: str | list[str] | None) -> str:
     if not key_field:
         return ""
     keys = [key_field] if isinstance(key_field, str) else key_field
-    return "(" + " && ".join(f"val.{key} && val.{key} == obj.{key}" for key in keys) + ")"
+    return (
+        "(" + " && ".join(f"val.{key} && val.{key} == obj.{key}" for key in keys) + ")"
+    )
 
 
 def _replacing(prefix: str, outputs: Any) -> dict[str, Any]:
     parent, _, name = prefix.rpartition(".")
     if not parent:
-        raise DemistoException("replace_existing needs an outputs_prefix with a dot in it.")
+        raise DemistoException(
+            "replace_existing needs an outputs_prefix with a dot in it."
+        )
     return {f"{parent}(true)": {name: outputs}}
 
 
@@ -259,7 +292,9 @@ def return_results(results: Any) -> None:
         if plain:
             demisto.results(plain)
     else:
-        demisto.results(results.to_context() if isinstance(results, CommandResults) else results)
+        demisto.results(
+            results.to_context() if isinstance(results, CommandResults) else results
+        )
 
 
 def return_error(message: Any, error: Any = "", outputs: Any = None) -> NoReturn:
@@ -268,18 +303,32 @@ def return_error(message: Any, error: Any = "", outputs: Any = None) -> NoReturn
     The platform masks known secrets in the log; here nothing is masked, so that a test sees what would go there.
     """
     trace = traceback.format_exc() if sys.exc_info()[0] else ""
-    demisto.info("Full Integration Log:\n" + "\n".join(filter(None, [str(message), str(error), trace])))
+    demisto.info(
+        "Full Integration Log:\n"
+        + "\n".join(filter(None, [str(message), str(error), trace]))
+    )
     text = f"{message}\n\n{trace}" if demisto.is_debug and trace else str(message)
     if demisto.command() in RAISES_ON_ERROR:
         raise Exception(text)
     contents = _shortened(text)
-    demisto.results({"Type": EntryType.ERROR, "ContentsFormat": "text", "Contents": contents, "EntryContext": outputs})
+    demisto.results(
+        {
+            "Type": EntryType.ERROR,
+            "ContentsFormat": "text",
+            "Contents": contents,
+            "EntryContext": outputs,
+        }
+    )
     sys.exit(0)
 
 
 def _shortened(text: str) -> str:
     half = LONGEST_ERROR // 2
-    return text if len(text) <= LONGEST_ERROR else f"{text[:half]}...(cut)...{text[-half:]}"
+    return (
+        text
+        if len(text) <= LONGEST_ERROR
+        else f"{text[:half]}...(cut)...{text[-half:]}"
+    )
 
 
 def add_sensitive_log_strs(sensitive_str: str) -> None:
@@ -287,7 +336,9 @@ def add_sensitive_log_strs(sensitive_str: str) -> None:
     demisto.call.sensitive.append(sensitive_str)
 
 
-def argToList(arg: Any, separator: str = ",", transform: Callable[[Any], Any] | None = None) -> list[Any]:
+def argToList(
+    arg: Any, separator: str = ",", transform: Callable[[Any], Any] | None = None
+) -> list[Any]:
     """The list meant by `a,b`, by JSON text, by a list, or by a single value; nothing gives an empty one."""
     items = _items(arg, separator)
     return [transform(item) for item in items] if transform else items
@@ -319,7 +370,11 @@ def argToBoolean(value: Any) -> bool:
 
 def pascalToSpace(s: Any) -> Any:
     """`riskLevel` as `Risk Level`; what is not a string comes back as it is."""
-    return " ".join(re.sub("[A-Z]?[a-z]+", _spaced_word, s).split()) if isinstance(s, str) else s
+    return (
+        " ".join(re.sub("[A-Z]?[a-z]+", _spaced_word, s).split())
+        if isinstance(s, str)
+        else s
+    )
 
 
 def _spaced_word(match: re.Match[str]) -> str:
@@ -347,9 +402,15 @@ def tableToMarkdown(
 ) -> str:
     """A markdown table of the rows `t`, with the columns `headers` or else the keys of the first row."""
     title = (f"### {name}\n" if name else "") + (f"{metadata}\n" if metadata else "")
-    rows, headers = _rows_and_headers(_with_links(t, url_keys) if url_keys else t, headers, sort_headers)
+    rows, headers = _rows_and_headers(
+        _with_links(t, url_keys) if url_keys else t, headers, sort_headers
+    )
     if removeNull:
-        headers = [header for header in headers if any(row.get(header) not in ("", None, [], {}) for row in rows)]
+        headers = [
+            header
+            for header in headers
+            if any(row.get(header) not in ("", None, [], {}) for row in rows)
+        ]
     if not rows or not headers:
         return title + "**No entries.**\n"
     cell = _tree_cell if is_auto_json_transform else _flat_cell
@@ -359,7 +420,9 @@ def tableToMarkdown(
     return title + "\n".join(lines) + "\n"
 
 
-def _rows_and_headers(t: Any, headers: Any, sort_headers: bool) -> tuple[list[dict[str, Any]], list[str]]:
+def _rows_and_headers(
+    t: Any, headers: Any, sort_headers: bool
+) -> tuple[list[dict[str, Any]], list[str]]:
     if not t:
         return [], []
     if not headers and isinstance(t, dict) and len(t) == 1:
@@ -368,7 +431,9 @@ def _rows_and_headers(t: Any, headers: Any, sort_headers: bool) -> tuple[list[di
     headers = [headers] if isinstance(headers, str) else headers
     if not isinstance(rows[0], dict):
         if not headers:
-            raise Exception("tableToMarkdown needs headers for rows that are no objects: headers=['A Header']")
+            raise Exception(
+                "tableToMarkdown needs headers for rows that are no objects: headers=['A Header']"
+            )
         rows = [{headers[0]: item} for item in rows]
     return rows, headers or (sorted(rows[0]) if sort_headers else list(rows[0]))
 
@@ -378,7 +443,10 @@ def _with_links(value: Any, keys: list[str]) -> Any:
         return [_with_links(item, keys) for item in value]
     if not isinstance(value, dict):
         return value
-    return {key: _link(item) if key in keys else _with_links(item, keys) for key, item in value.items()}
+    return {
+        key: _link(item) if key in keys else _with_links(item, keys)
+        for key, item in value.items()
+    }
 
 
 def _link(url: Any) -> Any:
@@ -411,7 +479,13 @@ def _flat(value: Any) -> str:
 
 def _tree_cell(value: Any) -> str:
     # The platform shows a number or a boolean as an empty cell here.
-    return value if isinstance(value, str) else "\n".join(_tree(value, "")) if isinstance(value, (dict, list)) else ""
+    return (
+        value
+        if isinstance(value, str)
+        else "\n".join(_tree(value, ""))
+        if isinstance(value, (dict, list))
+        else ""
+    )
 
 
 def _tree(value: Any, tabs: str) -> list[str]:
@@ -420,11 +494,17 @@ def _tree(value: Any, tabs: str) -> list[str]:
     lines = []
     for key, item in value.items():
         branch = isinstance(item, (dict, list))
-        lines += [f"{tabs}**{key}**:", *_tree(item, tabs + "\t")] if branch else [f"{tabs}***{key}***: {_flat(item)}"]
+        lines += (
+            [f"{tabs}**{key}**:", *_tree(item, tabs + "\t")]
+            if branch
+            else [f"{tabs}***{key}***: {_flat(item)}"]
+        )
     return lines
 
 
-def get_integration_context(sync: bool = True, with_version: bool = False) -> dict[str, Any]:
+def get_integration_context(
+    sync: bool = True, with_version: bool = False
+) -> dict[str, Any]:
     """The integration context, or with its version; servers before 6.0.0 have no versions."""
     if not is_demisto_version_ge("6.0.0"):
         return demisto.getIntegrationContext()
@@ -432,7 +512,9 @@ def get_integration_context(sync: bool = True, with_version: bool = False) -> di
     return versioned if with_version else versioned["context"]
 
 
-def set_integration_context(context: dict[str, str], sync: bool = True, version: int = -1) -> None:
+def set_integration_context(
+    context: dict[str, str], sync: bool = True, version: int = -1
+) -> None:
     """Replace the integration context. Raises: ValueError: `version` is given and stale."""
     demisto.debug("Setting integration context")
     if is_demisto_version_ge("6.0.0"):
@@ -451,13 +533,17 @@ def _numbers(version: str) -> list[int]:
 
 
 def handle_proxy(
-    proxy_param_name: str = "proxy", checkbox_default_value: bool = False, handle_insecure: bool = True
+    proxy_param_name: str = "proxy",
+    checkbox_default_value: bool = False,
+    handle_insecure: bool = True,
 ) -> dict[str, str]:
     """The proxies to use, from the environment; without the proxy parameter none, and the environment loses them.
 
     When any certificate is trusted the environment also loses its certificate bundles, else requests would use those.
     """
-    if handle_insecure and any(demisto.params().get(name) for name in ("insecure", "unsecure")):
+    if handle_insecure and any(
+        demisto.params().get(name) for name in ("insecure", "unsecure")
+    ):
         _forget(CERTIFICATE_VARIABLES)
     if not demisto.params().get(proxy_param_name, checkbox_default_value):
         _forget(PROXY_VARIABLES)

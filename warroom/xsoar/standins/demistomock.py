@@ -28,9 +28,15 @@ class Call:
     context_version: int = 0
     last_run: dict[str, Any] = field(default_factory=dict)
     server: dict[str, Any] = field(
-        default_factory=lambda: {"version": "6.12.0", "buildNumber": "1000000", "platform": "xsoar"}
+        default_factory=lambda: {
+            "version": "6.12.0",
+            "buildNumber": "1000000",
+            "platform": "xsoar",
+        }
     )
-    calling_context: dict[str, Any] = field(default_factory=lambda: {"integration": True, "context": {}})
+    calling_context: dict[str, Any] = field(
+        default_factory=lambda: {"integration": True, "context": {}}
+    )
     is_debug: bool = False
     entries: list[dict[str, Any]] = field(default_factory=list)
     incidents: list[dict[str, Any]] | None = None
@@ -124,7 +130,9 @@ def setIntegrationContext(context: dict[str, str]) -> None:
     _not_in_test()
     for key, value in context.items():
         if not isinstance(key, str) or not isinstance(value, str):
-            raise PlatformRuleError(f"integration context: {key!r} must be a string with a string, not {type(value)}")
+            raise PlatformRuleError(
+                f"integration context: {key!r} must be a string with a string, not {type(value)}"
+            )
     call.integration_context = dict(context)
     call.context_version += 1
 
@@ -133,16 +141,24 @@ def getIntegrationContextVersioned(refresh: bool = False) -> dict[str, Any]:  # 
     return {"context": getIntegrationContext(), "version": call.context_version}
 
 
-def setIntegrationContextVersioned(context: dict[str, str], version: int, sync: bool = False) -> None:  # noqa: ARG001
+def setIntegrationContextVersioned(
+    context: dict[str, str],
+    version: int,
+    sync: bool = False,  # noqa: ARG001
+) -> None:
     """Replace the integration context if `version` is the current one, or -1. Raises: ValueError: it is stale."""
     if version not in (-1, call.context_version):
-        raise ValueError(f"version {version} of the integration context is stale, it is at {call.context_version}")
+        raise ValueError(
+            f"version {version} of the integration context is stale, it is at {call.context_version}"
+        )
     setIntegrationContext(context)
 
 
 def _not_in_test() -> None:
     if call.command == TEST:
-        raise PlatformRuleError("the Test button has no integration context, neither to read nor to write")
+        raise PlatformRuleError(
+            "the Test button has no integration context, neither to read nor to write"
+        )
 
 
 def _only_in_fetch(name: str) -> None:
@@ -155,5 +171,7 @@ def _json_safe(value: Any, what: str) -> Any:
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as problem:
-        raise PlatformRuleError(f"{what} cannot be sent as JSON: {problem}") from problem
+        raise PlatformRuleError(
+            f"{what} cannot be sent as JSON: {problem}"
+        ) from problem
     return value
