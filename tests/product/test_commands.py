@@ -3,12 +3,12 @@
 import json
 import re
 from collections.abc import Callable, Iterator
-from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
+from helpers import NOW
 from warroom.azure.seed import ADELE_ID
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
@@ -18,7 +18,6 @@ Row = dict[str, Any]
 Runs = Callable[[str], Run]
 Fails = Callable[[str], str]
 
-NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 BASE = "/v1.0/identityProtection/"
 LINK = f"https://graph.microsoft.com{BASE}"
 USERS, DETECTIONS = "azure-risky-users-list", "azure-risky-users-risk-detections-list"

@@ -4,13 +4,14 @@ import json
 import random
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
+from helpers import NOW
 from warroom import __main__ as war_room_main
 from warroom.azure.arrivals import WAYS, Arrivals
 from warroom.azure.odata import Row
@@ -20,7 +21,6 @@ from warroom.terminal.prompt import candidates
 from warroom.xsoar.commandline import Manifest
 from warroom.xsoar.runner import MANIFEST, Run, WarRoom
 
-NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 USERS = ["Risky Users"]
 BOTH = ["Risk Detections", "Risky Users"]
 PREVIEW = "!azure-risky-users-fetch-preview"

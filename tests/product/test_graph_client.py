@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from requests.adapters import HTTPAdapter
 
+from helpers import NOW
 from warroom.azure.server import Fault, Recorded, Simulator
 from warroom.azure.tenant import CLIENT_ID, Answer, Tenant, stamp
 from warroom.xsoar.runner import Run, WarRoom, credentials, with_defaults
@@ -17,7 +18,6 @@ Succeed = Callable[[str], Run]
 Fail = Callable[[str], str]
 Row = dict[str, Any]
 
-NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 NUMBER_OF_USERS = 1300
 HOST = "https://graph.microsoft.com"
 USERS_PATH = "/v1.0/identityProtection/riskyUsers"

@@ -3,16 +3,15 @@
 import ast
 import re
 from collections.abc import Iterator
-from datetime import datetime, timezone
 from types import ModuleType
 
 import pytest
 
 import CommonServerPython as csp  # noqa: N813 - the module is the platform's
+from helpers import NOW
 from warroom.azure.server import Simulator
 from warroom.xsoar.runner import MANIFEST, PROJECT, STANDINS, WarRoom, demo_instance, run_as_one_text
 
-NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 TEXT = (PROJECT / "AzureRiskyUsers.py").read_text(encoding="utf-8")
 TREE = ast.parse(TEXT)
 LIBRARY = ast.parse((STANDINS / "CommonServerPython.py").read_text(encoding="utf-8"))

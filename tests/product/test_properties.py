@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
+from helpers import NOW
 from warroom.azure.odata import BadRequestError, matching, ticks
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
 from warroom.xsoar.runner import MANIFEST, WarRoom, demo_instance
 
-NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 BASE = "/v1.0/identityProtection/"
 USERS, DETECTIONS = "azure-risky-users-list", "azure-risky-users-risk-detections-list"
 PRINCIPALS, PRINCIPAL_DETECTIONS = (

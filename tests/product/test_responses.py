@@ -1,12 +1,13 @@
 """The commands that change risk, what becomes of it, and what an instance is told it may do."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pytest
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
+from helpers import NOW
 from warroom.azure.seed import ADELE_ID
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import CLIENT_ID, PERMISSIONS, Tenant
@@ -16,7 +17,6 @@ Row = dict[str, Any]
 Runs = Callable[[str], Run]
 Fails = Callable[[str], str]
 
-NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 BASE = "/v1.0/identityProtection/"
 ADELE = "adele.vance@contoso.example"
 DISMISS = "azure-risky-users-dismiss"
