@@ -11,7 +11,10 @@ import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the i
 from helpers import NOW
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
-from warroom.xsoar.runner import MANIFEST, Run, WarRoom, demo_instance
+from warroom.demo import demo_instance
+from warroom.xsoar.entries import Run
+from warroom.xsoar.integration import MANIFEST
+from warroom.xsoar.runner import WarRoom
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")

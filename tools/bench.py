@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
-from warroom.xsoar.runner import PROJECT, STANDINS, demo_instance
+from warroom.demo import demo_instance
+from warroom.xsoar.integration import PROJECT, STANDINS
 
 SIZES = (50, 5_000, 50_000)  # rows
 RUNS = 3  # of each; the median counts

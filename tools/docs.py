@@ -13,14 +13,10 @@ import yaml
 
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
-from warroom.xsoar.runner import (
-    MANIFEST,
-    PROJECT,
-    Run,
-    WarRoom,
-    demo_instance,
-    load_integration,
-)
+from warroom.demo import demo_instance
+from warroom.xsoar.entries import Run
+from warroom.xsoar.integration import MANIFEST, PROJECT, load_integration
+from warroom.xsoar.runner import WarRoom
 
 README = PROJECT / "README.md"
 BEGIN, END = "<!-- {}: written by make docs -->", "<!-- end of {} -->"

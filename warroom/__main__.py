@@ -11,17 +11,15 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
+from warroom.demo import demo_instance
 from warroom.terminal import display
-from warroom.xsoar.commandline import GENERIC, CommandLineError, Manifest
+from warroom.xsoar.commandline import GENERIC, CommandLineError
 from warroom.xsoar.context import ContextError
-from warroom.xsoar.runner import (
-    MANIFEST,
-    Run,
-    WarRoom,
-    demo_instance,
-    load_instance,
-    load_integration,
-)
+from warroom.xsoar.entries import Run
+from warroom.xsoar.instance import load_instance
+from warroom.xsoar.integration import MANIFEST, load_integration
+from warroom.xsoar.manifest import Manifest
+from warroom.xsoar.runner import WarRoom
 
 DONE, FAILED, MISUSED = 0, 1, 2  # exit codes
 

@@ -18,8 +18,10 @@ from warroom.azure.odata import Row
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant, stamp
 from warroom.terminal.prompt import candidates
-from warroom.xsoar.commandline import Manifest
-from warroom.xsoar.runner import MANIFEST, Run, WarRoom
+from warroom.xsoar.entries import Run
+from warroom.xsoar.integration import MANIFEST
+from warroom.xsoar.manifest import Manifest
+from warroom.xsoar.runner import WarRoom
 
 USERS = ["Risky Users"]
 BOTH = ["Risk Detections", "Risky Users"]

@@ -12,7 +12,9 @@ from requests.adapters import HTTPAdapter
 from helpers import NOW
 from warroom.azure.server import Fault, Recorded, Simulator
 from warroom.azure.tenant import CLIENT_ID, Answer, Tenant, stamp
-from warroom.xsoar.runner import Run, WarRoom, credentials, with_defaults
+from warroom.xsoar.entries import Run
+from warroom.xsoar.instance import credentials, with_defaults
+from warroom.xsoar.runner import WarRoom
 
 Succeed = Callable[[str], Run]
 Fail = Callable[[str], str]

@@ -14,8 +14,11 @@ import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the i
 import demistomock
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
-from warroom.xsoar.commandline import Manifest, parse
-from warroom.xsoar.runner import MANIFEST, PROJECT, WarRoom, demo_instance
+from warroom.demo import demo_instance
+from warroom.xsoar.commandline import parse
+from warroom.xsoar.integration import MANIFEST, PROJECT
+from warroom.xsoar.manifest import Manifest
+from warroom.xsoar.runner import WarRoom
 
 Row = dict[str, Any]
 

@@ -14,7 +14,8 @@ import urllib3
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
-from warroom.xsoar.runner import Run, WarRoom
+from warroom.xsoar.entries import Run
+from warroom.xsoar.runner import WarRoom
 
 Succeed = Callable[[str], Run]
 Fail = Callable[[str], str]

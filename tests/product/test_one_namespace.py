@@ -10,7 +10,9 @@ import pytest
 import CommonServerPython as csp  # noqa: N813 - the module is the platform's
 from helpers import NOW
 from warroom.azure.server import Simulator
-from warroom.xsoar.runner import MANIFEST, PROJECT, STANDINS, WarRoom, demo_instance, run_as_one_text
+from warroom.demo import demo_instance
+from warroom.xsoar.integration import MANIFEST, PROJECT, STANDINS, run_as_one_text
+from warroom.xsoar.runner import WarRoom
 
 TEXT = (PROJECT / "AzureRiskyUsers.py").read_text(encoding="utf-8")
 TREE = ast.parse(TEXT)

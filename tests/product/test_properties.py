@@ -15,7 +15,9 @@ from helpers import NOW
 from warroom.azure.odata import BadRequestError, matching, ticks
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
-from warroom.xsoar.runner import MANIFEST, WarRoom, demo_instance
+from warroom.demo import demo_instance
+from warroom.xsoar.integration import MANIFEST
+from warroom.xsoar.runner import WarRoom
 
 BASE = "/v1.0/identityProtection/"
 USERS, DETECTIONS = "azure-risky-users-list", "azure-risky-users-risk-detections-list"

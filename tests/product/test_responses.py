@@ -11,7 +11,10 @@ from helpers import NOW
 from warroom.azure.seed import ADELE_ID
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import CLIENT_ID, PERMISSIONS, Tenant
-from warroom.xsoar.runner import MANIFEST, Run, WarRoom, demo_instance
+from warroom.demo import demo_instance
+from warroom.xsoar.entries import Run
+from warroom.xsoar.integration import MANIFEST
+from warroom.xsoar.runner import WarRoom
 
 Row = dict[str, Any]
 Runs = Callable[[str], Run]

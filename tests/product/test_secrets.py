@@ -10,7 +10,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import CLIENT_ID, CLIENT_SECRET, TENANT_ID, App
-from warroom.xsoar.runner import WarRoom, credentials, demo_instance, with_defaults
+from warroom.demo import demo_instance
+from warroom.xsoar.instance import credentials, with_defaults
+from warroom.xsoar.runner import WarRoom
 
 Params = dict[str, Any]
 

@@ -9,7 +9,7 @@ import pytest
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import CLIENT_ID, CLIENT_SECRET, TENANT_ID
-from warroom.xsoar.runner import credentials, with_defaults
+from warroom.xsoar.instance import credentials, with_defaults
 
 THUMBPRINT = "00112233445566778899AABBCCDDEEFF00112233"
 KEY = "-----BEGIN PRIVATE KEY-----\nAAAA\nBBBB\n-----END PRIVATE KEY-----\n"

@@ -17,7 +17,9 @@ import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the i
 from warroom.azure.entra import APP_SERVICE_ENDPOINT, ERRORS
 from warroom.azure.server import Recorded, Simulator
 from warroom.azure.tenant import CLIENT_ID, CLIENT_SECRET, CLOUDS, TENANT_ID, XSOAR_CLIENT_ID, App
-from warroom.xsoar.runner import Run, WarRoom, credentials, with_defaults
+from warroom.xsoar.entries import Run
+from warroom.xsoar.instance import credentials, with_defaults
+from warroom.xsoar.runner import WarRoom
 
 Params = dict[str, Any]
 Succeed = Callable[[str], Run]

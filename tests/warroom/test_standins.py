@@ -10,7 +10,7 @@ import pytest
 
 import CommonServerPython as csp  # noqa: N813 - the module is the platform's
 import demistomock
-from warroom.xsoar.runner import PROJECT, run_as_one_text
+from warroom.xsoar.integration import PROJECT, run_as_one_text
 
 Case = dict[str, Any]
 CASES: list[Case] = json.loads((PROJECT / "test_data/commonserver_cases.json").read_text(encoding="utf-8"))["cases"]

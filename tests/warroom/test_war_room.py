@@ -17,20 +17,16 @@ from rich.console import Console
 from warroom import __main__ as war_room_main
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
+from warroom.demo import demo_instance
 from warroom.terminal import display
 from warroom.terminal.prompt import candidates
-from warroom.xsoar.commandline import CommandLineError, Manifest, parse
+from warroom.xsoar.commandline import CommandLineError, parse
 from warroom.xsoar.context import ContextData, ContextError
-from warroom.xsoar.runner import (
-    MANIFEST,
-    PROJECT,
-    Run,
-    WarRoom,
-    demo_instance,
-    load_instance,
-    load_integration,
-    run_as_one_text,
-)
+from warroom.xsoar.entries import Run
+from warroom.xsoar.instance import load_instance
+from warroom.xsoar.integration import MANIFEST, PROJECT, load_integration, run_as_one_text
+from warroom.xsoar.manifest import Manifest
+from warroom.xsoar.runner import WarRoom
 
 INTEGRATION = """
 import demistomock as demisto

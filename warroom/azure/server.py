@@ -694,6 +694,10 @@ class Simulator:
             return answer._replace(body=answer.body | {"@odata.nextLink": link})
         return answer
 
+    def adapter(self, max_retries: Retry) -> HTTPAdapter:
+        """A transport that leads every request here, with these retries."""
+        return LoopbackAdapter(self.port, max_retries=max_retries)
+
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True

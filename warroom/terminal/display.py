@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from warroom.xsoar.runner import ERROR, Entry, Run, contents
+from warroom.xsoar.entries import ERROR, Entry, Run, contents
 
 WARNING = 11  # type of an entry
 NO_TERMINAL = 200  # columns, where the output goes to a file or another program; COLUMNS changes it

@@ -10,7 +10,8 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
-from warroom.xsoar.commandline import GENERIC, CommandLineError, Manifest
+from warroom.xsoar.commandline import GENERIC, CommandLineError
+from warroom.xsoar.manifest import Manifest
 
 
 class LineCompleter(Completer):

@@ -1,55 +1,23 @@
 """Runs an integration's commands as the server does: what is typed, the manifest's checks, main(), entries, context."""
 
 import contextlib
-import importlib
 import io
-import json
-import os
 import re
-import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from warroom.xsoar.commandline import Args, CommandLineError, Manifest, inserted, parse
+from warroom.xsoar.commandline import Args, CommandLineError, inserted, parse
 from warroom.xsoar.context import ContextData, ContextError, read_path
+from warroom.xsoar.entries import FETCH, TEST, Entry, Run, contents, error_entry
+from warroom.xsoar.manifest import Manifest
+from warroom.xsoar.surroundings import led_to, replaced, restored_environment
 
-STANDINS = Path(__file__).parent / "standins"
-PROJECT = Path(__file__).parent.parent.parent
-MANIFEST = PROJECT / "AzureRiskyUsers.yml"
-
-FETCH = "fetch-incidents"
-TEST = "test-module"
-ERROR = 4  # type of an entry
 POLLING_TIMEOUT = 600  # seconds, when the entry says nothing
-
-Entry = dict[str, Any]
-
-
-@dataclass
-class Run:
-    """What came of one command line: its entries as the server gets them, and what stood beside them."""
-
-    command: str
-    entries: list[Entry] = field(default_factory=list)
-    logs: list[str] = field(default_factory=list)
-    incidents: list[dict[str, Any]] = field(default_factory=list)
-    generic: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def failed(self) -> bool:
-        """Whether there is an error entry; of the Test button, whether it says anything but ok."""
-        if self.command == TEST:
-            return [entry["Contents"] for entry in self.entries] != ["ok"]
-        return any(entry["Type"] == ERROR for entry in self.entries)
-
-    def flag(self, name: str) -> bool:
-        return self.generic.get(name, "").lower() == "true"
 
 
 @dataclass
@@ -250,15 +218,6 @@ class WarRoom:
             )
 
 
-def error_entry(text: str) -> Entry:
-    return {
-        "Type": ERROR,
-        "ContentsFormat": "text",
-        "Contents": text,
-        "EntryContext": None,
-    }
-
-
 def scheduled(run: Run) -> Entry:
     """The entry that asks for another run; none after an error."""
     return next(
@@ -280,153 +239,3 @@ def extended(extension: str, entry: Entry) -> Iterator[tuple[str, Any]]:
                 f"extend-context takes key=path::key2=path2, not {part!r}"
             )
         yield key, read_path(contents(entry), path)
-
-
-def contents(entry: Entry) -> Any:
-    """The entry's contents; those that are the text of JSON, as what the text says."""
-    value = entry["Contents"]
-    return (
-        json.loads(value)
-        if entry["ContentsFormat"] == "json" and isinstance(value, str)
-        else value
-    )
-
-
-@contextlib.contextmanager
-def restored_environment() -> Iterator[None]:
-    before = dict(os.environ)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-@contextlib.contextmanager
-def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Set an attribute for a while; one that was only inherited is inherited again afterwards."""
-    own = vars(owner).get(name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        if own is None:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, own)
-
-
-@contextlib.contextmanager
-def led_to(simulator: Any, session_class: Any) -> Iterator[None]:
-    """Lead the requests of these sessions to the simulator, each with the retries of the adapter it was meant for."""
-    from warroom.azure.server import LoopbackAdapter
-
-    loopbacks: dict[Any, Any] = {}
-    original = session_class.get_adapter
-
-    def get_adapter(session: Any, url: str) -> Any:
-        meant = original(session, url)
-        if meant not in loopbacks:
-            loopbacks[meant] = LoopbackAdapter(
-                simulator.port, max_retries=meant.max_retries
-            )
-        return loopbacks[meant]
-
-    with replaced(session_class, "get_adapter", get_adapter):
-        try:
-            yield
-        finally:
-            for loopback in loopbacks.values():
-                loopback.close()
-
-
-def load_integration() -> ModuleType:
-    """Import the integration with the stand-ins in the platform's place."""
-    for folder in (str(STANDINS), str(PROJECT)):
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
-    return importlib.import_module("AzureRiskyUsers")
-
-
-def load_instance(path: Path | str, manifest_path: Path | str = MANIFEST) -> Args:
-    """The parameters of the instance that a JSON file describes; {"env": "NAME"} stands for that environment variable.
-
-    Raises: ValueError: the file is no JSON object, a name is not the manifest's, or a variable is not set.
-    """
-    given = json.loads(
-        Path(path).read_text(encoding="utf-8"), object_hook=_from_environment
-    )
-    if not isinstance(given, dict):
-        raise ValueError(f"{path}: a JSON object of parameters is needed")
-    return with_defaults(given, manifest_path)
-
-
-def with_defaults(given: Args, manifest_path: Path | str = MANIFEST) -> Args:
-    """Parameters as the server hands them over: those not given as the manifest has them."""
-    defaults = Manifest.read(manifest_path).default_parameters()
-    unknown = sorted(set(given) - set(defaults))
-    if unknown:
-        raise ValueError(
-            f"unknown parameters: {', '.join(unknown)}; there are {', '.join(defaults)}"
-        )
-    return {**defaults, **given}
-
-
-def _from_environment(value: dict[str, Any]) -> Any:
-    if set(value) != {"env"}:
-        return value
-    if value["env"] not in os.environ:
-        raise ValueError(f"the environment variable {value['env']} is not set")
-    return os.environ[value["env"]]
-
-
-def demo_instance(sign_in: str = "Client Credentials") -> Args:
-    """An instance of the simulated tenant's demo application."""
-    from warroom.azure.tenant import CLIENT_ID, CLIENT_SECRET, TENANT_ID
-
-    given = {
-        "authentication_type": sign_in,
-        "client_id": credentials(CLIENT_ID),
-        "tenant_id": TENANT_ID,
-        "client_secret": credentials(CLIENT_SECRET),
-    }
-    return with_defaults(given)
-
-
-def credentials(password: str) -> dict[str, str]:
-    """A parameter of the credentials type whose user name is hidden."""
-    return {"identifier": "", "password": password}
-
-
-PLATFORM_IMPORT = re.compile(
-    r"^(?:import demistomock as demisto|from CommonServer(?:User)?Python import \*)[ \t]*(?:#.*)?$",
-    re.MULTILINE,
-)
-
-
-def run_as_one_text(integration: str, **call: Any) -> ModuleType:
-    """Run library and integration as the server does: one text, one namespace, no file, called `builtins`.
-
-    call: fields of the `Call` that this first run executes. The module returned can be given to a WarRoom.
-    Raises: NameError: the integration gave a name of the library another meaning.
-    """
-    module = ModuleType("builtins")
-    demisto = ModuleType("demisto")
-    exec((STANDINS / "demistomock.py").read_text(encoding="utf-8"), vars(demisto))
-    vars(demisto)["call"] = demisto.Call(**call)
-    vars(module)["demisto"] = demisto
-    library = (STANDINS / "CommonServerPython.py").read_text(encoding="utf-8")
-    text = f"{library}\n_library = dict(globals())\n{integration}"
-    code = compile(PLATFORM_IMPORT.sub("", text), "<string>", "exec", dont_inherit=True)
-    with contextlib.suppress(SystemExit):
-        exec(code, vars(module))
-    rebound = [
-        name
-        for name, value in vars(module).pop("_library").items()
-        if vars(module).get(name) is not value
-    ]
-    if rebound:
-        raise NameError(
-            f"the integration binds names of the platform's library anew: {', '.join(sorted(rebound))}"
-        )
-    return module
