@@ -171,7 +171,7 @@ def read_by(command: str, room: WarRoom, tenant: Tenant) -> set[str]:
     read = set()
     for given in calls(command, tenant):
         recording = Recording(given)
-        room._call(command, recording)
+        room.call(command, recording)
         read |= recording.read
     return read
 

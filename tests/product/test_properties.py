@@ -62,7 +62,7 @@ def send(room: WarRoom, simulator: Simulator, command: str, **arguments: Any) ->
     """Call a command with arguments as they are, without the quoting of a command line."""
     simulator.requests.clear()
     declared = room.manifest.find(command)
-    call = room._call(command, declared.complete(arguments))
+    call = room.call(command, declared.complete(arguments))
     requests = simulator.requests
     assert {request.host for request in requests} <= {"graph.microsoft.com"}
     errors = [entry["Contents"] for entry in call.entries if entry["Type"] == aru.EntryType.ERROR]
@@ -364,7 +364,7 @@ def read_rows(room: WarRoom, simulator: Simulator, **arguments: Any) -> tuple[li
     simulator.requests.clear()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(aru, "MAX_PAGE_SIZE", LARGEST)
-        (entry,) = room._call(USERS, {name: str(value) for name, value in arguments.items()}).entries
+        (entry,) = room.call(USERS, {name: str(value) for name, value in arguments.items()}).entries
     assert entry["Type"] == aru.EntryType.NOTE, entry["Contents"]
     return entry["Contents"]["value"], len(simulator.requests), entry["EntryContext"]["AzureRiskyUsers(true)"]
 

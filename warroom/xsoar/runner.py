@@ -67,12 +67,12 @@ class WarRoom:
 
     def run_test(self) -> Run:
         """Press the Test button."""
-        call = self._call(TEST, {})
+        call = self.call(TEST, {})
         return Run(TEST, call.entries, call.logs)
 
     def fetch(self) -> Run:
         """Let the server fetch once. What a failed fetch handed over and left for the next one is dropped."""
-        call = self._call(FETCH, {})
+        call = self.call(FETCH, {})
         run = Run(FETCH, call.entries, call.logs)
         if call.incidents is None and not run.failed:
             run.entries.append(
@@ -114,7 +114,7 @@ class WarRoom:
     def _run(self, command: str, sets: list[Args], generic: dict[str, str]) -> Run:
         run = Run(command, generic=generic)
         for args in sets:
-            call = self._call(command, args, is_debug=run.flag("debug-mode"))
+            call = self.call(command, args, is_debug=run.flag("debug-mode"))
             run.entries += call.entries
             run.logs += call.logs
         run.entries += self._keep(run)
@@ -165,7 +165,7 @@ class WarRoom:
             schedule = scheduled(run)
             yield run
 
-    def _call(self, command: str, args: Args, *, is_debug: bool = False) -> Any:
+    def call(self, command: str, args: Args, *, is_debug: bool = False) -> Any:
         """Run main() once as this command, and keep what the server keeps."""
         demisto = self.module.demisto
         demisto.call = call = demisto.Call(
