@@ -6,11 +6,13 @@ from warroom.xsoar.instance import credentials, with_defaults
 
 
 def demo_instance(sign_in: str = "Client Credentials") -> Args:
-    """An instance of the simulated tenant's demo application."""
-    given = {
+    """The parameters of an instance that signs in to the simulated tenant this way."""
+    client_id = credentials(CLIENT_ID)
+    client_secret = credentials(CLIENT_SECRET)
+    filled_in = {
         "authentication_type": sign_in,
-        "client_id": credentials(CLIENT_ID),
+        "client_id": client_id,
         "tenant_id": TENANT_ID,
-        "client_secret": credentials(CLIENT_SECRET),
+        "client_secret": client_secret,
     }
-    return with_defaults(given)
+    return with_defaults(filled_in)

@@ -5,19 +5,22 @@ import random
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
-from helpers import NOW
-from warroom import __main__ as war_room_main
+from helpers import NOW, SMALL
 from warroom.azure.arrivals import WAYS, Arrivals
 from warroom.azure.odata import Row
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant, stamp
+from warroom.terminal.backend import RealTenant
+from warroom.terminal.display import open_console
+from warroom.terminal.keywords import followers
+from warroom.terminal.options import read_options
 from warroom.terminal.prompt import candidates
+from warroom.terminal.session import main, run_session
 from warroom.xsoar.entries import Run
 from warroom.xsoar.integration import MANIFEST
 from warroom.xsoar.manifest import Manifest
@@ -826,14 +829,12 @@ def test_both_types_share_what_one_fetch_may_bring(room: WarRoom, tenant: Tenant
 
 # The war room's own fetches
 
-SMALL = ("--users", "20", "--detections", "20")
-
 
 def test_fetches_one_after_another_show_what_came_and_what_it_took(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "300")
-    assert war_room_main.main(["fetch", "--times", "9", *SMALL]) == 0
+    assert main(["fetch", "--times", "9", *SMALL]) == 0
     shown = capsys.readouterr().out
     headings = re.findall("^Fetch at [0-9: -]{19}, incidents: ([0-9]+), (.*)$", shown, re.MULTILINE)
     assert [used for _, used in headings] == [
@@ -867,7 +868,7 @@ def test_whichever_way_detections_arrive_none_is_later_than_an_hour(way: str) ->
 
 
 def test_the_prompt_takes_the_same_numbers(capsys: pytest.CaptureFixture[str]) -> None:
-    assert war_room_main.main(["fetch --every 60 --times 2", "fetch --times 1", *SMALL]) == 0
+    assert main(["fetch --every 60 --times 2", "fetch --times 1", *SMALL]) == 0
     moments = [datetime.fromisoformat(text) for text in re.findall("Fetch at ([0-9: -]{19})", capsys.readouterr().out)]
     assert [later - moments[0] for later in moments] == [timedelta(seconds=seconds) for seconds in (0, 60, 660)]
 
@@ -876,19 +877,19 @@ def test_the_prompt_takes_the_same_numbers(capsys: pytest.CaptureFixture[str]) -
     "line", ["fetch 3", "fetch --times", "fetch --times x", "fetch --often 3", "fetch --times 1 2"]
 )
 def test_a_fetch_that_is_not_understood_is_misuse(line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert war_room_main.main([line, *SMALL]) == 2
+    assert main([line, *SMALL]) == 2
     assert "fetch takes [--times N] [--every SECONDS].\n" in capsys.readouterr().err
 
 
 def test_between_fetches_of_a_real_instance_time_is_waited_for(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    room: WarRoom, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    waits: list[int] = []
+    waits: list[float] = []
     incident = {"name": "Contoso \x1b[2J", "occurred": "2026-11-20T11:00:00Z", "severity": 2, "dbotMirrorId": "d1"}
-    real = SimpleNamespace(simulator=None, clock=None, last_run={}, sleep=waits.append)
-    real.fetch = lambda: Run("fetch-incidents", incidents=[incident])
-    monkeypatch.setattr(war_room_main.Desk, "room", real)
-    assert war_room_main.main(["fetch --times 3 --every 7", "fetch"]) == 0
+    room.simulator, room.clock, room.sleep = None, None, waits.append
+    room.fetch = lambda: Run("fetch-incidents", incidents=[incident])  # type: ignore[method-assign]
+    options = read_options(["fetch --times 3 --every 7", "fetch"])
+    assert run_session(options, RealTenant(room), open_console()) == 0
     assert waits == [7, 7]
     row = "| 2026-11-20T11:00:00Z | medium   | Contoso \\x1b[2J | d1 |"
     lines = capsys.readouterr().out.splitlines()
@@ -896,7 +897,7 @@ def test_between_fetches_of_a_real_instance_time_is_waited_for(
 
 
 def test_a_fetch_may_be_shown_as_the_platform_gets_it(capsys: pytest.CaptureFixture[str]) -> None:
-    assert war_room_main.main(["--json", "fetch --times 1", *SMALL]) == 0
+    assert main(["--json", "fetch --times 1", *SMALL]) == 0
     (entry,) = json.loads(capsys.readouterr().out)
     assert [sorted(new) for new in json.loads(entry["Contents"])] == [
         ["dbotMirrorId", "name", "occurred", "rawJSON", "severity"]
@@ -905,5 +906,4 @@ def test_a_fetch_may_be_shown_as_the_platform_gets_it(capsys: pytest.CaptureFixt
 
 def test_the_prompt_completes_what_a_fetch_takes() -> None:
     manifest = Manifest.read(MANIFEST)
-    words = war_room_main.following(manifest)
-    assert candidates(manifest, words, "fetch --") == ["--times", "--every"]
+    assert candidates(manifest, followers(manifest), "fetch --") == ["--times", "--every"]

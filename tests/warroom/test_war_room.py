@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
 from types import ModuleType
@@ -14,12 +15,18 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from warroom import __main__ as war_room_main
+from helpers import SMALL
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
 from warroom.demo import demo_instance
 from warroom.terminal import display
+from warroom.terminal.backend import RealTenant, SimulatedTenant
+from warroom.terminal.desk import Desk
+from warroom.terminal.keywords import KEYWORDS
+from warroom.terminal.markdown import draw_markdown
+from warroom.terminal.options import read_options
 from warroom.terminal.prompt import candidates
+from warroom.terminal.session import main, run_session
 from warroom.xsoar.commandline import CommandLineError, parse
 from warroom.xsoar.context import ContextData, ContextError
 from warroom.xsoar.entries import Run
@@ -232,23 +239,23 @@ def test_generic_arguments_stay_away_from_the_code(room: WarRoom) -> None:
 
 
 def test_context_values_are_put_in_as_text(make: Make) -> None:
-    room = make(context={"A": {"n": 5, "yes": True, "o": {"k": "v"}, "text": 'say "hi" b=2'}})
+    room = make(context=ContextData({"A": {"n": 5, "yes": True, "o": {"k": "v"}, "text": 'say "hi" b=2'}}))
     line = '!contoso-echo text="${A.n} ${A.yes} ${A.o} ${A.missing}." level=${A.text}'
     assert echoed(room, line) == [{"text": '5 true {"k": "v"} .', "level": 'say "hi" b=2', "limit": "50"}]
 
 
 def test_a_list_from_context_stays_a_list_for_an_array_argument(make: Make) -> None:
-    room = make(context={"A": [{"id": "1"}, {"id": 2}]})
+    room = make(context=ContextData({"A": [{"id": "1"}, {"id": 2}]}))
     assert echoed(room, "!contoso-echo ids=${A.id}") == [{"ids": ["1", "2"], "limit": "50"}]
 
 
 def test_a_list_from_context_runs_another_argument_once_for_each_element(make: Make) -> None:
-    room = make(context={"A": [{"id": "1"}, {"id": "2"}]})
+    room = make(context=ContextData({"A": [{"id": "1"}, {"id": "2"}]}))
     assert echoed(room, "!contoso-echo ${A.id}") == [{"text": "1", "limit": "50"}, {"text": "2", "limit": "50"}]
 
 
 def test_an_empty_list_from_context_is_an_empty_value(make: Make) -> None:
-    assert echoed(make(context={"A": []}), "!contoso-echo ${A}") == [{"text": "", "limit": "50"}]
+    assert echoed(make(context=ContextData({"A": []})), "!contoso-echo ${A}") == [{"text": "", "limit": "50"}]
 
 
 def test_a_context_path_that_cannot_be_followed_is_an_error(room: WarRoom) -> None:
@@ -483,7 +490,7 @@ TABLE = (
 
 def drawn(markdown: str, width: int = 80, **options: Any) -> str:
     console = Console(file=io.StringIO(), width=width, highlight=False, **options)
-    display.draw_markdown(markdown, console)
+    draw_markdown(markdown, console)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return text
 
@@ -579,14 +586,12 @@ def test_tab_completes_commands_arguments_and_values(text: str, expected: list[s
 
 
 @pytest.fixture
-def warroom(make: Make, manifest_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+def warroom(room: WarRoom) -> Callable[..., int]:
     """Runs `warroom` with the small integration in the place of the real one."""
-    room = make()
-    monkeypatch.setattr(war_room_main, "MANIFEST", manifest_path)
-    monkeypatch.setattr(war_room_main.Desk, "room", room)
 
     def run(*arguments: str) -> int:
-        return war_room_main.main(list(arguments))
+        options = read_options(list(arguments))
+        return run_session(options, RealTenant(room), display.open_console())
 
     return run
 
@@ -676,11 +681,9 @@ def test_debug_mode_shows_the_log(warroom: Callable[..., int], capsys: pytest.Ca
 
 # The real integration and the simulated tenant
 
-SMALL = ("--users", "20", "--detections", "20")
-
 
 def test_the_demo_investigates_a_user_and_ends_with_the_changed_state(capsys: pytest.CaptureFixture[str]) -> None:
-    assert war_room_main.main(["demo", *SMALL]) == 0
+    assert main(["demo", *SMALL]) == 0
     shown = capsys.readouterr()
     assert shown.err == "The tenant is simulated: nothing leaves this machine.\n"
     told = [
@@ -707,12 +710,12 @@ def test_the_demo_investigates_a_user_and_ends_with_the_changed_state(capsys: py
     ],
 )
 def test_every_sign_in_can_be_walked_through(lines: list[str]) -> None:
-    assert war_room_main.main([*lines, *SMALL]) == 0
+    assert main([*lines, *SMALL]) == 0
 
 
 @pytest.mark.parametrize(("answer", "code"), [("approve", 0), ("decline", 1)])
 def test_the_person_at_the_browser_is_played_at_the_prompt(
-    answer: str, code: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    answer: str, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def typed() -> Iterator[str]:
         yield "signin device-code"
@@ -721,19 +724,22 @@ def test_the_person_at_the_browser_is_played_at_the_prompt(
         yield f"{answer} {user_code}"
         yield "!azure-risky-users-auth-complete"
 
-    monkeypatch.setattr(war_room_main, "typed_lines", lambda _: typed())
-    assert war_room_main.main([*SMALL]) == code
+    options = read_options([*SMALL])
+    console = display.open_console()
+    with closing(SimulatedTenant(options, console)) as backend:
+        desk = Desk(options, backend, console, KEYWORDS)
+        assert desk.do_all(typed()) == code
 
 
 @pytest.mark.parametrize("line", ["signin nobody", "approve X", "approve", "quit now"])
 def test_a_word_that_cannot_be_followed_is_misuse(line: str) -> None:
-    assert war_room_main.main([line, *SMALL]) == 2
+    assert main([line, *SMALL]) == 2
 
 
 def test_a_real_instance_has_no_simulated_browser(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_CLIENT_SECRET", "contoso-secret")
     instance = str(PROJECT / "warroom/instance.example.json")
-    assert war_room_main.main(["--instance", instance, "approve X"]) == 2
+    assert main(["--instance", instance, "approve X"]) == 2
 
 
 def test_a_proxy_in_the_environment_does_not_come_between_integration_and_simulator(

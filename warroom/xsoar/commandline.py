@@ -1,4 +1,4 @@
-"""What is typed after the `!`, read as the server reads it, and checked against the integration's manifest."""
+"""What is typed after the `!`, read as the server reads it."""
 
 import json
 import re
@@ -12,7 +12,10 @@ GENERIC = {
     "using": "The instance to run the command on.",
     "using-brand": "The integration to run the command on.",
     "raw-response": "true shows the answer as it came in place of the readable text.",
-    "extend-context": "key=path::key2=path2 puts parts of the answer into the context; the path . is all of it.",
+    "extend-context": (
+        "key=path::key2=path2 puts parts of the answer into the context; "
+        "the path . is all of it."
+    ),
     "ignore-outputs": "true leaves the command's outputs out of the context.",
     "auto-extract": "none, inline or outOfBand; nothing is extracted here.",
     "debug-mode": "true shows the log as well.",
@@ -51,34 +54,35 @@ def parse(line: str) -> Typed:
     """Read `!command name=value "a positional value"`. Raises: CommandLineError."""
     start = COMMAND.match(line)
     if not start:
-        raise CommandLineError(
-            f"a command starts with ! and its name, this does not: {line.strip()!r}"
-        )
+        problem = "a command starts with ! and its name, this does not"
+        raise CommandLineError(f"{problem}: {line.strip()!r}")
     typed = Typed(start[1], {}, [])
     rest = line[start.end() :].rstrip()
     while rest:
         match = ARGUMENT.match(rest)
         if not match:
             raise CommandLineError(f"the quotes do not match here: {rest.strip()!r}")
-        _take(typed, match)
+        _add_argument(typed, match)
         rest = rest[match.end() :]
     return typed
 
 
-def _take(typed: Typed, match: re.Match[str]) -> None:
-    name, value = match["name"], _unquoted(match)
+def _add_argument(typed: Typed, match: re.Match[str]) -> None:
+    name = match["name"]
+    value = _unquoted(match)
     if name is None:
         typed.positional.append(value)
-    elif name in typed.arguments:
+        return
+    if name in typed.arguments:
         raise CommandLineError(f"the argument {name} is given twice")
-    else:
-        typed.arguments[name] = value
+    typed.arguments[name] = value
 
 
 def _unquoted(match: re.Match[str]) -> str:
-    quoted = match["double"] if match["double"] is not None else match["single"]
-    if quoted is not None:
-        return ESCAPE.sub(_unescaped, quoted)
+    for quotes in ("double", "single"):
+        quoted = match[quotes]
+        if quoted is not None:
+            return ESCAPE.sub(_unescaped, quoted)
     return match["literal"] or match["bare"] or ""
 
 
@@ -87,20 +91,23 @@ def _unescaped(match: re.Match[str]) -> str:
 
 
 def inserted(value: str, read: Callable[[str], Any]) -> Any:
-    """The value with each `${path}` replaced; one that stands alone gives the list it leads to, all else is text."""
+    """The value with each `${path}` replaced by what stands in the context there.
+
+    A path that stands alone may lead to a list and then gives one; all else is text.
+    """
     alone = INSERTION.fullmatch(value)
-    if alone:
-        found = read(alone[1]) or ""
-        return (
-            [as_text(item) for item in found]
-            if isinstance(found, list)
-            else as_text(found)
-        )
-    return INSERTION.sub(lambda match: as_text(read(match[1])), value)
+    if not alone:
+        return INSERTION.sub(lambda match: as_text(read(match[1])), value)
+    content = read(alone[1]) or ""
+    if isinstance(content, list):
+        return [as_text(item) for item in content]
+    return as_text(content)
 
 
 def as_text(value: Any) -> str:
     """A context value as the server writes it into an argument."""
+    if value is None:
+        return ""
     if isinstance(value, str):
         return value
-    return "" if value is None else json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False)

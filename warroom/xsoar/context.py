@@ -1,14 +1,16 @@
 """Context data as a war room keeps it: what commands add, and the paths under which it is read.
 
-Where the platform's documentation leaves it open, this is chosen: an update merges keys into the item that is there; an
-object that comes first stands as an object and becomes a list with the second one; a list stays a list even with one
-item; what comes under a plain key is appended to what is there.
+Where the platform's documentation leaves it open, this is chosen: an update merges keys into
+the item that is there; an object that comes first stands as an object and becomes a list with
+the second one; a list stays a list even with one item; what comes under a plain key is
+appended to what is there.
 """
 
 import json
 import re
 from collections import defaultdict
 from copy import deepcopy
+from dataclasses import dataclass, field
 from typing import Any
 
 Data = dict[str, Any]
@@ -22,43 +24,50 @@ class ContextError(ValueError):
     """A context key or path that a war room cannot follow."""
 
 
-class ContextData:
-    """The context of one investigation."""
+# Reading
 
-    def __init__(self, data: Data | None = None):
-        self.data: Data = {} if data is None else data
 
-    def add(self, entry_context: Data) -> None:
-        """Take in an entry's context. Raises: ContextError: a key is not of a documented form."""
-        # A copy, because what is merged in later must not show in the entry.
-        for key, value in deepcopy(entry_context).items():
-            path, condition = split_key(key)
-            parent, name = self._place(path)
-            parent[name] = (
-                value
-                if name not in parent
-                else combined(parent[name], value, condition)
-            )
+def read_path(data: Any, path: str) -> Any:
+    """What stands under `A.B.c`, `A.B.[0].c` or `.` in JSON-like data; None if nothing does.
 
-    def put(self, path: str, value: Any) -> None:
-        """Set what stands under a plain path."""
-        parent, name = self._place(path)
-        parent[name] = value
+    Of a list, a name gives the list of what its items have there.
+    """
+    if path == ".":
+        return data
+    for step in path_steps(path):
+        index, name = step.groups()
+        data = item_at(data, int(index)) if index else value_of(data, name)
+    return data
 
-    def read(self, path: str) -> Any:
-        """What stands under `A.B.c`, `A.B.[0].c` or `.`; None if nothing does."""
-        return read_path(self.data, path)
 
-    def _place(self, path: str) -> tuple[Data, str]:
-        *parents, name = path.split(".")
-        place = self.data
-        for parent in parents:
-            place = place.setdefault(parent, {})
-            if not isinstance(place, dict):
-                raise ContextError(
-                    f"{path}: what stands under {parent} is no object that could hold {name}"
-                )
-        return place, name
+def path_steps(path: str) -> list[re.Match[str]]:
+    steps = list(PATH_STEP.finditer(path))
+    understood = "".join(step[0] for step in steps)
+    if not steps or understood != path:
+        advice = "only names and [0] are, as in A.B.[0].c"
+        raise ContextError(f"{path!r} cannot be read: {advice}")
+    return steps
+
+
+def item_at(data: Any, index: int) -> Any:
+    if not isinstance(data, list) or index >= len(data):
+        return None
+    return data[index]
+
+
+def value_of(data: Any, name: str) -> Any:
+    if isinstance(data, dict):
+        return data.get(name)
+    if not isinstance(data, list):
+        return None
+    values = []
+    for item in data:
+        if isinstance(item, dict) and name in item:
+            values.append(item[name])
+    return values or None
+
+
+# Merging
 
 
 def split_key(key: str) -> tuple[str, str]:
@@ -66,7 +75,14 @@ def split_key(key: str) -> tuple[str, str]:
     match = ENTRY_KEY.fullmatch(key)
     if not match:
         raise ContextError(f"{key!r} is not a context key")
-    return match[1], match[2] or ""
+    path, condition = match.groups()
+    return path, condition or ""
+
+
+def as_list(value: Any) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    return [value]
 
 
 def combined(old: Any, new: Any, condition: str) -> Any:
@@ -75,86 +91,113 @@ def combined(old: Any, new: Any, condition: str) -> Any:
         return as_list(old) + as_list(new)
     if condition == "true":
         return overwritten(old, new)
-    merged = merge_by(compared_keys(condition), as_list(old), as_list(new))
-    return (
-        merged[0]
-        if len(merged) == 1 and not isinstance(old, list) and not isinstance(new, list)
-        else merged
-    )
-
-
-def as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+    keys = compared_keys(condition)
+    merged = merge_by(keys, as_list(old), as_list(new))
+    was_list = isinstance(old, list) or isinstance(new, list)
+    if was_list or len(merged) > 1:
+        return merged
+    return merged[0]
 
 
 def overwritten(old: Any, new: Any) -> Any:
-    """The keys of `new` in place of those of every old item; without objects on both sides, `new` itself."""
-    if not isinstance(new, dict) or not all(
-        isinstance(item, dict) for item in as_list(old)
-    ):
+    """The keys of `new` in place of every old item's; `new` itself unless all are objects."""
+    items = as_list(old)
+    all_objects = all(isinstance(item, dict) for item in [new, *items])
+    if not all_objects:
         return new
-    items = [{**item, **new} for item in as_list(old)]
-    return items if isinstance(old, list) else items[0]
+    updated = [item | new for item in items]
+    if isinstance(old, list):
+        return updated
+    return updated[0]
 
 
 def compared_keys(condition: str) -> tuple[str, ...]:
     """The keys that `val.a && val.a == obj.a && val.b && ...` compares."""
-    found = [
-        match
-        for match in COMPARISON.finditer(condition)
-        if match[1] in (None, match[2])
-    ]
-    if not found or " && ".join(match[0] for match in found) != condition:
+    keys = []
+    understood = []
+    for match in COMPARISON.finditer(condition):
+        tested, compared = match.groups()
+        if tested in (None, compared):
+            keys.append(compared)
+            understood.append(match[0])
+    if not keys or " && ".join(understood) != condition:
         raise ContextError(f"{condition!r} does not compare keys of val and obj")
-    return tuple(match[2] for match in found)
+    return tuple(keys)
 
 
 def merge_by(keys: tuple[str, ...], old: list[Any], new: list[Any]) -> list[Any]:
-    """Old items updated by the new ones that have equal, non-empty values under all keys; the others added."""
-    items = list(old)
+    """Old items updated by the new ones that have equal values under all keys; others added.
+
+    An item without a value under one of the keys equals no other.
+    """
+    merged = list(old)
     places: defaultdict[str, list[int]] = defaultdict(list)
-    for place, item in enumerate(items):
-        places[identity(item, keys)].append(place)
+    for place, item in enumerate(merged):
+        item_id = identity(item, keys)
+        places[item_id].append(place)
     for item in new:
-        known = identity(item, keys)
-        same = places[known] if known else []
+        item_id = identity(item, keys)
+        same = places[item_id] if item_id else []
         for place in same:
-            items[place] = {**items[place], **item}
+            merged[place] = merged[place] | item
         if not same:
-            same.append(len(items))
-            items.append(item)
-    return items
+            places[item_id].append(len(merged))
+            merged.append(item)
+    return merged
 
 
 def identity(item: Any, keys: tuple[str, ...]) -> str:
-    """The item's values under these keys as one text; empty if one of them is missing or empty."""
-    values = [
-        value_of(item, key) if key.isidentifier() else read_path(item, key)
-        for key in keys
-    ]
-    return json.dumps(values) if all(values) else ""
+    """The item's values under these keys as one text; empty if one is missing or empty."""
+    values = []
+    for key in keys:
+        value = key_value(item, key)
+        if not value:
+            return ""
+        values.append(value)
+    return json.dumps(values)
 
 
-def read_path(data: Any, path: str) -> Any:
-    """What stands under the path in any JSON-like data; of a list, the list of what its items have there."""
-    if path == ".":
-        return data
-    steps = list(PATH_STEP.finditer(path))
-    if not steps or "".join(step[0] for step in steps) != path:
-        raise ContextError(
-            f"{path!r} cannot be read: only names and [0] are, as in A.B.[0].c"
-        )
-    for step in steps:
-        data = item_at(data, int(step[1])) if step[1] else value_of(data, step[2])
-    return data
+def key_value(item: Any, key: str) -> Any:
+    # Most keys are a single name, which needs no parsing.
+    if key.isidentifier():
+        return value_of(item, key)
+    return read_path(item, key)
 
 
-def item_at(data: Any, index: int) -> Any:
-    return data[index] if isinstance(data, list) and index < len(data) else None
+@dataclass
+class ContextData:
+    """The context of one investigation."""
 
+    data: Data = field(default_factory=dict)
 
-def value_of(data: Any, name: str) -> Any:
-    if isinstance(data, list):
-        found = [item[name] for item in data if isinstance(item, dict) and name in item]
-        return found or None
-    return data.get(name) if isinstance(data, dict) else None
+    def read(self, path: str) -> Any:
+        """What stands under the path; None if nothing does. Raises: ContextError."""
+        return read_path(self.data, path)
+
+    def put(self, path: str, value: Any) -> None:
+        """Set what stands under a plain path."""
+        parent, name = self._parent_of(path)
+        parent[name] = value
+
+    def add(self, entry_context: Data) -> None:
+        """Take in an entry's context. Raises: ContextError: a key is of no documented form."""
+        # A copy, because what is merged in later must not show in the entry.
+        for key, new in deepcopy(entry_context).items():
+            path, condition = split_key(key)
+            parent, name = self._parent_of(path)
+            if name in parent:
+                new = combined(parent[name], new, condition)
+            parent[name] = new
+
+    def _parent_of(self, path: str) -> tuple[Data, str]:
+        """The object that holds what stands under the path, made if need be, and its name there."""
+        *parents, name = path.split(".")
+        place = self.data
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                problem = (
+                    f"what stands under {parent} is no object that could hold {name}"
+                )
+                raise ContextError(f"{path}: {problem}")
+        return place, name

@@ -1,40 +1,16 @@
-"""What a command sends to the war room: entries, as the server gets them."""
+"""What a command sends to the war room: its entries, as the server gets them."""
 
 import json
 from dataclasses import dataclass, field
 from typing import Any
 
+TEST = "test-module"
 FETCH = "fetch-incidents"
 
-
-TEST = "test-module"
-
-
-ERROR = 4  # type of an entry
-
+ERROR = 4  # types of an entry
+WARNING = 11
 
 Entry = dict[str, Any]
-
-
-@dataclass
-class Run:
-    """What came of one command line: its entries as the server gets them, and what stood beside them."""
-
-    command: str
-    entries: list[Entry] = field(default_factory=list)
-    logs: list[str] = field(default_factory=list)
-    incidents: list[dict[str, Any]] = field(default_factory=list)
-    generic: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def failed(self) -> bool:
-        """Whether there is an error entry; of the Test button, whether it says anything but ok."""
-        if self.command == TEST:
-            return [entry["Contents"] for entry in self.entries] != ["ok"]
-        return any(entry["Type"] == ERROR for entry in self.entries)
-
-    def flag(self, name: str) -> bool:
-        return self.generic.get(name, "").lower() == "true"
 
 
 def error_entry(text: str) -> Entry:
@@ -49,8 +25,32 @@ def error_entry(text: str) -> Entry:
 def contents(entry: Entry) -> Any:
     """The entry's contents; those that are the text of JSON, as what the text says."""
     value = entry["Contents"]
-    return (
-        json.loads(value)
-        if entry["ContentsFormat"] == "json" and isinstance(value, str)
-        else value
-    )
+    is_json = entry["ContentsFormat"] == "json"
+    if is_json and isinstance(value, str):
+        return json.loads(value)
+    return value
+
+
+@dataclass
+class Run:
+    """What came of one command line, and the server's own arguments it was run with."""
+
+    command: str
+    entries: list[Entry] = field(default_factory=list)
+    logs: list[str] = field(default_factory=list)
+    incidents: list[dict[str, Any]] = field(default_factory=list)
+    generic: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is an error entry; of the Test button, whether it says anything but ok."""
+        if self.command == TEST:
+            contents = [entry["Contents"] for entry in self.entries]
+            return contents != ["ok"]
+        types = [entry["Type"] for entry in self.entries]
+        return ERROR in types
+
+    def flag(self, name: str) -> bool:
+        """Whether one of the server's own arguments is true."""
+        value = self.generic.get(name, "")
+        return value.lower() == "true"

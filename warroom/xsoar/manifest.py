@@ -1,4 +1,4 @@
-"""What an integration's YAML declares, as the server reads it."""
+"""What an integration's YAML declares, and what a typed line must keep to."""
 
 from dataclasses import dataclass, field
 from functools import cache
@@ -9,73 +9,153 @@ import yaml
 
 from warroom.xsoar.commandline import GENERIC, Args, CommandLineError, Typed, as_text
 
+CHECKBOX = 8  # types of an instance's parameters
+CREDENTIALS = 9
+MULTI_SELECT = 16
+
+Declared = dict[
+    str, Any
+]  # a command, an argument or a parameter, in the YAML's own keys
+
 
 @dataclass(frozen=True)
-class Command:
-    """A command as the manifest declares it; its arguments by name, in the manifest's own keys."""
+class Argument:
+    """An argument of a command, as the manifest declares it."""
 
     name: str
     description: str
-    arguments: dict[str, dict[str, Any]]
+    default: str | None
+    choices: tuple[str, ...]
+    is_required: bool
+    is_array: bool
+    is_hidden: bool
+    is_positional: bool
+
+    @classmethod
+    def of(cls, declared: Declared) -> "Argument":
+        choices = declared.get("predefined", ())
+        return cls(
+            name=declared["name"],
+            description=declared["description"],
+            default=default_text(declared),
+            choices=tuple(choices),
+            is_required=declared.get("required", False),
+            is_array=declared.get("isArray", False),
+            is_hidden=declared.get("hidden", False),
+            is_positional=declared.get("default", False),
+        )
+
+
+def default_text(argument: Declared) -> str | None:
+    if "defaultValue" not in argument:
+        return None
+    return as_text(argument["defaultValue"])
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command as the manifest declares it; its arguments by name."""
+
+    name: str
+    description: str
+    arguments: dict[str, Argument]
+
+    @classmethod
+    def of(cls, declared: Declared) -> "Command":
+        arguments = map(Argument.of, declared.get("arguments") or [])
+        return cls(
+            name=declared["name"],
+            description=declared["description"],
+            arguments={argument.name: argument for argument in arguments},
+        )
+
+    def shown_arguments(self) -> list[Argument]:
+        arguments = self.arguments.values()
+        return [argument for argument in arguments if not argument.is_hidden]
 
     def read_arguments(self, typed: Typed) -> tuple[dict[str, str], dict[str, str]]:
-        """The command's own arguments and the server's generic ones. Raises: CommandLineError."""
-        given = {**self._positional(typed), **typed.arguments}
-        unknown = sorted(set(given) - set(self.arguments) - set(GENERIC))
-        if unknown:
-            known = ", ".join(self.shown_arguments()) or "none"
-            raise CommandLineError(
-                f"{self.name} has no argument {', '.join(unknown)}. It has: {known}."
-            )
-        own = {name: value for name, value in given.items() if name in self.arguments}
-        return own, {
-            name: value for name, value in given.items() if name not in self.arguments
-        }
+        """The command's own arguments, and the server's. Raises: CommandLineError."""
+        own = {}
+        generic = {}
+        given = self._positional(typed) | typed.arguments
+        for name, value in given.items():
+            if name in self.arguments:
+                own[name] = value
+            else:
+                generic[name] = value
+        self._check_generic_names(generic)
+        return own, generic
 
-    def complete(self, args: Args) -> Args:
-        """The arguments with the manifest's defaults. Raises: CommandLineError: a required one is missing."""
-        declared = self.arguments.items()
-        whole = {
-            **{
-                name: as_text(rule["defaultValue"])
-                for name, rule in declared
-                if "defaultValue" in rule
-            },
-            **args,
-        }
-        missing = [
-            name
-            for name, rule in declared
-            if rule.get("required") and whole.get(name) in (None, "", [])
-        ]
-        if missing:
-            raise CommandLineError(
-                f"{self.name} needs the argument {', '.join(missing)}"
-            )
-        return whole
-
-    def elementwise(self, args: Args) -> list[Args]:
-        """One set of arguments for each run: a list for an argument that takes none runs once per element."""
-        runs = [args]
-        for name, value in args.items():
-            if isinstance(value, list) and not self.arguments[name].get("isArray"):
-                runs = [{**run, name: item} for run in runs for item in value]
-        return runs
-
-    def shown_arguments(self) -> list[str]:
-        return [name for name, rule in self.arguments.items() if not rule.get("hidden")]
+    def _check_generic_names(self, generic: dict[str, str]) -> None:
+        unknown = set(generic) - set(GENERIC)
+        if not unknown:
+            return
+        names = ", ".join(sorted(unknown))
+        shown = [argument.name for argument in self.shown_arguments()]
+        known = ", ".join(shown) or "none"
+        problem = f"{self.name} has no argument {names}."
+        raise CommandLineError(f"{problem} It has: {known}.")
 
     def _positional(self, typed: Typed) -> dict[str, str]:
+        """The value that stands without a name, under the name it is for."""
         if not typed.positional:
             return {}
-        name = next(
-            (name for name, rule in self.arguments.items() if rule.get("default")), None
-        )
-        if name is None or len(typed.positional) > 1 or name in typed.arguments:
-            raise CommandLineError(
-                f"{self.name}: {typed.positional[-1]!r} stands without an argument's name"
-            )
-        return {name: typed.positional[0]}
+        value, *more = typed.positional
+        name = self._positional_name()
+        if name is None or more or name in typed.arguments:
+            last = typed.positional[-1]
+            problem = f"{last!r} stands without an argument's name"
+            raise CommandLineError(f"{self.name}: {problem}")
+        return {name: value}
+
+    def _positional_name(self) -> str | None:
+        for argument in self.arguments.values():
+            if argument.is_positional:
+                return argument.name
+        return None
+
+    def complete(self, args: Args) -> Args:
+        """The arguments with the manifest's defaults.
+
+        Raises: CommandLineError: a required one is missing.
+        """
+        complete = self._default_values() | args
+        missing = []
+        for name, argument in self.arguments.items():
+            is_empty = complete.get(name) in (None, "", [])
+            if argument.is_required and is_empty:
+                missing.append(name)
+        if missing:
+            names = ", ".join(missing)
+            raise CommandLineError(f"{self.name} needs the argument {names}")
+        return complete
+
+    def _default_values(self) -> Args:
+        values = {}
+        for argument in self.arguments.values():
+            if argument.default is not None:
+                values[argument.name] = argument.default
+        return values
+
+    def elementwise(self, args: Args) -> list[Args]:
+        """The arguments of each run.
+
+        A list for an argument that takes none runs the command once for each element.
+        """
+        runs = [args]
+        for name, value in args.items():
+            is_array = self.arguments[name].is_array
+            is_list = isinstance(value, list)
+            if is_list and not is_array:
+                runs = [run | {name: item} for run in runs for item in value]
+        return runs
+
+
+@cache
+def load_yaml(text: str) -> Any:
+    """A manifest's text as data, for reading only: the same text is parsed once."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(text, Loader=loader)  # noqa: S506 - both are safe loaders
 
 
 @dataclass(frozen=True)
@@ -84,19 +164,18 @@ class Manifest:
 
     brand: str
     commands: dict[str, Command]
-    parameters: dict[str, dict[str, Any]] = field(repr=False)
+    parameters: dict[str, Declared] = field(repr=False)
 
     @classmethod
     def read(cls, path: Path | str) -> "Manifest":
-        content = loaded(Path(path).read_text(encoding="utf-8"))
-        commands = [_command(declared) for declared in content["script"]["commands"]]
-        parameters = {
-            parameter["name"]: parameter for parameter in content["configuration"]
-        }
+        text = Path(path).read_text(encoding="utf-8")
+        content = load_yaml(text)
+        parameters = content["configuration"]
+        commands = map(Command.of, content["script"]["commands"])
         return cls(
-            content["commonfields"]["id"],
-            {command.name: command for command in commands},
-            parameters,
+            brand=content["commonfields"]["id"],
+            commands={command.name: command for command in commands},
+            parameters={parameter["name"]: parameter for parameter in parameters},
         )
 
     def find(self, name: str) -> Command:
@@ -106,39 +185,17 @@ class Manifest:
 
     def default_parameters(self) -> Args:
         """What a new instance has before anybody fills it in."""
-        declared = {
-            name: rule.get("defaultvalue", "") for name, rule in self.parameters.items()
-        }
-        return {
-            name: _parameter(self.parameters[name]["type"], value)
-            for name, value in declared.items()
-        }
+        return {name: default_value(rule) for name, rule in self.parameters.items()}
 
 
-@cache
-def loaded(text: str) -> Any:
-    """A manifest's text as data, for reading only: the same text is parsed once."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return yaml.load(text, Loader=loader)  # noqa: S506 - both are safe loaders
-
-
-CHECKBOX, CREDENTIALS, MULTI_SELECT = 8, 9, 16  # parameter types of the manifest
-
-
-def _parameter(kind: int, default: str) -> Any:
+def default_value(parameter: Declared) -> Any:
+    """A parameter's default, as the server hands it over."""
+    text = parameter.get("defaultvalue", "")
+    kind = parameter["type"]
     if kind == CHECKBOX:
-        return default == "true"
+        return text == "true"
     if kind == CREDENTIALS:
-        return {"identifier": "", "password": default}
-    return (
-        [part for part in default.split(",") if part]
-        if kind == MULTI_SELECT
-        else default
-    )
-
-
-def _command(declared: dict[str, Any]) -> Command:
-    arguments = {
-        argument["name"]: argument for argument in declared.get("arguments") or []
-    }
-    return Command(declared["name"], declared["description"], arguments)
+        return {"identifier": "", "password": text}
+    if kind == MULTI_SELECT:
+        return [choice for choice in text.split(",") if choice]
+    return text

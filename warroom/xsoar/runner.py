@@ -1,4 +1,8 @@
-"""Runs an integration's commands as the server does: what is typed, the manifest's checks, main(), entries, context."""
+"""Runs an integration's commands as the server does.
+
+A line is read and checked against the manifest, `main()` runs once for it, and its entries
+go to the war room and into the context.
+"""
 
 import contextlib
 import io
@@ -9,61 +13,166 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from warroom.xsoar.commandline import Args, CommandLineError, inserted, parse
 from warroom.xsoar.context import ContextData, ContextError, read_path
 from warroom.xsoar.entries import FETCH, TEST, Entry, Run, contents, error_entry
 from warroom.xsoar.manifest import Manifest
-from warroom.xsoar.surroundings import led_to, replaced, restored_environment
+from warroom.xsoar.surroundings import (
+    Destination,
+    led_to,
+    replaced,
+    restored_environment,
+)
 
 POLLING_TIMEOUT = 600  # seconds, when the entry says nothing
+SHOWN_OUTPUT = 200  # characters of what an integration wrote to standard output
+
+BOOLEANS = ("true", "false")
+GENERIC_CHOICES = {
+    "raw-response": BOOLEANS,
+    "ignore-outputs": BOOLEANS,
+    "debug-mode": BOOLEANS,
+    "auto-extract": ("none", "inline", "outOfBand"),
+}
+
+
+class Invocation(NamedTuple):
+    """What a line asks for: a command, to be run once with each set of arguments."""
+
+    command: str
+    argument_sets: list[Args]
+    generic: dict[str, str]
+
+
+def command_name(line: str) -> str:
+    """The command that a line names, even if the line cannot be read."""
+    words = line.split()
+    if not words:
+        return ""
+    return words[0].lstrip("!")
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        accepted = ", ".join(choices)
+        problem = f"{name}={value} cannot be used."
+        raise CommandLineError(f"{problem} Accepted: {accepted}.")
+
+
+def extensions(extend_context: str, entry: Entry) -> Iterator[tuple[str, Any]]:
+    """Key and value for each `key=path` of extend-context, read from the raw contents."""
+    parts = [part for part in extend_context.split("::") if part]
+    for part in parts:
+        key, _, path = part.partition("=")
+        if not key or not path:
+            usage = "extend-context takes key=path::key2=path2"
+            raise ContextError(f"{usage}, not {part!r}")
+        yield key, read_path(contents(entry), path)
+
+
+def schedule_of(run: Run) -> Entry:
+    """The entry that asks for another run; empty if none does, and after an error."""
+    if run.failed:
+        return {}
+    schedules = [entry for entry in run.entries if entry.get("PollingCommand")]
+    return schedules[0] if schedules else {}
+
+
+def polling_timeout(run: Run, schedule: Entry) -> int:
+    """After how many seconds polling is given up."""
+    typed = run.generic.get("execution-timeout")
+    declared = schedule.get("Timeout")
+    return int(typed or declared or POLLING_TIMEOUT)
+
+
+def run_main(module: Any, call: Any) -> None:
+    """Run the integration as the server's loop does; what it raises becomes an error entry."""
+    module.demisto.call = call
+    try:
+        module.main()
+    except SystemExit:
+        pass
+    except Exception:
+        call.entries.append(error_entry(traceback.format_exc()))
 
 
 @dataclass
 class WarRoom:
     """One investigation with one instance of one integration.
 
-    module: the integration, imported (or from `run_as_one_text`): its `main`, `demisto`, and with a simulator its
-    `HttpSession`. params: the instance's parameters. simulator: serves every request, else they go where they say.
-    context: context data to begin with. clock: gives the moment for the module's `utc_now`.
+    module: the integration, imported or from `run_as_one_text`; used are its `main` and
+    `demisto`, with a clock its `utc_now`, and with a simulator its `HttpSession`.
+    params: the instance's parameters.
+    simulator: where every request is led; without one, requests go where they say.
+    clock: gives the moment for the module's `utc_now`.
+    sleep: waits for so many seconds before a command polls again.
     """
 
     module: Any
     manifest_path: Path | str
     params: Args
-    simulator: Any = field(default=None, kw_only=True)
-    context: Any = field(default=None, kw_only=True)
+    simulator: Destination | None = field(default=None, kw_only=True)
+    context: ContextData = field(default_factory=ContextData, kw_only=True)
     clock: Callable[[], datetime] | None = field(default=None, kw_only=True)
     sleep: Callable[[float], None] = field(default=time.sleep, kw_only=True)
     server_version: str = field(default="6.12.0", kw_only=True)
 
     def __post_init__(self) -> None:
         self.manifest = Manifest.read(self.manifest_path)
-        self.context = ContextData(self.context)
+        self.brand = self.manifest.brand
+        self.instance_name = f"{self.brand}_instance_1"
         self.integration_context: dict[str, str] = {}
         self.context_version = 0
         self.last_run: dict[str, Any] = {}
-        self.instance = f"{self.manifest.brand}_instance_1"
 
-    def run(self, line: str) -> Run:
-        """Run one command line to its end; a command that polls is followed to the end of its schedule."""
-        rounds = list(self.rounds(line))
-        entries = [entry for each in rounds for entry in each.entries]
-        logs = [log for each in rounds for log in each.logs]
-        return Run(rounds[0].command, entries, logs, generic=rounds[0].generic)
+    # One call of main()
 
-    def rounds(self, line: str) -> Iterator[Run]:
-        """The same, each run of a polling command as it comes."""
-        command = line.split(maxsplit=1)[0].lstrip("!") if line.strip() else ""
-        try:
-            command, generic, sets = self._read(line)
-        except (CommandLineError, ContextError) as problem:
-            yield Run(command, [error_entry(str(problem))])
-            return
-        run = self._run(command, sets, generic)
-        yield run
-        yield from self._polled(run)
+    def call(self, command: str, args: Args, *, is_debug: bool = False) -> Any:
+        """Run main() once as this command, with arguments as they are, and keep what is kept.
+
+        Gives the `Call` of the stand-in, with all that the integration did.
+        """
+        call = self._new_call(command, args, is_debug)
+        with self._surroundings() as output:
+            run_main(self.module, call)
+        written = output.getvalue()
+        if written:
+            # The server talks to the integration over standard output.
+            problem = "The integration wrote to standard output"
+            call.entries.append(error_entry(f"{problem}: {written[:SHOWN_OUTPUT]!r}"))
+        self.integration_context = call.integration_context
+        self.context_version = call.context_version
+        return call
+
+    def _new_call(self, command: str, args: Args, is_debug: bool) -> Any:
+        params = dict(self.params)
+        call = self.module.demisto.Call(command, args, params, is_debug=is_debug)
+        call.integration_context = self.integration_context
+        call.context_version = self.context_version
+        call.last_run = self.last_run
+        call.server["version"] = self.server_version
+        call.calling_context["context"] = {
+            "IntegrationBrand": self.brand,
+            "IntegrationInstance": self.instance_name,
+            "ExecutedCommands": [{"moduleBrand": self.brand}],
+        }
+        return call
+
+    @contextlib.contextmanager
+    def _surroundings(self) -> Iterator[io.StringIO]:
+        """What the server does around each call. Gives what is written to standard output."""
+        output = io.StringIO()
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(contextlib.redirect_stdout(output))
+            stack.enter_context(restored_environment())
+            if self.clock:
+                stack.enter_context(replaced(self.module, "utc_now", self.clock))
+            if self.simulator:
+                sessions = self.module.HttpSession
+                stack.enter_context(led_to(self.simulator, sessions))
+            yield output
 
     def run_test(self) -> Run:
         """Press the Test button."""
@@ -71,171 +180,119 @@ class WarRoom:
         return Run(TEST, call.entries, call.logs)
 
     def fetch(self) -> Run:
-        """Let the server fetch once. What a failed fetch handed over and left for the next one is dropped."""
+        """Let the server fetch once.
+
+        What a failed fetch handed over, and left for the next one, is dropped.
+        """
         call = self.call(FETCH, {})
         run = Run(FETCH, call.entries, call.logs)
-        if call.incidents is None and not run.failed:
-            run.entries.append(
-                error_entry("The fetch handed over nothing, not even an empty list.")
-            )
-        if not run.failed:
-            self.last_run = call.last_run
-            run.incidents = call.incidents
+        if run.failed:
+            return run
+        if call.incidents is None:
+            problem = "The fetch handed over nothing, not even an empty list."
+            run.entries.append(error_entry(problem))
+            return run
+        self.last_run = call.last_run
+        run.incidents = call.incidents
         return run
 
-    def _read(self, line: str) -> tuple[str, dict[str, str], list[Args]]:
-        """Command, generic arguments and the arguments of each run that the line asks for."""
+    # One line, from the prompt to the context
+
+    def run(self, line: str) -> Run:
+        """Run one command line to its end; a command that polls is followed to its last round."""
+        rounds = list(self.rounds(line))
+        first = rounds[0]
+        run = Run(first.command, generic=first.generic)
+        for each in rounds:
+            run.entries += each.entries
+            run.logs += each.logs
+        return run
+
+    def rounds(self, line: str) -> Iterator[Run]:
+        """The same, each round of a polling command as it comes."""
+        try:
+            invocation = self._read(line)
+        except (CommandLineError, ContextError) as problem:
+            yield Run(command_name(line), [error_entry(str(problem))])
+            return
+        run = self._run(invocation)
+        yield run
+        yield from self._polled(run)
+
+    def _read(self, line: str) -> Invocation:
+        """What the line asks for. Raises: CommandLineError, ContextError."""
         typed = parse(line)
         command = self.manifest.find(typed.command)
         own, generic = command.read_arguments(typed)
         self._check_generic(generic)
-        values = {
-            name: inserted(value, self.context.read) for name, value in own.items()
-        }
-        return command.name, generic, command.elementwise(command.complete(values))
+        read = self.context.read
+        values = {name: inserted(text, read) for name, text in own.items()}
+        args = command.complete(values)
+        argument_sets = command.elementwise(args)
+        return Invocation(command.name, argument_sets, generic)
 
     def _check_generic(self, generic: dict[str, str]) -> None:
-        allowed = {
-            "using": (self.instance,),
-            "using-brand": (self.manifest.brand,),
-            "auto-extract": ("none", "inline", "outOfBand"),
-            **dict.fromkeys(
-                ("raw-response", "ignore-outputs", "debug-mode"), ("true", "false")
-            ),
+        choices = {
+            "using": (self.instance_name,),
+            "using-brand": (self.brand,),
+            **GENERIC_CHOICES,
         }
         for name, value in generic.items():
-            if name in allowed and value not in allowed[name]:
-                raise CommandLineError(
-                    f"{name}={value} cannot be used. Accepted: {', '.join(allowed[name])}."
-                )
-        if not re.fullmatch("[1-9][0-9]*", generic.get("execution-timeout", "1")):
+            if name in choices:
+                check_choice(name, value, choices[name])
+        timeout = generic.get("execution-timeout", "1")
+        if not re.fullmatch("[1-9][0-9]*", timeout):
             raise CommandLineError("execution-timeout takes a number of seconds")
 
-    def _run(self, command: str, sets: list[Args], generic: dict[str, str]) -> Run:
-        run = Run(command, generic=generic)
-        for args in sets:
-            call = self.call(command, args, is_debug=run.flag("debug-mode"))
+    def _run(self, invocation: Invocation) -> Run:
+        run = Run(invocation.command, generic=invocation.generic)
+        is_debug = run.flag("debug-mode")
+        for args in invocation.argument_sets:
+            call = self.call(invocation.command, args, is_debug=is_debug)
             run.entries += call.entries
             run.logs += call.logs
-        run.entries += self._keep(run)
+        try:
+            self._keep(run)
+        except ValueError as problem:
+            run.entries.append(error_entry(f"Context: {problem}"))
         return run
 
-    def _keep(self, run: Run) -> list[Entry]:
-        """Take the entries into the context; what cannot be taken comes back as an error entry."""
-        try:
-            for entry in run.entries:
-                if not run.flag("ignore-outputs"):
-                    self.context.add(entry.get("EntryContext") or {})
-                for key, value in extended(
-                    run.generic.get("extend-context", ""), entry
-                ):
-                    self.context.put(key, value)
-        except ValueError as problem:
-            return [error_entry(f"Context: {problem}")]
-        return []
+    def _keep(self, run: Run) -> None:
+        """Take the entries into the context. Raises: ValueError: one cannot be taken."""
+        ignores_outputs = run.flag("ignore-outputs")
+        extend_context = run.generic.get("extend-context", "")
+        for entry in run.entries:
+            entry_context = entry.get("EntryContext")
+            if entry_context and not ignores_outputs:
+                self.context.add(entry_context)
+            for key, value in extensions(extend_context, entry):
+                self.context.put(key, value)
 
     def _polled(self, run: Run) -> Iterator[Run]:
-        """The runs that a run's schedule asks for, until one asks for no more, fails, or the first one's time is up."""
-        schedule, waited = scheduled(run), 0
-        timeout = int(
-            run.generic.get("execution-timeout")
-            or schedule.get("Timeout")
-            or POLLING_TIMEOUT
-        )
+        """The runs that schedules ask for, until one asks for no more, fails, or time is up.
+
+        Time is counted by the waits alone; how much there is, the first schedule says.
+        """
+        schedule = schedule_of(run)
+        timeout = polling_timeout(run, schedule)
+        waited = 0
         while schedule:
-            waited += int(schedule["NextRun"])
+            wait = int(schedule["NextRun"])
+            waited += wait
             if waited > timeout:
-                yield Run(
-                    run.command,
-                    [
-                        error_entry(
-                            f"{run.command} was given up after {timeout} seconds of polling."
-                        )
-                    ],
-                )
+                problem = f"was given up after {timeout} seconds of polling."
+                yield Run(run.command, [error_entry(f"{run.command} {problem}")])
                 return
-            self.sleep(int(schedule["NextRun"]))
-            command = self.manifest.find(schedule["PollingCommand"])
-            args = {
-                name: value
-                for name, value in schedule.get("PollingArgs", {}).items()
-                if name in command.arguments
-            }
-            run = self._run(command.name, [args], run.generic)
-            schedule = scheduled(run)
+            self.sleep(wait)
+            run = self._run_scheduled(schedule, run.generic)
             yield run
+            schedule = schedule_of(run)
 
-    def call(self, command: str, args: Args, *, is_debug: bool = False) -> Any:
-        """Run main() once as this command, and keep what the server keeps."""
-        demisto = self.module.demisto
-        demisto.call = call = demisto.Call(
-            command, args, dict(self.params), is_debug=is_debug
-        )
-        call.integration_context, call.context_version = (
-            self.integration_context,
-            self.context_version,
-        )
-        call.last_run = self.last_run
-        call.server["version"] = self.server_version
-        call.calling_context["context"] = {
-            "IntegrationBrand": self.manifest.brand,
-            "IntegrationInstance": self.instance,
-            "ExecutedCommands": [{"moduleBrand": self.manifest.brand}],
-        }
-        with self._surroundings(call):
-            self._main(call)
-        self.integration_context, self.context_version = (
-            call.integration_context,
-            call.context_version,
-        )
-        return call
-
-    def _main(self, call: Any) -> None:
-        try:
-            self.module.main()
-        except SystemExit:
-            pass
-        except Exception:
-            call.entries.append(error_entry(traceback.format_exc()))
-
-    @contextlib.contextmanager
-    def _surroundings(self, call: Any) -> Iterator[None]:
-        """What the server does around each call. Standard output is its own channel: nothing may be written there."""
-        written = io.StringIO()
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(contextlib.redirect_stdout(written))
-            stack.enter_context(restored_environment())
-            if self.clock:
-                stack.enter_context(replaced(self.module, "utc_now", self.clock))
-            if self.simulator:
-                stack.enter_context(led_to(self.simulator, self.module.HttpSession))
-            yield
-        if written.getvalue():
-            call.entries.append(
-                error_entry(
-                    f"The integration wrote to standard output: {written.getvalue()[:200]!r}"
-                )
-            )
-
-
-def scheduled(run: Run) -> Entry:
-    """The entry that asks for another run; none after an error."""
-    return next(
-        (
-            entry
-            for entry in run.entries
-            if entry.get("PollingCommand") and not run.failed
-        ),
-        {},
-    )
-
-
-def extended(extension: str, entry: Entry) -> Iterator[tuple[str, Any]]:
-    """Key and value for each `key=path` of an extend-context argument, read from the entry's raw contents."""
-    for part in filter(None, extension.split("::")):
-        key, equals, path = part.partition("=")
-        if not (key and equals and path):
-            raise ContextError(
-                f"extend-context takes key=path::key2=path2, not {part!r}"
-            )
-        yield key, read_path(contents(entry), path)
+    def _run_scheduled(self, schedule: Entry, generic: dict[str, str]) -> Run:
+        command = self.manifest.find(schedule["PollingCommand"])
+        scheduled = schedule.get("PollingArgs", {})
+        args = {}
+        for name, value in scheduled.items():
+            if name in command.arguments:
+                args[name] = value
+        return self._run(Invocation(command.name, [args], generic))

@@ -3,7 +3,17 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol, cast
+
+from requests import Session
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
+
+
+class Destination(Protocol):
+    """Where requests are led in place of the hosts they name."""
+
+    def adapter(self, max_retries: Retry) -> HTTPAdapter: ...
 
 
 @contextlib.contextmanager
@@ -31,20 +41,20 @@ def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def led_to(simulator: Any, session_class: Any) -> Iterator[None]:
-    """Lead the requests of these sessions to the simulator, each with the retries of the adapter it was meant for."""
-    loopbacks: dict[Any, Any] = {}
+def led_to(destination: Destination, session_class: type[Session]) -> Iterator[None]:
+    """Lead the requests of these sessions elsewhere, each with the retries of its own adapter."""
+    adapters: dict[HTTPAdapter, HTTPAdapter] = {}
     original = session_class.get_adapter
 
-    def get_adapter(session: Any, url: str) -> Any:
-        meant = original(session, url)
-        if meant not in loopbacks:
-            loopbacks[meant] = simulator.adapter(meant.max_retries)
-        return loopbacks[meant]
+    def get_adapter(session: Session, url: str) -> HTTPAdapter:
+        own = cast(HTTPAdapter, original(session, url))
+        if own not in adapters:
+            adapters[own] = destination.adapter(own.max_retries)
+        return adapters[own]
 
     with replaced(session_class, "get_adapter", get_adapter):
         try:
             yield
         finally:
-            for loopback in loopbacks.values():
-                loopback.close()
+            for adapter in adapters.values():
+                adapter.close()

@@ -1,0 +1,123 @@
+"""What stands behind the instance of a war room: a real tenant, or the simulated one."""
+
+import sys
+from contextlib import ExitStack
+from functools import cached_property
+
+from rich.console import Console
+
+from warroom.azure.arrivals import Arrivals
+from warroom.azure.server import Simulator
+from warroom.azure.tenant import Tenant
+from warroom.demo import demo_instance
+from warroom.terminal.options import Options
+from warroom.xsoar.integration import MANIFEST, load_integration
+from warroom.xsoar.manifest import Manifest
+from warroom.xsoar.runner import WarRoom
+
+
+class RealTenant:
+    """A tenant in Microsoft's cloud, of which the war room knows no more than the integration."""
+
+    usual_fetches = 1
+
+    def __init__(self, room: WarRoom):
+        self.room = room
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.room.manifest
+
+    def let_pass(self, seconds: int) -> None:
+        """Wait."""
+        self.room.sleep(seconds)
+
+    def watch_arrivals(self) -> dict[str, str]:
+        """Nothing is known of how detections arrive."""
+        return {}
+
+    def count_requests(self) -> dict[str, int]:
+        """Nothing is known of the requests that arrive."""
+        return {}
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+
+class SimulatedTenant:
+    """The tenant on this machine, started when it is first needed."""
+
+    usual_fetches = 6
+
+    def __init__(self, options: Options, console: Console):
+        self.options = options
+        self.console = console
+        self.manifest = Manifest.read(MANIFEST)
+        self._opened = ExitStack()
+
+    @cached_property
+    def simulator(self) -> Simulator:
+        print(
+            "The tenant is simulated: nothing leaves this machine.",
+            file=sys.stderr,
+        )
+        tenant = Tenant.demo(
+            users=self.options.users,
+            detections=self.options.detections,
+            seed=self.options.seed,
+        )
+        tenant.processing_reads = 1
+        simulator = Simulator(tenant)
+        return self._opened.enter_context(simulator)
+
+    @cached_property
+    def room(self) -> WarRoom:
+        return WarRoom(
+            load_integration(),
+            MANIFEST,
+            demo_instance(),
+            simulator=self.simulator,
+            sleep=self._skip,
+        )
+
+    def _skip(self, seconds: float) -> None:
+        """Wait as the platform does before it polls, in simulated time."""
+        self.console.print(f"({seconds:.0f} seconds later)", style="dim")
+
+    @cached_property
+    def arrivals(self) -> Arrivals:
+        """What happens in the tenant between two fetches; from now on its time is the room's."""
+        tenant = self.simulator.tenant
+        arrivals = Arrivals(tenant, self.options.seed)
+        self.room.clock = arrivals.now
+        return arrivals
+
+    def let_pass(self, seconds: int) -> None:
+        """Let the tenant's time jump."""
+        self.arrivals.go_on(seconds)
+
+    def watch_arrivals(self) -> dict[str, str]:
+        """How each detection arrived, by its id; it grows with the fetches."""
+        return self.arrivals.ways
+
+    def count_requests(self) -> dict[str, int]:
+        """How many requests the tenant has had."""
+        return {
+            "Graph requests": len(self.simulator.graph_requests),
+            "login requests": len(self.simulator.login_requests),
+        }
+
+    def close(self) -> None:
+        self._opened.close()
+
+
+Backend = RealTenant | SimulatedTenant
+
+
+def open_backend(options: Options, console: Console) -> Backend:
+    """The tenant that the options ask for."""
+    if options.instance is None:
+        return SimulatedTenant(options, console)
+    module = load_integration()
+    room = WarRoom(module, MANIFEST, options.instance)
+    return RealTenant(room)

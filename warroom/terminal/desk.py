@@ -1,0 +1,132 @@
+"""Where one line after another is done and its outcome shown."""
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import NamedTuple
+
+from rich.console import Console
+
+from warroom.azure.server import Simulator
+from warroom.terminal import display
+from warroom.terminal.backend import Backend, SimulatedTenant
+from warroom.terminal.options import Options
+from warroom.xsoar.commandline import CommandLineError
+from warroom.xsoar.context import ContextError
+from warroom.xsoar.entries import Run
+from warroom.xsoar.manifest import Manifest
+from warroom.xsoar.runner import WarRoom
+
+DONE = 0  # exit codes
+FAILED = 1
+MISUSED = 2
+
+
+class Misuse(Exception):  # noqa: N818 - what a person did, not what went wrong
+    """A line that the prompt does not understand."""
+
+
+class Desk:
+    """The place of the person at the war room, in one investigation."""
+
+    def __init__(
+        self,
+        options: Options,
+        backend: Backend,
+        console: Console,
+        keywords: "Mapping[str, Keyword]",
+    ):
+        self.options = options
+        self.backend = backend
+        self.console = console
+        self.keywords = keywords
+
+    @property
+    def room(self) -> WarRoom:
+        return self.backend.room
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.backend.manifest
+
+    def simulator(self) -> Simulator:
+        """The simulator, started. Raises: Misuse: the instance is a real one."""
+        if isinstance(self.backend, SimulatedTenant):
+            return self.backend.simulator
+        problem = "That is only for the simulated tenant; this instance is a real one."
+        raise Misuse(problem)
+
+    def show(self, runs: Iterable[Run]) -> int:
+        """Show each run as it comes. Gives an exit code."""
+        show = display.SHAPES[self.options.shape]
+        code = DONE
+        for run in runs:
+            show(run, self.console)
+            if run.failed:
+                code = FAILED
+        return code
+
+    def do(self, line: str) -> int:
+        """Do what a line says. Gives an exit code."""
+        try:
+            return self._do(line)
+        except (Misuse, CommandLineError, ContextError) as problem:
+            print(problem, file=sys.stderr)
+            return MISUSED
+        except KeyboardInterrupt:
+            print("Interrupted.", file=sys.stderr)
+            return FAILED
+
+    def _do(self, line: str) -> int:
+        if line.startswith("!"):
+            rounds = self.room.rounds(line)
+            return self.show(rounds)
+        name, *rest = line.split()
+        keyword = self._keyword(name)
+        return keyword.act(self, rest) or DONE
+
+    def _keyword(self, name: str) -> "Keyword":
+        if name in self.keywords:
+            return self.keywords[name]
+        known = ", ".join(self.keywords)
+        problem = f"{name!r} is not understood"
+        raise Misuse(f"{problem}: a command starts with !, and there are {known}.")
+
+    def do_all(self, lines: Iterable[str]) -> int:
+        """Do the lines, up to one that leaves. Gives the worst of the exit codes."""
+        codes = [DONE]
+        with suppress(EOFError):
+            for line in map(str.strip, lines):
+                if line:
+                    codes.append(self.do(line))
+        return max(codes)
+
+
+class Keyword(NamedTuple):
+    """What can be typed without a `!`.
+
+    takes: what may follow it. act: is given the words that do follow, and gives an exit
+    code or None. It raises EOFError to leave, and Misuse.
+    """
+
+    takes: str
+    help: str
+    act: Callable[[Desk, list[str]], int | None]
+
+
+def only_word(rest: list[str]) -> str:
+    """The one word that may follow, or nothing. Raises: Misuse: more than that follows."""
+    if len(rest) > 1:
+        raise_for_rest(rest)
+    return "".join(rest)
+
+
+def no_word(rest: list[str]) -> None:
+    """Raises: Misuse: a word follows."""
+    if rest:
+        raise_for_rest(rest)
+
+
+def raise_for_rest(rest: list[str]) -> None:
+    words = " ".join(rest)
+    raise Misuse(f"{words!r} is more than can follow here.")

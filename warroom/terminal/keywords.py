@@ -1,0 +1,154 @@
+"""What can be typed at the prompt beside the integration's commands."""
+
+from collections.abc import Callable
+
+from warroom.demo import demo_instance
+from warroom.terminal.desk import DONE, Desk, Keyword, Misuse, no_word, only_word
+from warroom.terminal.display import as_json
+from warroom.terminal.fetching import USAGE as FETCH_USAGE
+from warroom.terminal.fetching import fetch
+from warroom.terminal.help import show_help
+from warroom.terminal.options import FETCH_NUMBERS
+from warroom.terminal.prompt import Followers
+from warroom.xsoar.manifest import Manifest
+
+SIGN_INS = {
+    "client-credentials": "Client Credentials",
+    "device-code": "Device Code",
+    "managed-identity": "Azure Managed Identities",
+}
+
+ADELE = "adele.vance@contoso.example"  # somebody to investigate in the simulated tenant
+TOUR = (
+    "!azure-risky-users-auth-test",
+    "!azure-risky-users-list limit=3 risk_state=atRisk",
+    f"!azure-risky-user-get user_principal_name={ADELE}",
+    f"!azure-risky-user-history-list user_principal_name={ADELE}",
+    f"!azure-risky-users-risk-detections-list user_principal_name={ADELE}",
+    "context AzureRiskyUsers.RiskyUser.[0]",
+    f"!azure-risky-users-confirm-compromised user_principal_names={ADELE} dry_run=true",
+    f"!azure-risky-users-confirm-compromised user_principal_names={ADELE} verify=true",
+    f"!azure-risky-user-get user_principal_name={ADELE}",
+)
+
+
+def show_context(desk: Desk, rest: list[str]) -> None:
+    path = only_word(rest) or "."
+    value = desk.room.context.read(path)
+    text = as_json(value)
+    print(text, file=desk.console.file)
+
+
+def press_test(desk: Desk, rest: list[str]) -> int:
+    no_word(rest)
+    run = desk.room.run_test()
+    return desk.show([run])
+
+
+def choose_sign_in(desk: Desk, rest: list[str]) -> None:
+    name = only_word(rest)
+    desk.simulator()
+    if name not in SIGN_INS:
+        known = ", ".join(SIGN_INS)
+        raise Misuse(f"signin takes one of {known}.")
+    sign_in = SIGN_INS[name]
+    desk.room.params = demo_instance(sign_in)
+    desk.console.print(f"The instance now signs in by {sign_in}.")
+
+
+def answer_sign_in(answer: Callable[[str], None], code: str) -> None:
+    try:
+        answer(code)
+    except KeyError:
+        raise Misuse(f"No sign-in waits for the code {code!r}.") from None
+
+
+def approve(desk: Desk, rest: list[str]) -> None:
+    """Enter the code of a device code sign-in at the browser, and agree."""
+    code = only_word(rest)
+    entra = desk.simulator().entra
+    answer_sign_in(entra.approve, code)
+    desk.console.print("At the browser: approved.")
+
+
+def decline(desk: Desk, rest: list[str]) -> None:
+    """Enter the code of a device code sign-in at the browser, and refuse."""
+    code = only_word(rest)
+    entra = desk.simulator().entra
+    answer_sign_in(entra.decline, code)
+    desk.console.print("At the browser: declined.")
+
+
+def demonstrate(desk: Desk, rest: list[str]) -> int:
+    """Do a tour of lines, each shown as it would be typed."""
+    no_word(rest)
+    desk.simulator()
+    codes = [DONE]
+    for line in TOUR:
+        desk.console.print(f"\n[bold green]warroom>[/bold green] {line}", markup=True)
+        code = desk.do(line)
+        codes.append(code)
+    return max(codes)
+
+
+def leave(_: Desk, rest: list[str]) -> None:
+    no_word(rest)
+    raise EOFError
+
+
+KEYWORDS = {
+    "help": Keyword(
+        takes="[COMMAND]",
+        help="Lists the commands, or the arguments of one.",
+        act=show_help,
+    ),
+    "context": Keyword(
+        takes="[PATH]",
+        help="Prints the context, or what stands under a path such as A.B.[0].c.",
+        act=show_context,
+    ),
+    "test": Keyword(
+        takes="",
+        help="Presses the instance's Test button.",
+        act=press_test,
+    ),
+    "fetch": Keyword(
+        takes=FETCH_USAGE,
+        help="Lets the server fetch incidents again and again.",
+        act=fetch,
+    ),
+    "signin": Keyword(
+        takes="WAY",
+        help=f"Changes how the instance signs in: {', '.join(SIGN_INS)}.",
+        act=choose_sign_in,
+    ),
+    "approve": Keyword(
+        takes="CODE",
+        help="Enters the code of a device code sign-in at the browser.",
+        act=approve,
+    ),
+    "decline": Keyword(
+        takes="CODE",
+        help="Declines that sign-in.",
+        act=decline,
+    ),
+    "demo": Keyword(
+        takes="",
+        help="Shows some of it all.",
+        act=demonstrate,
+    ),
+    "quit": Keyword(
+        takes="",
+        help="Leaves.",
+        act=leave,
+    ),
+}
+
+
+def followers(manifest: Manifest) -> Followers:
+    """Each keyword with the words that may follow it."""
+    follow: Followers = {name: [] for name in KEYWORDS}
+    follow["help"] = [f"!{name}" for name in manifest.commands]
+    follow["signin"] = list(SIGN_INS)
+    follow["fetch"] = [f"--{name}" for name in FETCH_NUMBERS]
+    return follow

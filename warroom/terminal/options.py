@@ -1,0 +1,119 @@
+"""What can be said on the command line of `warroom`."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from warroom.xsoar.commandline import Args
+from warroom.xsoar.instance import load_instance
+
+DESCRIPTION = (
+    "The war room at the command line: "
+    "a prompt, or the lines given as arguments or on standard input."
+)
+
+SHAPES = {
+    "markdown": "print the readable text",
+    "json": "print the entries",
+}
+TENANT_NUMBERS = {
+    "users": 1200,
+    "detections": 3000,
+    "seed": 7,
+}
+FETCH_NUMBERS = {
+    "times": "how often `fetch` fetches: 6, of a real instance 1",
+    "every": (
+        "seconds from one fetch to the next, "
+        "which pass at once in the simulated tenant: 600"
+    ),
+}
+EVERY = 600  # seconds
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line, read. times: None is as often as usual for the tenant."""
+
+    lines: list[str]
+    shape: str
+    instance: Args | None
+    users: int
+    detections: int
+    seed: int
+    times: int | None
+    every: int
+
+
+def instance(path: str) -> Args:
+    """The parameters in an instance's file, as argparse wants them read."""
+    try:
+        return load_instance(Path(path))
+    except (OSError, ValueError) as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from problem
+
+
+def whole_number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+    return int(text)
+
+
+def add_shapes(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_mutually_exclusive_group()
+    for name, text in SHAPES.items():
+        group.add_argument(
+            f"--{name}",
+            dest="shape",
+            action="store_const",
+            const=name,
+            default="table",
+            help=f"{text} exactly as the server gets it",
+        )
+
+
+def add_number(
+    parser: argparse.ArgumentParser, name: str, text: str, default: int | None
+) -> None:
+    parser.add_argument(
+        f"--{name}",
+        type=whole_number,
+        metavar="N",
+        default=default,
+        help=text,
+    )
+
+
+def new_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="warroom",
+        description=DESCRIPTION,
+        epilog="`warroom help` lists the lines.",
+    )
+    parser.add_argument(
+        "lines",
+        nargs="*",
+        metavar="LINE",
+        help="what would be typed; without any, a prompt opens",
+    )
+    add_shapes(parser)
+    parser.add_argument(
+        "--instance",
+        type=instance,
+        metavar="FILE",
+        help="a JSON file with the parameters of a real instance",
+    )
+    for name, default in TENANT_NUMBERS.items():
+        add_number(parser, name, f"of the simulated tenant: {default}", default)
+    add_number(parser, "times", FETCH_NUMBERS["times"], None)
+    add_number(parser, "every", FETCH_NUMBERS["every"], EVERY)
+    return parser
+
+
+def read_options(arguments: list[str] | None) -> Options:
+    """The options among these arguments, or else those of this process.
+
+    Raises: SystemExit: they cannot be used.
+    """
+    options = new_parser().parse_args(arguments)
+    return Options(**vars(options))

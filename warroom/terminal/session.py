@@ -1,0 +1,48 @@
+"""A session at the terminal, from the command line to the exit code."""
+
+import sys
+from collections.abc import Iterable
+from contextlib import closing
+
+from rich.console import Console
+
+from warroom.terminal.backend import Backend, open_backend
+from warroom.terminal.desk import Desk
+from warroom.terminal.display import open_console
+from warroom.terminal.keywords import KEYWORDS, followers
+from warroom.terminal.options import Options, read_options
+from warroom.terminal.prompt import LineCompleter, prompted
+from warroom.xsoar.manifest import Manifest
+
+GREETING = (
+    "A command starts with !, Tab completes it, help lists them all, quit leaves."
+)
+
+
+def typed_lines(given: list[str], manifest: Manifest) -> Iterable[str]:
+    """The lines given as arguments, or else those typed at the terminal, or piped in."""
+    if given:
+        return given
+    if not sys.stdin.isatty():
+        return sys.stdin
+    print(GREETING)
+    completer = LineCompleter(manifest, followers(manifest))
+    return prompted(completer)
+
+
+def run_session(options: Options, backend: Backend, console: Console) -> int:
+    """Do what is typed, to its end. Gives the exit code of `main`."""
+    desk = Desk(options, backend, console, KEYWORDS)
+    lines = typed_lines(options.lines, backend.manifest)
+    return desk.do_all(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the war room.
+
+    Gives 1 if there was an error entry, 2 if a line was not understood, else 0.
+    """
+    options = read_options(arguments)
+    console = open_console()
+    with closing(open_backend(options, console)) as backend:
+        return run_session(options, backend, console)
