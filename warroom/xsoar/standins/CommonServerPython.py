@@ -1,8 +1,9 @@
 """Stands in for the helper library that Cortex XSOAR puts before an integration.
 
-`__all__` holds what the integration uses. Each of these behaves as recorded from the platform, and what is not
-recorded is refused (test_data/commonserver_cases.json). The names after it stand here because the platform has them in
-the same namespace: an integration that binds one of them anew would break the platform's own functions.
+`__all__` holds what the integration uses. Each of these behaves as recorded from the platform,
+and what is not recorded is refused (test_data/commonserver_cases.json). The names after it stand
+here because the platform has them in the same namespace: an integration that binds one of them
+anew would break the platform's own functions.
 """
 
 import base64  # noqa: F401
@@ -50,14 +51,17 @@ __all__ = [
 
 # Names of the platform's library without a use here, kept taken.
 TAKEN = """
-BaseClient Common DBotScoreType EVENTS EntityRelationship ExecutionMetrics FeedIndicatorType HOUR IncidentSeverity
-IncidentStatus IntegrationLogger JsonTransformer LOG MASK OutputArgument PollResult SSLAdapter SchemeTypeMapping
-ThreatIntel YMLMetadataCollector ZERO appendContext append_metrics arg_to_datetime arg_to_number assign_params
-b64_encode batch brands camelize dateparser dict_safe_get emailRegex fileResult flattenRow flattenTable formatCell
-formats generic_http_request get_current_time get_error gzip hash_djb2 is_error is_xsiam json2elem logger merge_lists
-outputPaths parse_date_range parse_date_string polling_function providers randint remove_empty_elements retry
-return_outputs return_warning safe_sleep snakify strip_tag support_multithreading thresholds timestamp_to_datestring
-underscoreToCamelCase urlRegex urljoin
+BaseClient Common DBotScoreType EVENTS EntityRelationship ExecutionMetrics
+FeedIndicatorType HOUR IncidentSeverity IncidentStatus IntegrationLogger JsonTransformer
+LOG MASK OutputArgument PollResult SSLAdapter SchemeTypeMapping ThreatIntel
+YMLMetadataCollector ZERO appendContext append_metrics arg_to_datetime arg_to_number
+assign_params b64_encode batch brands camelize dateparser dict_safe_get emailRegex
+fileResult flattenRow flattenTable formatCell formats generic_http_request
+get_current_time get_error gzip hash_djb2 is_error is_xsiam json2elem logger merge_lists
+outputPaths parse_date_range parse_date_string polling_function providers randint
+remove_empty_elements retry return_outputs return_warning safe_sleep snakify strip_tag
+support_multithreading thresholds timestamp_to_datestring underscoreToCamelCase urlRegex
+urljoin
 """
 globals().update(dict.fromkeys(TAKEN.split()))
 
@@ -72,6 +76,8 @@ RAISES_ON_ERROR = (
     "fetch-indicators",
 )
 BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
+
+_Entry = dict[str, Any]
 
 
 class EntryType:
@@ -122,6 +128,293 @@ class DemistoException(Exception):  # noqa: N818
         return str(self.message)
 
 
+# Arguments
+
+
+def argToList(
+    arg: Any,
+    separator: str = ",",
+    transform: Callable[[Any], Any] | None = None,
+) -> list[Any]:
+    """The list meant by `a,b`, by JSON text, by a list, or by a single value.
+
+    Nothing gives an empty one.
+    """
+    items = _items(arg, separator)
+    if transform is None:
+        return items
+    return [transform(item) for item in items]
+
+
+def _items(arg: Any, separator: str) -> list[Any]:
+    if not arg:
+        return []
+    if isinstance(arg, list):
+        return arg
+    if not isinstance(arg, str):
+        return [arg]
+    if arg.startswith("[") and arg.endswith("]"):
+        try:
+            return cast("list[Any]", json.loads(arg))
+        except ValueError:
+            pass
+    return [part.strip() for part in arg.split(separator)]
+
+
+def argToBoolean(value: Any) -> bool:
+    """True or false for a boolean, or for true, yes, false, no in any case.
+
+    Raises: ValueError: anything else.
+    """
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("Argument is neither a string nor a boolean")
+    word = value.lower()
+    if word not in BOOLEANS:
+        raise ValueError("Argument does not contain a valid boolean-like value")
+    return BOOLEANS[word]
+
+
+# Tables
+
+
+def pascalToSpace(s: Any) -> Any:
+    """`riskLevel` as `Risk Level`; what is not a string comes back as it is."""
+    if not isinstance(s, str):
+        return s
+    spaced = re.sub("[A-Z]?[a-z]+", _spaced_word, s)
+    return " ".join(spaced.split())
+
+
+def _spaced_word(match: re.Match[str]) -> str:
+    return f" {match[0].title()} "
+
+
+def string_to_table_header(string: Any) -> str:
+    """`risk_level` as `Risk Level`. Raises: Exception: it is not a string."""
+    if not isinstance(string, str):
+        raise Exception(f"The key is not a string: {string}")
+    words = string.replace("_", " ").split()
+    return " ".join(word.capitalize() for word in words)
+
+
+def tableToMarkdown(
+    name: str,
+    t: Any,
+    headers: Any = None,
+    headerTransform: Callable[[str], str] | None = None,
+    removeNull: bool = False,
+    metadata: str | None = None,
+    url_keys: list[str] | None = None,
+    *,
+    is_auto_json_transform: bool = False,
+    sort_headers: bool = True,
+) -> str:
+    """A markdown table of the rows `t`.
+
+    Its columns are the `headers`, or else the keys of the first row.
+    """
+    title = _title(name, metadata)
+    if url_keys:
+        t = _with_links(t, url_keys)
+    rows, headers = _rows_and_headers(t, headers, sort_headers)
+    if removeNull:
+        headers = [header for header in headers if _is_filled(rows, header)]
+    if not rows or not headers:
+        return title + "**No entries.**\n"
+    transform = headerTransform or _escape
+    labels = [transform(header) for header in headers]
+    to_cell = _tree_cell if is_auto_json_transform else _flat_cell
+    lines = ["|" + "|".join(labels) + "|", "|" + "---|" * len(headers)]
+    for row in rows:
+        cells = [to_cell(row.get(header)) for header in headers]
+        lines.append(_line(cells))
+    return title + "\n".join(lines) + "\n"
+
+
+def _title(name: str, metadata: str | None) -> str:
+    title = f"### {name}\n" if name else ""
+    subtitle = f"{metadata}\n" if metadata else ""
+    return title + subtitle
+
+
+def _rows_and_headers(
+    t: Any, headers: Any, sort_headers: bool
+) -> tuple[list[dict[str, Any]], list[str]]:
+    if not t:
+        return [], []
+    if not headers and isinstance(t, dict) and len(t) == 1:
+        headers = list(t)
+        (t,) = t.values()
+    if isinstance(headers, str):
+        headers = [headers]
+    rows = t if isinstance(t, list) else [t]
+    first = rows[0]
+    if not isinstance(first, dict):
+        return _labelled(rows, headers), headers
+    keys = sorted(first) if sort_headers else list(first)
+    return rows, headers or keys
+
+
+def _labelled(items: list[Any], headers: list[str] | None) -> list[dict[str, Any]]:
+    """Rows with one column for items that are no objects."""
+    if not headers:
+        problem = "tableToMarkdown needs headers for rows that are no objects"
+        raise Exception(f"{problem}: headers=['A Header']")
+    return [{headers[0]: item} for item in items]
+
+
+def _is_filled(rows: list[dict[str, Any]], header: str) -> bool:
+    values = [row.get(header) for row in rows]
+    return any(value not in ("", None, [], {}) for value in values)
+
+
+def _with_links(value: Any, keys: list[str]) -> Any:
+    if isinstance(value, list):
+        return [_with_links(item, keys) for item in value]
+    if not isinstance(value, dict):
+        return value
+    linked = {}
+    for key, item in value.items():
+        linked[key] = _link(item) if key in keys else _with_links(item, keys)
+    return linked
+
+
+def _link(url: Any) -> Any:
+    if not url:
+        return None
+    if isinstance(url, list):
+        return [f"[{item}]({item})" for item in url]
+    return f"[{url}]({url})"
+
+
+def _line(cells: list[str]) -> str:
+    escaped = " | ".join(map(_escape, cells))
+    return f"| {escaped} |"
+
+
+def _escape(text: str) -> str:
+    line = re.sub("\r\n|\r|\n", "<br>", text)
+    return re.sub(r"([|`])", r"\\\1", line)
+
+
+def _flat_cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, dict):
+        return _flat(value)
+    lines = [f"{key}: {_flat(item)}" for key, item in value.items()]
+    return "\n".join(lines)
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return ",\n".join(map(str, value))
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _tree_cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (dict, list)):
+        return "\n".join(_tree(value, ""))
+    return ""  # The platform shows a number or a boolean as an empty cell here.
+
+
+def _tree(value: Any, tabs: str) -> list[str]:
+    if isinstance(value, list):
+        items = ", ".join(value)
+        return [f"{tabs}***values***: {items}"]
+    lines = []
+    for key, item in value.items():
+        if isinstance(item, (dict, list)):
+            lines.append(f"{tabs}**{key}**:")
+            lines += _tree(item, tabs + "\t")
+        else:
+            text = _flat(item)
+            lines.append(f"{tabs}***{key}***: {text}")
+    return lines
+
+
+# The server and what it keeps
+
+
+def is_demisto_version_ge(version: str) -> bool:
+    """Whether the server is of this version or a later one; 6.10 is later than 6.5."""
+    server_version = demisto.demistoVersion()["version"]
+    return _numbers(server_version) >= _numbers(version)
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
+
+
+def get_integration_context(
+    sync: bool = True, with_version: bool = False
+) -> dict[str, Any]:
+    """The integration context, or with its version; servers before 6.0.0 have no versions."""
+    if not is_demisto_version_ge("6.0.0"):
+        return demisto.getIntegrationContext()
+    versioned = demisto.getIntegrationContextVersioned(sync)
+    return versioned if with_version else versioned["context"]
+
+
+def set_integration_context(
+    context: dict[str, str], sync: bool = True, version: int = -1
+) -> None:
+    """Replace the integration context. Raises: ValueError: `version` is given and stale."""
+    demisto.debug("Setting integration context")
+    if is_demisto_version_ge("6.0.0"):
+        demisto.setIntegrationContextVersioned(context, version, sync)
+    else:
+        demisto.setIntegrationContext(context)
+
+
+def add_sensitive_log_strs(sensitive_str: str) -> None:
+    """Register a secret that the platform is to mask in its log."""
+    demisto.call.sensitive.append(sensitive_str)
+
+
+def handle_proxy(
+    proxy_param_name: str = "proxy",
+    checkbox_default_value: bool = False,
+    handle_insecure: bool = True,
+) -> dict[str, str]:
+    """The proxies to use, from the environment.
+
+    Without the proxy parameter there are none, and the environment loses them. When any
+    certificate is trusted the environment also loses its certificate bundles, else
+    requests would use those.
+    """
+    params = demisto.params()
+    trusts_any = params.get("insecure") or params.get("unsecure")
+    if handle_insecure and trusts_any:
+        _forget(CERTIFICATE_VARIABLES)
+    if not params.get(proxy_param_name, checkbox_default_value):
+        _forget(PROXY_VARIABLES)
+        return {}
+    for name in PROXY_VARIABLES:
+        address = os.environ.get(name)
+        if address and not re.match("https?://", address):
+            os.environ[name] = f"http://{address}"
+    return {"http": _either("http_proxy"), "https": _either("https_proxy")}
+
+
+def _either(name: str) -> str:
+    return os.environ.get(name.upper()) or os.environ.get(name, "")
+
+
+def _forget(names: tuple[str, ...]) -> None:
+    for name in names:
+        os.environ.pop(name, None)
+
+
+# Results
+
+
 class ScheduledCommand:
     """Asks the server to run `command` again after so many seconds. Needs server 6.2.0."""
 
@@ -147,24 +440,24 @@ class ScheduledCommand:
     @staticmethod
     def raise_error_if_not_supported() -> None:
         if not ScheduledCommand.supports_polling():
-            raise DemistoException(
-                "Scheduled commands need server version 6.2.0 or later."
-            )
+            problem = "Scheduled commands need server version 6.2.0 or later."
+            raise DemistoException(problem)
 
     def to_results(self) -> dict[str, Any]:
-        """The entry's polling keys; numbers of seconds are texts, empty values left out."""
-        keys = {
+        """The entry's polling keys; seconds are texts, empty values left out."""
+        timeout = str(self._timeout) if self._timeout else None
+        values = {
             "PollingCommand": self._command,
             "NextRun": str(self._next_run),
             "PollingArgs": self._args,
-            "Timeout": str(self._timeout) if self._timeout else None,
+            "Timeout": timeout,
             "PollingItemsRemaining": self._items_remaining,
         }
-        return {
-            key: value
-            for key, value in keys.items()
-            if value not in (None, "", [], {}, ())
-        }
+        kept = {}
+        for key, value in values.items():
+            if value not in (None, "", [], {}, ()):
+                kept[key] = value
+        return kept
 
 
 class CommandResults:
@@ -186,7 +479,8 @@ class CommandResults:
         content_format: str | None = None,
         replace_existing: bool = False,
     ) -> None:
-        _check_results(outputs_prefix, outputs_key_field, outputs, content_format)
+        _check_outputs(outputs, outputs_prefix, outputs_key_field)
+        _check_format(content_format)
         self.outputs_prefix = outputs_prefix
         self.outputs_key_field = outputs_key_field
         self.outputs = outputs
@@ -202,9 +496,10 @@ class CommandResults:
 
     def to_context(self) -> dict[str, Any]:
         """The entry as the server takes it."""
-        entry: dict[str, Any] = {
+        contents_format = self.content_format or _format_of(self.raw_response)
+        entry: _Entry = {
             "Type": self.entry_type,
-            "ContentsFormat": self.content_format or _format_of(self.raw_response),
+            "ContentsFormat": contents_format,
             "Contents": self.raw_response,
             "HumanReadable": self._readable(),
             "EntryContext": self._context(),
@@ -225,11 +520,9 @@ class CommandResults:
     def _readable(self) -> Any:
         if self.readable_output or not self._has_outputs():
             return self.readable_output or None
-        return (
-            tableToMarkdown("Results", self.outputs)
-            if isinstance(self.outputs, (dict, list))
-            else self.outputs
-        )
+        if isinstance(self.outputs, (dict, list)):
+            return tableToMarkdown("Results", self.outputs)
+        return self.outputs
 
     def _context(self) -> dict[str, Any]:
         if not self._has_outputs():
@@ -238,326 +531,101 @@ class CommandResults:
             return dict(self.outputs)
         if self.replace_existing:
             return _replacing(self.outputs_prefix, self.outputs)
-        return {self.outputs_prefix + _key_test(self.outputs_key_field): self.outputs}
+        condition = _condition(self.outputs_key_field)
+        return {self.outputs_prefix + condition: self.outputs}
 
 
-def _check_results(
-    prefix: str | None, key_field: Any, outputs: Any, content_format: str | None
-) -> None:
-    if outputs is not None and not isinstance(outputs, dict) and not prefix:
+def _check_outputs(outputs: Any, prefix: str | None, key_field: Any) -> None:
+    is_value = outputs is not None and not isinstance(outputs, dict)
+    if is_value and not prefix:
         raise ValueError("outputs_prefix is missing")
     if outputs is not None and prefix == ".":
         raise ValueError("outputs_prefix cannot be a period.")
     if key_field and not isinstance(key_field, (str, list)):
         raise TypeError("outputs_key_field must be of type str or list")
+
+
+def _check_format(content_format: str | None) -> None:
     if content_format is not None and content_format not in ENTRY_FORMATS:
-        raise TypeError(
-            f"content_format {content_format} is none of {sorted(ENTRY_FORMATS)}"
-        )
+        known = sorted(ENTRY_FORMATS)
+        raise TypeError(f"content_format {content_format} is none of {known}")
 
 
 def _format_of(contents: Any) -> str:
-    return (
-        EntryFormat.TEXT
-        if isinstance(contents, (str, bytes, int))
-        else EntryFormat.JSON
-    )
+    if isinstance(contents, (str, bytes, int)):
+        return EntryFormat.TEXT
+    return EntryFormat.JSON
 
 
-def _key_test(key_field: str | list[str] | None) -> str:
+def _condition(key_field: str | list[str] | None) -> str:
+    """By which keys the server finds the object that an output belongs to."""
     if not key_field:
         return ""
     keys = [key_field] if isinstance(key_field, str) else key_field
-    return (
-        "(" + " && ".join(f"val.{key} && val.{key} == obj.{key}" for key in keys) + ")"
-    )
+    tests = [f"val.{key} && val.{key} == obj.{key}" for key in keys]
+    return "(" + " && ".join(tests) + ")"
 
 
 def _replacing(prefix: str, outputs: Any) -> dict[str, Any]:
     parent, _, name = prefix.rpartition(".")
     if not parent:
-        raise DemistoException(
-            "replace_existing needs an outputs_prefix with a dot in it."
-        )
+        problem = "replace_existing needs an outputs_prefix with a dot in it."
+        raise DemistoException(problem)
     return {f"{parent}(true)": {name: outputs}}
 
 
 def return_results(results: Any) -> None:
-    """Send results to the war room; of a list the objects go first, the plain ones together after them."""
-    if isinstance(results, list) and results:
-        for item in results:
-            if not isinstance(item, (dict, str)):
-                return_results(item)
-        plain = [item for item in results if isinstance(item, (dict, str))]
-        if plain:
-            demisto.results(plain)
-    else:
-        demisto.results(
-            results.to_context() if isinstance(results, CommandResults) else results
-        )
+    """Send results to the war room.
+
+    Of a list the objects go first, the plain ones together after them.
+    """
+    if not isinstance(results, list) or not results:
+        demisto.results(_as_entry(results))
+        return
+    plain = []
+    for item in results:
+        if isinstance(item, (dict, str)):
+            plain.append(item)
+        else:
+            return_results(item)
+    if plain:
+        demisto.results(plain)
+
+
+def _as_entry(result: Any) -> Any:
+    if isinstance(result, CommandResults):
+        return result.to_context()
+    return result
 
 
 def return_error(message: Any, error: Any = "", outputs: Any = None) -> NoReturn:
-    """End the command with an error entry. Raises: Exception: the server asked for a fetch; SystemExit: else.
+    """End the command with an error entry.
 
-    The platform masks known secrets in the log; here nothing is masked, so that a test sees what would go there.
+    The platform masks known secrets in the log; here nothing is masked, so that a test
+    sees what would go there. Raises: Exception: the server asked for a fetch;
+    SystemExit: else.
     """
     trace = traceback.format_exc() if sys.exc_info()[0] else ""
-    demisto.info(
-        "Full Integration Log:\n"
-        + "\n".join(filter(None, [str(message), str(error), trace]))
-    )
-    text = f"{message}\n\n{trace}" if demisto.is_debug and trace else str(message)
+    parts = [str(message), str(error), trace]
+    log = "\n".join(part for part in parts if part)
+    demisto.info(f"Full Integration Log:\n{log}")
+    text = str(message)
+    if demisto.is_debug and trace:
+        text = f"{text}\n\n{trace}"
     if demisto.command() in RAISES_ON_ERROR:
         raise Exception(text)
-    contents = _shortened(text)
-    demisto.results(
-        {
-            "Type": EntryType.ERROR,
-            "ContentsFormat": "text",
-            "Contents": contents,
-            "EntryContext": outputs,
-        }
-    )
+    entry = {
+        "Type": EntryType.ERROR,
+        "ContentsFormat": "text",
+        "Contents": _shortened(text),
+        "EntryContext": outputs,
+    }
+    demisto.results(entry)
     sys.exit(0)
 
 
 def _shortened(text: str) -> str:
+    if len(text) <= LONGEST_ERROR:
+        return text
     half = LONGEST_ERROR // 2
-    return (
-        text
-        if len(text) <= LONGEST_ERROR
-        else f"{text[:half]}...(cut)...{text[-half:]}"
-    )
-
-
-def add_sensitive_log_strs(sensitive_str: str) -> None:
-    """Register a secret that the platform is to mask in its log."""
-    demisto.call.sensitive.append(sensitive_str)
-
-
-def argToList(
-    arg: Any, separator: str = ",", transform: Callable[[Any], Any] | None = None
-) -> list[Any]:
-    """The list meant by `a,b`, by JSON text, by a list, or by a single value; nothing gives an empty one."""
-    items = _items(arg, separator)
-    return [transform(item) for item in items] if transform else items
-
-
-def _items(arg: Any, separator: str) -> list[Any]:
-    if not arg or isinstance(arg, list):
-        return arg or []
-    if not isinstance(arg, str):
-        return [arg]
-    if arg.startswith("[") and arg.endswith("]"):
-        try:
-            return cast("list[Any]", json.loads(arg))
-        except ValueError:
-            pass
-    return [part.strip() for part in arg.split(separator)]
-
-
-def argToBoolean(value: Any) -> bool:
-    """True or false for a boolean or for true, yes, false, no in any case. Raises: ValueError: anything else."""
-    if isinstance(value, bool):
-        return value
-    if not isinstance(value, str):
-        raise ValueError("Argument is neither a string nor a boolean")
-    if value.lower() not in BOOLEANS:
-        raise ValueError("Argument does not contain a valid boolean-like value")
-    return BOOLEANS[value.lower()]
-
-
-def pascalToSpace(s: Any) -> Any:
-    """`riskLevel` as `Risk Level`; what is not a string comes back as it is."""
-    return (
-        " ".join(re.sub("[A-Z]?[a-z]+", _spaced_word, s).split())
-        if isinstance(s, str)
-        else s
-    )
-
-
-def _spaced_word(match: re.Match[str]) -> str:
-    return f" {match[0].title()} "
-
-
-def string_to_table_header(string: Any) -> str:
-    """`risk_level` as `Risk Level`. Raises: Exception: it is not a string."""
-    if not isinstance(string, str):
-        raise Exception(f"The key is not a string: {string}")
-    return " ".join(word.capitalize() for word in string.replace("_", " ").split())
-
-
-def tableToMarkdown(
-    name: str,
-    t: Any,
-    headers: Any = None,
-    headerTransform: Callable[[str], str] | None = None,
-    removeNull: bool = False,
-    metadata: str | None = None,
-    url_keys: list[str] | None = None,
-    *,
-    is_auto_json_transform: bool = False,
-    sort_headers: bool = True,
-) -> str:
-    """A markdown table of the rows `t`, with the columns `headers` or else the keys of the first row."""
-    title = (f"### {name}\n" if name else "") + (f"{metadata}\n" if metadata else "")
-    rows, headers = _rows_and_headers(
-        _with_links(t, url_keys) if url_keys else t, headers, sort_headers
-    )
-    if removeNull:
-        headers = [
-            header
-            for header in headers
-            if any(row.get(header) not in ("", None, [], {}) for row in rows)
-        ]
-    if not rows or not headers:
-        return title + "**No entries.**\n"
-    cell = _tree_cell if is_auto_json_transform else _flat_cell
-    heads = [(headerTransform or _escape)(header) for header in headers]
-    lines = [f"|{'|'.join(heads)}|", "|" + "---|" * len(headers)]
-    lines += [_line([cell(row.get(header)) for header in headers]) for row in rows]
-    return title + "\n".join(lines) + "\n"
-
-
-def _rows_and_headers(
-    t: Any, headers: Any, sort_headers: bool
-) -> tuple[list[dict[str, Any]], list[str]]:
-    if not t:
-        return [], []
-    if not headers and isinstance(t, dict) and len(t) == 1:
-        headers, t = list(t), next(iter(t.values()))
-    rows = t if isinstance(t, list) else [t]
-    headers = [headers] if isinstance(headers, str) else headers
-    if not isinstance(rows[0], dict):
-        if not headers:
-            raise Exception(
-                "tableToMarkdown needs headers for rows that are no objects: headers=['A Header']"
-            )
-        rows = [{headers[0]: item} for item in rows]
-    return rows, headers or (sorted(rows[0]) if sort_headers else list(rows[0]))
-
-
-def _with_links(value: Any, keys: list[str]) -> Any:
-    if isinstance(value, list):
-        return [_with_links(item, keys) for item in value]
-    if not isinstance(value, dict):
-        return value
-    return {
-        key: _link(item) if key in keys else _with_links(item, keys)
-        for key, item in value.items()
-    }
-
-
-def _link(url: Any) -> Any:
-    if isinstance(url, list):
-        return [f"[{item}]({item})" for item in url] or None
-    return f"[{url}]({url})" if url else None
-
-
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(map(_escape, cells))} |"
-
-
-def _escape(text: str) -> str:
-    return re.sub(r"([|`])", r"\\\1", re.sub("\r\n|\r|\n", "<br>", text))
-
-
-def _flat_cell(value: Any) -> str:
-    if isinstance(value, dict):
-        return "\n".join(f"{key}: {_flat(item)}" for key, item in value.items())
-    return "" if value is None else _flat(value)
-
-
-def _flat(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        return ",\n".join(map(str, value))
-    return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _tree_cell(value: Any) -> str:
-    # The platform shows a number or a boolean as an empty cell here.
-    return (
-        value
-        if isinstance(value, str)
-        else "\n".join(_tree(value, ""))
-        if isinstance(value, (dict, list))
-        else ""
-    )
-
-
-def _tree(value: Any, tabs: str) -> list[str]:
-    if isinstance(value, list):
-        return [f"{tabs}***values***: {', '.join(value)}"]
-    lines = []
-    for key, item in value.items():
-        branch = isinstance(item, (dict, list))
-        lines += (
-            [f"{tabs}**{key}**:", *_tree(item, tabs + "\t")]
-            if branch
-            else [f"{tabs}***{key}***: {_flat(item)}"]
-        )
-    return lines
-
-
-def get_integration_context(
-    sync: bool = True, with_version: bool = False
-) -> dict[str, Any]:
-    """The integration context, or with its version; servers before 6.0.0 have no versions."""
-    if not is_demisto_version_ge("6.0.0"):
-        return demisto.getIntegrationContext()
-    versioned = demisto.getIntegrationContextVersioned(sync)
-    return versioned if with_version else versioned["context"]
-
-
-def set_integration_context(
-    context: dict[str, str], sync: bool = True, version: int = -1
-) -> None:
-    """Replace the integration context. Raises: ValueError: `version` is given and stale."""
-    demisto.debug("Setting integration context")
-    if is_demisto_version_ge("6.0.0"):
-        demisto.setIntegrationContextVersioned(context, version, sync)
-    else:
-        demisto.setIntegrationContext(context)
-
-
-def is_demisto_version_ge(version: str) -> bool:
-    """Whether the server is of this version or a later one; 6.10 is later than 6.5."""
-    return _numbers(demisto.demistoVersion()["version"]) >= _numbers(version)
-
-
-def _numbers(version: str) -> list[int]:
-    return [int(part) for part in version.split(".")]
-
-
-def handle_proxy(
-    proxy_param_name: str = "proxy",
-    checkbox_default_value: bool = False,
-    handle_insecure: bool = True,
-) -> dict[str, str]:
-    """The proxies to use, from the environment; without the proxy parameter none, and the environment loses them.
-
-    When any certificate is trusted the environment also loses its certificate bundles, else requests would use those.
-    """
-    if handle_insecure and any(
-        demisto.params().get(name) for name in ("insecure", "unsecure")
-    ):
-        _forget(CERTIFICATE_VARIABLES)
-    if not demisto.params().get(proxy_param_name, checkbox_default_value):
-        _forget(PROXY_VARIABLES)
-        return {}
-    for name in PROXY_VARIABLES:
-        if os.environ.get(name) and not re.match("https?://", os.environ[name]):
-            os.environ[name] = f"http://{os.environ[name]}"
-    return {scheme: _either(f"{scheme}_proxy") for scheme in ("http", "https")}
-
-
-def _either(name: str) -> str:
-    return os.environ.get(name.upper()) or os.environ.get(name, "")
-
-
-def _forget(names: tuple[str, ...]) -> None:
-    for name in names:
-        os.environ.pop(name, None)
+    return f"{text[:half]}...(cut)...{text[-half:]}"

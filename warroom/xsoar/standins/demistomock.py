@@ -1,7 +1,8 @@
 """Stands in for the object that Cortex XSOAR hands to an integration under the name `demisto`.
 
-One `Call` holds everything about the running command; whoever runs a command puts a fresh one in `call`.
-It is stricter than the platform: what the platform would ignore, lose or store wrongly raises `PlatformRuleError`.
+One `Call` holds everything about the running command; whoever runs a command puts a fresh one
+in `call`. It is stricter than the platform: what the platform would ignore, lose or store
+wrongly raises `PlatformRuleError`.
 """
 
 import copy
@@ -17,6 +18,14 @@ class PlatformRuleError(Exception):
     """The integration did something that the platform does not allow or does not keep."""
 
 
+def _server() -> dict[str, Any]:
+    return {"version": "6.12.0", "buildNumber": "1000000", "platform": "xsoar"}
+
+
+def _calling_context() -> dict[str, Any]:
+    return {"integration": True, "context": {}}
+
+
 @dataclass
 class Call:
     """One running command: what it is given, what it keeps, what it gives back."""
@@ -27,16 +36,8 @@ class Call:
     integration_context: dict[str, str] = field(default_factory=dict)
     context_version: int = 0
     last_run: dict[str, Any] = field(default_factory=dict)
-    server: dict[str, Any] = field(
-        default_factory=lambda: {
-            "version": "6.12.0",
-            "buildNumber": "1000000",
-            "platform": "xsoar",
-        }
-    )
-    calling_context: dict[str, Any] = field(
-        default_factory=lambda: {"integration": True, "context": {}}
-    )
+    server: dict[str, Any] = field(default_factory=_server)
+    calling_context: dict[str, Any] = field(default_factory=_calling_context)
     is_debug: bool = False
     entries: list[dict[str, Any]] = field(default_factory=list)
     incidents: list[dict[str, Any]] | None = None
@@ -72,6 +73,11 @@ def demistoVersion() -> dict[str, Any]:
     return call.server
 
 
+def _log(level: str, parts: tuple[Any, ...]) -> None:
+    text = " ".join(map(str, parts))
+    call.logs.append(f"{level}: {text}")
+
+
 def debug(*parts: Any) -> None:
     _log("debug", parts)
 
@@ -84,40 +90,67 @@ def error(*parts: Any) -> None:
     _log("error", parts)
 
 
-def _log(level: str, parts: tuple[Any, ...]) -> None:
-    call.logs.append(f"{level}: " + " ".join(map(str, parts)))
+def _check_json(value: Any, name: str) -> None:
+    """Raises: PlatformRuleError: the value cannot be sent as JSON, as the platform does."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as problem:
+        text = f"{name} cannot be sent as JSON: {problem}"
+        raise PlatformRuleError(text) from problem
+
+
+def _note(contents_format: str, contents: str) -> dict[str, Any]:
+    return {"Type": 1, "ContentsFormat": contents_format, "Contents": contents}
+
+
+def _entry(value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        is_entry = "Contents" in value and "ContentsFormat" in value
+        return value if is_entry else _note("json", json.dumps(value))
+    if isinstance(value, bytes):
+        return _note("text", value.decode())
+    return _note("text", str(value))
 
 
 def results(value: Any) -> None:
     """Send one entry, or one for each element of a list."""
-    for item in value if isinstance(value, list) else [value]:
-        call.entries.append(_json_safe(_entry(item), "an entry"))
+    items = value if isinstance(value, list) else [value]
+    for item in items:
+        entry = _entry(item)
+        _check_json(entry, "an entry")
+        call.entries.append(entry)
 
 
-def _entry(value: Any) -> dict[str, Any]:
-    if isinstance(value, dict) and "Contents" in value and "ContentsFormat" in value:
-        return value
-    if isinstance(value, dict):
-        return {"Type": 1, "ContentsFormat": "json", "Contents": json.dumps(value)}
-    text = value.decode() if isinstance(value, bytes) else str(value)
-    return {"Type": 1, "ContentsFormat": "text", "Contents": text}
+def _only_in_fetch(name: str) -> None:
+    if call.command != FETCH:
+        raise PlatformRuleError(f"{name} is only for {FETCH}, this is {call.command!r}")
+
+
+def _not_in_test() -> None:
+    if call.command == TEST:
+        problem = "has no integration context, neither to read nor to write"
+        raise PlatformRuleError(f"the Test button {problem}")
 
 
 def incidents(new: list[dict[str, Any]]) -> None:
     """Hand over the incidents of one fetch; an empty list says that all is well."""
     _only_in_fetch("incidents")
-    call.incidents = _json_safe(new, "incidents")
-    results({"Type": 1, "ContentsFormat": "json", "Contents": json.dumps(new)})
+    _check_json(new, "incidents")
+    call.incidents = new
+    results(_note("json", json.dumps(new)))
 
 
 def getLastRun() -> dict[str, Any]:
     """What the last successful fetch left; empty in any other command."""
-    return copy.deepcopy(call.last_run) if call.command == FETCH else {}
+    if call.command != FETCH:
+        return {}
+    return copy.deepcopy(call.last_run)
 
 
 def setLastRun(last_run: dict[str, Any]) -> None:
     _only_in_fetch("setLastRun")
-    call.last_run = copy.deepcopy(_json_safe(last_run, "the last run"))
+    _check_json(last_run, "the last run")
+    call.last_run = copy.deepcopy(last_run)
 
 
 def getIntegrationContext() -> dict[str, str]:
@@ -129,15 +162,17 @@ def setIntegrationContext(context: dict[str, str]) -> None:
     """Replace the whole integration context."""
     _not_in_test()
     for key, value in context.items():
-        if not isinstance(key, str) or not isinstance(value, str):
-            raise PlatformRuleError(
-                f"integration context: {key!r} must be a string with a string, not {type(value)}"
-            )
+        are_strings = isinstance(key, str) and isinstance(value, str)
+        if not are_strings:
+            problem = f"{key!r} must be a string with a string, not {type(value)}"
+            raise PlatformRuleError(f"integration context: {problem}")
     call.integration_context = dict(context)
     call.context_version += 1
 
 
-def getIntegrationContextVersioned(refresh: bool = False) -> dict[str, Any]:  # noqa: ARG001 - one store, always fresh
+def getIntegrationContextVersioned(
+    refresh: bool = False,  # noqa: ARG001 - one store, always fresh
+) -> dict[str, Any]:
     return {"context": getIntegrationContext(), "version": call.context_version}
 
 
@@ -146,32 +181,12 @@ def setIntegrationContextVersioned(
     version: int,
     sync: bool = False,  # noqa: ARG001
 ) -> None:
-    """Replace the integration context if `version` is the current one, or -1. Raises: ValueError: it is stale."""
-    if version not in (-1, call.context_version):
-        raise ValueError(
-            f"version {version} of the integration context is stale, it is at {call.context_version}"
-        )
+    """Replace the integration context.
+
+    Raises: ValueError: `version` is neither the current one nor -1.
+    """
+    current = call.context_version
+    if version not in (-1, current):
+        stale = f"version {version} of the integration context is stale"
+        raise ValueError(f"{stale}, it is at {current}")
     setIntegrationContext(context)
-
-
-def _not_in_test() -> None:
-    if call.command == TEST:
-        raise PlatformRuleError(
-            "the Test button has no integration context, neither to read nor to write"
-        )
-
-
-def _only_in_fetch(name: str) -> None:
-    if call.command != FETCH:
-        raise PlatformRuleError(f"{name} is only for {FETCH}, this is {call.command!r}")
-
-
-def _json_safe(value: Any, what: str) -> Any:
-    """Return `value` as it is: the platform sends it as JSON, so it must be able to."""
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError) as problem:
-        raise PlatformRuleError(
-            f"{what} cannot be sent as JSON: {problem}"
-        ) from problem
-    return value
