@@ -26,6 +26,18 @@ class Misuse(Exception):  # noqa: N818 - what a person did, not what went wrong
     """A line that the prompt does not understand."""
 
 
+class Keyword(NamedTuple):
+    """What can be typed without a `!`.
+
+    takes: what may follow it. act: is given the words that do follow, and gives an exit
+    code or None. It raises EOFError to leave, and Misuse.
+    """
+
+    takes: str
+    help: str
+    act: Callable[["Desk", list[str]], int | None]
+
+
 class Desk:
     """The place of the person at the war room, in one investigation."""
 
@@ -34,7 +46,7 @@ class Desk:
         options: Options,
         backend: Backend,
         console: Console,
-        keywords: "Mapping[str, Keyword]",
+        keywords: Mapping[str, Keyword],
     ):
         self.options = options
         self.backend = backend
@@ -48,6 +60,11 @@ class Desk:
     @property
     def manifest(self) -> Manifest:
         return self.backend.manifest
+
+    @property
+    def draws(self) -> bool:
+        """Whether runs are drawn, rather than printed as the server gets them."""
+        return self.options.shape == "table"
 
     def simulator(self) -> Simulator:
         """The simulator, started. Raises: Misuse: the instance is a real one."""
@@ -85,7 +102,7 @@ class Desk:
         keyword = self._keyword(name)
         return keyword.act(self, rest) or DONE
 
-    def _keyword(self, name: str) -> "Keyword":
+    def _keyword(self, name: str) -> Keyword:
         if name in self.keywords:
             return self.keywords[name]
         known = ", ".join(self.keywords)
@@ -102,16 +119,9 @@ class Desk:
         return max(codes)
 
 
-class Keyword(NamedTuple):
-    """What can be typed without a `!`.
-
-    takes: what may follow it. act: is given the words that do follow, and gives an exit
-    code or None. It raises EOFError to leave, and Misuse.
-    """
-
-    takes: str
-    help: str
-    act: Callable[[Desk, list[str]], int | None]
+def raise_for_rest(rest: list[str]) -> None:
+    words = " ".join(rest)
+    raise Misuse(f"{words!r} is more than can follow here.")
 
 
 def only_word(rest: list[str]) -> str:
@@ -125,8 +135,3 @@ def no_word(rest: list[str]) -> None:
     """Raises: Misuse: a word follows."""
     if rest:
         raise_for_rest(rest)
-
-
-def raise_for_rest(rest: list[str]) -> None:
-    words = " ".join(rest)
-    raise Misuse(f"{words!r} is more than can follow here.")

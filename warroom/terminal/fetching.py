@@ -1,61 +1,67 @@
 """Lets the server fetch incidents again and again, and shows what came."""
 
-from collections.abc import Callable
-from datetime import datetime
+from itertools import zip_longest
 
 from warroom.terminal.desk import DONE, Desk, Misuse
 from warroom.terminal.display import draw_incidents
 from warroom.terminal.markdown import draw_markdown
-from warroom.terminal.options import FETCH_NUMBERS
+from warroom.terminal.options import FETCH_OPTIONS
+from warroom.xsoar.runner import WarRoom
 
 USAGE = "[--times N] [--every SECONDS]"
 
 
 def read_numbers(rest: list[str]) -> dict[str, int]:
     """The numbers in `--times N --every N`. Raises: Misuse: there is anything else."""
+    options = rest[::2]
+    values = rest[1::2]
     numbers: dict[str, int] = {}
-    words = iter(rest)
-    for option in words:
-        value = next(words, "")
+    for option, value in zip_longest(options, values, fillvalue=""):
         name = option.removeprefix("--")
-        is_known = option.startswith("--") and name in FETCH_NUMBERS
-        is_new = name not in numbers
-        if not (is_known and is_new and value.isdecimal()):
+        is_option = option in FETCH_OPTIONS
+        is_number = value.isdecimal()
+        is_first = name not in numbers
+        if not all([is_option, is_number, is_first]):
             raise Misuse(f"fetch takes {USAGE}.")
         numbers[name] = int(value)
     return numbers
 
 
-def clock_time(clock: Callable[[], datetime] | None) -> str:
+def clock_time(room: WarRoom) -> str:
     """When a fetch was, where that is not simply now."""
-    if clock is None:
+    if room.clock is None:
         return ""
-    return f" at {clock():%Y-%m-%d %H:%M:%S}"
-
-
-def used_requests(before: dict[str, int], after: dict[str, int]) -> list[str]:
-    used = []
-    for face, number in after.items():
-        difference = number - before[face]
-        used.append(f"{face}: {difference}")
-    return used
+    moment = room.clock()
+    return f" at {moment:%Y-%m-%d %H:%M:%S}"
 
 
 def fetch_once(desk: Desk) -> int:
     """Let the server fetch once; show what came and which requests it took."""
     backend = desk.backend
+    room = backend.room
     arrivals = backend.watch_arrivals()
     before = backend.count_requests()
-    run = desk.room.fetch()
-    if run.failed or desk.options.shape != "table":
+    run = room.fetch()
+    after = backend.count_requests()
+    if run.failed or not desk.draws:
         return desk.show([run])
-    time = clock_time(desk.room.clock)
+    time = clock_time(room)
     number = len(run.incidents)
-    used = used_requests(before, backend.count_requests())
-    heading = ", ".join([f"### Fetch{time}, incidents: {number}", *used])
-    draw_markdown(heading, desk.console)
-    draw_incidents(run.incidents, arrivals, desk.console)
+    heading = f"### Fetch{time}, incidents: {number}"
+    for face, total in after.items():
+        used = total - before[face]
+        heading += f", {face}: {used}"
+    console = desk.console
+    draw_markdown(heading, console)
+    draw_incidents(run.incidents, arrivals, console)
     return DONE
+
+
+def usual_times(desk: Desk) -> int:
+    options = desk.options
+    if options.times is None:
+        return desk.backend.usual_fetches
+    return options.times
 
 
 def fetch(desk: Desk, rest: list[str]) -> int:
@@ -64,15 +70,13 @@ def fetch(desk: Desk, rest: list[str]) -> int:
     Between two fetches the simulated tenant's time jumps; a real one is waited for.
     """
     backend = desk.backend
+    room = backend.room
     numbers = read_numbers(rest)
-    times = numbers.get("times", desk.options.times)
+    times = numbers.get("times", usual_times(desk))
     every = numbers.get("every", desk.options.every)
-    if times is None:
-        times = backend.usual_fetches
     codes = [DONE]
     for number in range(times):
-        is_first = number == 0 and not desk.room.last_run
-        if not is_first:
+        if number > 0 or room.last_run:
             backend.let_pass(every)
         code = fetch_once(desk)
         codes.append(code)

@@ -21,7 +21,8 @@ def argument_help(argument: Argument) -> str:
 
 def command_help(command: Command) -> Iterator[tuple[str, str]]:
     """A heading and its text for the command, and for each of its arguments."""
-    yield f"!{command.name}", command.description
+    heading = f"!{command.name}"
+    yield heading, command.description
     for argument in command.shown_arguments():
         text = argument_help(argument)
         yield argument.name, text
@@ -31,8 +32,10 @@ def command_help(command: Command) -> Iterator[tuple[str, str]]:
 
 def overview(desk: Desk) -> Iterator[tuple[str, str]]:
     """A heading and its text for each command, and for all else that can be typed."""
-    for name, command in desk.manifest.commands.items():
-        yield f"!{name}", command.description
+    commands = desk.manifest.commands
+    for command in commands.values():
+        heading = f"!{command.name}"
+        yield heading, command.description
     for name, keyword in desk.keywords.items():
         usage = f"{name} {keyword.takes}"
         yield usage.strip(), keyword.help

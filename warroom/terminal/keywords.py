@@ -8,7 +8,7 @@ from warroom.terminal.display import as_json
 from warroom.terminal.fetching import USAGE as FETCH_USAGE
 from warroom.terminal.fetching import fetch
 from warroom.terminal.help import show_help
-from warroom.terminal.options import FETCH_NUMBERS
+from warroom.terminal.options import FETCH_OPTIONS
 from warroom.terminal.prompt import Followers
 from warroom.xsoar.manifest import Manifest
 
@@ -150,5 +150,5 @@ def followers(manifest: Manifest) -> Followers:
     follow: Followers = {name: [] for name in KEYWORDS}
     follow["help"] = [f"!{name}" for name in manifest.commands]
     follow["signin"] = list(SIGN_INS)
-    follow["fetch"] = [f"--{name}" for name in FETCH_NUMBERS]
+    follow["fetch"] = FETCH_OPTIONS
     return follow

@@ -7,7 +7,7 @@ what is to be copied is never broken.
 import re
 import sys
 from collections.abc import Iterable
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 from rich.box import ASCII2, ROUNDED
@@ -18,6 +18,7 @@ from rich.text import Text
 NARROWEST = 12  # columns to which a cell's long words may be broken
 BORDER = 3  # columns between two cells
 
+HEADING_STYLE = "bold cyan"
 LEVELS = {"high": "red", "medium": "yellow", "low": "green"}
 
 # Values that are copied: ids, addresses, times, numbers.
@@ -32,13 +33,14 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 Cells = list[str]
 
 
+def _spelled_out(match: re.Match[str]) -> str:
+    character = match[0]
+    return repr(character).strip("'")
+
+
 def harmless(text: str) -> str:
     """A text without what plays with a terminal."""
     return CONTROL.sub(_spelled_out, text)
-
-
-def _spelled_out(match: re.Match[str]) -> str:
-    return repr(match[0]).strip("'")
 
 
 # Running text
@@ -46,48 +48,50 @@ def _spelled_out(match: re.Match[str]) -> str:
 
 def longest_word(texts: Iterable[str]) -> int:
     text = " ".join(texts)
-    lengths = map(len, text.split())
+    words = text.split()
+    lengths = map(len, words)
     return max(lengths, default=0)
+
+
+def strong_text(match: re.Match[str]) -> str:
+    """The words of **bold**, or of a link and where it leads."""
+    bold, text, link = match.groups()
+    if bold:
+        return str(bold)
+    if text == link:
+        return str(text)
+    return f"{text} ({link})"
 
 
 def prose(line: str, style: str = "") -> Text:
     """One line of running text, its marks shown as styles."""
     heading = HEADING.match(line)
     if heading:
-        return Text(line[heading.end() :], style=style or "bold cyan")
+        title = line[heading.end() :]
+        return Text(title, style=style or HEADING_STYLE)
     text = Text(style=style)
     end = 0
     for match in INLINE.finditer(line):
-        plain = line[end : match.start()]
-        strong = match["bold"] or link_text(match["text"], match["link"])
+        start = match.start()
+        plain = line[end:start]
+        strong = strong_text(match)
         text.append(plain)
         text.append(strong, style="bold")
         end = match.end()
     return text.append(line[end:])
 
 
-def link_text(text: str, link: str) -> str:
-    if text == link:
-        return text
-    return f"{text} ({link})"
-
-
 def draw_prose(lines: Iterable[str], console: Console, style: str) -> None:
     for line in lines:
         # A word wider than the terminal is left to the terminal, which copies it whole.
-        too_wide = longest_word([line]) > console.width
+        width = longest_word([line])
+        too_wide = width > console.width
         soft_wrap = too_wide or not console.is_terminal
-        console.print(prose(line, style), soft_wrap=soft_wrap)
+        text = prose(line, style)
+        console.print(text, soft_wrap=soft_wrap)
 
 
 # Tables
-
-
-def cells(line: str) -> Cells:
-    """The cells of a table's line, with line breaks and without escapes."""
-    parts = CELL_BORDER.split(line.strip())
-    inner = parts[1:-1]
-    return [cell_text(part) for part in inner]
 
 
 def cell_text(part: str) -> str:
@@ -96,26 +100,38 @@ def cell_text(part: str) -> str:
     return CELL_ESCAPE.sub(r"\1", lines)
 
 
+def cells(line: str) -> Cells:
+    """The cells of a table's line, with line breaks and without escapes."""
+    stripped = line.strip()
+    parts = CELL_BORDER.split(stripped)
+    inner = parts[1:-1]
+    return list(map(cell_text, inner))
+
+
+def width_of(word: str) -> int:
+    length = len(word)
+    if UNBREAKABLE.fullmatch(word):
+        return length
+    return min(length, NARROWEST)
+
+
 def narrowest(column: Iterable[str]) -> int:
     """How narrow a column can get.
 
     No id, address, time or number is broken; other words may be.
     """
-    width = 1
-    for cell in column:
-        for word in cell.split():
-            length = len(word)
-            is_fixed = UNBREAKABLE.fullmatch(word)
-            needed = length if is_fixed else min(length, NARROWEST)
-            width = max(width, needed)
-    return width
+    text = " ".join(column)
+    words = text.split()
+    widths = map(width_of, words)
+    return max(widths, default=1)
 
 
 def widest(column: Iterable[str]) -> int:
     """How wide a column has to be for no line of it to be wrapped."""
     text = "\n".join(column)
     lines = text.split("\n")
-    return max(map(len, lines))
+    lengths = map(len, lines)
+    return max(lengths)
 
 
 def styled(cell: str) -> Text:
@@ -132,15 +148,15 @@ def new_table(**options: Any) -> Table:
 
 def side_by_side(headers: Cells, rows: list[Cells], widths: list[int]) -> Table:
     """The table as it is meant: a column for each header."""
-    texts = ["".join(row) for row in rows]
-    has_breaks = any("\n" in text for text in texts)
+    every_cell = chain.from_iterable(rows)
+    has_breaks = "\n" in "".join(every_cell)
     table = new_table(show_lines=has_breaks)
-    columns = zip(headers, widths, strict=True)
-    for header, width in columns:
+    for header, width in zip(headers, widths, strict=True):
         label = Text(header, style="bold")
         table.add_column(label, overflow="fold", min_width=width)
     for row in rows:
-        table.add_row(*map(styled, row))
+        styled_cells = map(styled, row)
+        table.add_row(*styled_cells)
     return table
 
 
@@ -151,7 +167,9 @@ def below_each_other(headers: Cells, rows: list[Cells], width: int) -> Table:
     table.add_column(overflow="fold", min_width=width)
     for row in rows:
         for header, cell in zip(headers, row, strict=True):
-            table.add_row(Text(header), styled(cell))
+            label = Text(header)
+            value = styled(cell)
+            table.add_row(label, value)
         table.add_section()
     return table
 
@@ -164,24 +182,30 @@ def draw_lines(headers: Cells, rows: list[Cells], console: Console) -> None:
             console.print(line, markup=False, soft_wrap=True)
 
 
-def draw_table(headers: Cells, rows: list[Cells], console: Console) -> None:
-    """Draw the table in the first layout that fits."""
+def fitting_table(headers: Cells, rows: list[Cells], width: int) -> Table | None:
+    """The first layout that needs no more than so many columns of the terminal."""
     columns = list(zip(headers, *rows, strict=True))
     # A row that stands alone reads better as a list than with its cells wrapped.
     measure = widest if len(rows) == 1 else narrowest
-    widths = [measure(column) for column in columns]
+    widths = list(map(measure, columns))
     borders = BORDER * len(widths) + 1
-    if sum(widths) + borders <= console.width:
-        table = side_by_side(headers, rows, widths)
-        console.print(table, soft_wrap=False)
-        return
+    needed = sum(widths) + borders
+    if needed <= width:
+        return side_by_side(headers, rows, widths)
     labels_width = longest_word(headers)
     values_width = max(map(narrowest, columns))
-    if labels_width + BORDER + values_width <= console.width:
-        table = below_each_other(headers, rows, values_width)
+    needed = labels_width + BORDER + values_width
+    if needed <= width:
+        return below_each_other(headers, rows, values_width)
+    return None
+
+
+def draw_table(headers: Cells, rows: list[Cells], console: Console) -> None:
+    table = fitting_table(headers, rows, console.width)
+    if table is None:
+        draw_lines(headers, rows, console)
+    else:
         console.print(table, soft_wrap=False)
-        return
-    draw_lines(headers, rows, console)
 
 
 def is_table_line(line: str) -> bool:
@@ -190,10 +214,11 @@ def is_table_line(line: str) -> bool:
 
 def draw_markdown(markdown: str, console: Console, style: str = "") -> None:
     """Draw running text and tables; style: of the running text."""
-    text = harmless(markdown).rstrip("\n")
-    for is_table, lines in groupby(text.split("\n"), is_table_line):
+    text = harmless(markdown)
+    all_lines = text.rstrip("\n").split("\n")
+    for is_table, lines in groupby(all_lines, is_table_line):
         if is_table:
-            table = [cells(line) for line in lines]
+            table = list(map(cells, lines))
             headers = table[0]
             rows = table[2:]  # after the rule
             draw_table(headers, rows, console)

@@ -28,6 +28,7 @@ FETCH_NUMBERS = {
         "which pass at once in the simulated tenant: 600"
     ),
 }
+FETCH_OPTIONS = [f"--{name}" for name in FETCH_NUMBERS]
 EVERY = 600  # seconds
 
 
@@ -57,6 +58,24 @@ def whole_number(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
     return int(text)
+
+
+def add_lines(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "lines",
+        nargs="*",
+        metavar="LINE",
+        help="what would be typed; without any, a prompt opens",
+    )
+
+
+def add_instance(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--instance",
+        type=instance,
+        metavar="FILE",
+        help="a JSON file with the parameters of a real instance",
+    )
 
 
 def add_shapes(parser: argparse.ArgumentParser) -> None:
@@ -90,19 +109,9 @@ def new_parser() -> argparse.ArgumentParser:
         description=DESCRIPTION,
         epilog="`warroom help` lists the lines.",
     )
-    parser.add_argument(
-        "lines",
-        nargs="*",
-        metavar="LINE",
-        help="what would be typed; without any, a prompt opens",
-    )
+    add_lines(parser)
     add_shapes(parser)
-    parser.add_argument(
-        "--instance",
-        type=instance,
-        metavar="FILE",
-        help="a JSON file with the parameters of a real instance",
-    )
+    add_instance(parser)
     for name, default in TENANT_NUMBERS.items():
         add_number(parser, name, f"of the simulated tenant: {default}", default)
     add_number(parser, "times", FETCH_NUMBERS["times"], None)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Data = dict[str, Any]
+Places = defaultdict[str, list[int]]  # where items stand in a list, by their identity
 
 ENTRY_KEY = re.compile(r"([^\s().]+(?:\.[^\s().]+)*)(?:\((.+)\))?")
 COMPARISON = re.compile(r"(?:val\.([\w.]+) && )?val\.([\w.]+) == obj\.\2")
@@ -27,19 +28,6 @@ class ContextError(ValueError):
 # Reading
 
 
-def read_path(data: Any, path: str) -> Any:
-    """What stands under `A.B.c`, `A.B.[0].c` or `.` in JSON-like data; None if nothing does.
-
-    Of a list, a name gives the list of what its items have there.
-    """
-    if path == ".":
-        return data
-    for step in path_steps(path):
-        index, name = step.groups()
-        data = item_at(data, int(index)) if index else value_of(data, name)
-    return data
-
-
 def path_steps(path: str) -> list[re.Match[str]]:
     steps = list(PATH_STEP.finditer(path))
     understood = "".join(step[0] for step in steps)
@@ -50,9 +38,9 @@ def path_steps(path: str) -> list[re.Match[str]]:
 
 
 def item_at(data: Any, index: int) -> Any:
-    if not isinstance(data, list) or index >= len(data):
-        return None
-    return data[index]
+    if isinstance(data, list) and index < len(data):
+        return data[index]
+    return None
 
 
 def value_of(data: Any, name: str) -> Any:
@@ -65,6 +53,19 @@ def value_of(data: Any, name: str) -> Any:
         if isinstance(item, dict) and name in item:
             values.append(item[name])
     return values or None
+
+
+def read_path(data: Any, path: str) -> Any:
+    """What stands under `A.B.c`, `A.B.[0].c` or `.` in JSON-like data; None if nothing does.
+
+    Of a list, a name gives the list of what its items have there.
+    """
+    if path == ".":
+        return data
+    for step in path_steps(path):
+        index, name = step.groups()
+        data = item_at(data, int(index)) if index else value_of(data, name)
+    return data
 
 
 # Merging
@@ -85,25 +86,11 @@ def as_list(value: Any) -> list[Any]:
     return [value]
 
 
-def combined(old: Any, new: Any, condition: str) -> Any:
-    """What becomes of the old value when a new one comes under a key with this condition."""
-    if not condition:
-        return as_list(old) + as_list(new)
-    if condition == "true":
-        return overwritten(old, new)
-    keys = compared_keys(condition)
-    merged = merge_by(keys, as_list(old), as_list(new))
-    was_list = isinstance(old, list) or isinstance(new, list)
-    if was_list or len(merged) > 1:
-        return merged
-    return merged[0]
-
-
 def overwritten(old: Any, new: Any) -> Any:
     """The keys of `new` in place of every old item's; `new` itself unless all are objects."""
     items = as_list(old)
-    all_objects = all(isinstance(item, dict) for item in [new, *items])
-    if not all_objects:
+    are_objects = [isinstance(item, dict) for item in [new, *items]]
+    if not all(are_objects):
         return new
     updated = [item | new for item in items]
     if isinstance(old, list):
@@ -125,25 +112,11 @@ def compared_keys(condition: str) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def merge_by(keys: tuple[str, ...], old: list[Any], new: list[Any]) -> list[Any]:
-    """Old items updated by the new ones that have equal values under all keys; others added.
-
-    An item without a value under one of the keys equals no other.
-    """
-    merged = list(old)
-    places: defaultdict[str, list[int]] = defaultdict(list)
-    for place, item in enumerate(merged):
-        item_id = identity(item, keys)
-        places[item_id].append(place)
-    for item in new:
-        item_id = identity(item, keys)
-        same = places[item_id] if item_id else []
-        for place in same:
-            merged[place] = merged[place] | item
-        if not same:
-            places[item_id].append(len(merged))
-            merged.append(item)
-    return merged
+def key_value(item: Any, key: str) -> Any:
+    # Most keys are a single name, which needs no parsing.
+    if key.isidentifier():
+        return value_of(item, key)
+    return read_path(item, key)
 
 
 def identity(item: Any, keys: tuple[str, ...]) -> str:
@@ -157,11 +130,45 @@ def identity(item: Any, keys: tuple[str, ...]) -> str:
     return json.dumps(values)
 
 
-def key_value(item: Any, key: str) -> Any:
-    # Most keys are a single name, which needs no parsing.
-    if key.isidentifier():
-        return value_of(item, key)
-    return read_path(item, key)
+def places_by_identity(items: list[Any], keys: tuple[str, ...]) -> Places:
+    places: Places = defaultdict(list)
+    for place, item in enumerate(items):
+        item_id = identity(item, keys)
+        places[item_id].append(place)
+    return places
+
+
+def merge_by(keys: tuple[str, ...], old: list[Any], new: list[Any]) -> list[Any]:
+    """Old items updated by the new ones that have equal values under all keys; others added.
+
+    An item without a value under one of the keys equals no other.
+    """
+    merged = list(old)
+    places = places_by_identity(old, keys)
+    for item in new:
+        item_id = identity(item, keys)
+        same = places[item_id] if item_id else []
+        for place in same:
+            merged[place] = merged[place] | item
+        if not same:
+            end = len(merged)
+            places[item_id].append(end)
+            merged.append(item)
+    return merged
+
+
+def combined(old: Any, new: Any, condition: str) -> Any:
+    """What becomes of the old value when a new one comes under a key with this condition."""
+    if not condition:
+        return as_list(old) + as_list(new)
+    if condition == "true":
+        return overwritten(old, new)
+    keys = compared_keys(condition)
+    merged = merge_by(keys, as_list(old), as_list(new))
+    was_list = isinstance(old, list) or isinstance(new, list)
+    if was_list or len(merged) > 1:
+        return merged
+    return merged[0]
 
 
 @dataclass
@@ -182,11 +189,13 @@ class ContextData:
     def add(self, entry_context: Data) -> None:
         """Take in an entry's context. Raises: ContextError: a key is of no documented form."""
         # A copy, because what is merged in later must not show in the entry.
-        for key, new in deepcopy(entry_context).items():
+        added = deepcopy(entry_context)
+        for key, new in added.items():
             path, condition = split_key(key)
             parent, name = self._parent_of(path)
             if name in parent:
-                new = combined(parent[name], new, condition)
+                old = parent[name]
+                new = combined(old, new, condition)
             parent[name] = new
 
     def _parent_of(self, path: str) -> tuple[Data, str]:

@@ -47,6 +47,7 @@ def _from_environment(value: dict[str, Any]) -> Any:
     if set(value) != {"env"}:
         return value
     name = value["env"]
-    if name not in os.environ:
+    content = os.environ.get(name)
+    if content is None:
         raise ValueError(f"the environment variable {name} is not set")
-    return os.environ[name]
+    return content

@@ -63,13 +63,15 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
 
 def extensions(extend_context: str, entry: Entry) -> Iterator[tuple[str, Any]]:
     """Key and value for each `key=path` of extend-context, read from the raw contents."""
-    parts = [part for part in extend_context.split("::") if part]
-    for part in parts:
+    for part in extend_context.split("::"):
+        if not part:
+            continue
         key, _, path = part.partition("=")
         if not key or not path:
             usage = "extend-context takes key=path::key2=path2"
             raise ContextError(f"{usage}, not {part!r}")
-        yield key, read_path(contents(entry), path)
+        value = read_path(contents(entry), path)
+        yield key, value
 
 
 def schedule_of(run: Run) -> Entry:
@@ -140,8 +142,9 @@ class WarRoom:
         written = output.getvalue()
         if written:
             # The server talks to the integration over standard output.
-            problem = "The integration wrote to standard output"
-            call.entries.append(error_entry(f"{problem}: {written[:SHOWN_OUTPUT]!r}"))
+            shown = written[:SHOWN_OUTPUT]
+            problem = f"The integration wrote to standard output: {shown!r}"
+            call.entries.append(error_entry(problem))
         self.integration_context = call.integration_context
         self.context_version = call.context_version
         return call
