@@ -1,1 +1,1 @@
-"""A war room on this machine: platform stand-ins, a simulated tenant and a runner for the integration's commands."""
+"""A Cortex on this machine: the platform, a simulated tenant, and a terminal to both."""
