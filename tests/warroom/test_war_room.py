@@ -514,6 +514,14 @@ def test_nothing_is_lost_at_any_width_and_ids_stay_whole(width: int) -> None:
     assert text.count("a") - "".join(values[:4]).count("a") == 70
 
 
+@pytest.mark.parametrize("width", [50, 60, 80])
+def test_an_id_stays_whole_beside_a_header_of_many_words(width: int) -> None:
+    user_id = "00000000-0000-4000-8000-00000000ade1"
+    text = drawn(f"|Id|Risk Last Updated Date Time|\n|---|---|\n| {user_id} | {'words ' * 20}|\n", width)
+    assert user_id in text
+    assert text.split().count("words") == 20
+
+
 def test_a_name_cannot_play_with_the_terminal() -> None:
     assert "Zo\\x1b[2J\\u2028\\r" in drawn("|Name|\n|---|\n| Zo\x1b[2J\u2028\r |\n")
 

@@ -160,11 +160,17 @@ def side_by_side(headers: Cells, rows: list[Cells], widths: list[int]) -> Table:
     return table
 
 
-def below_each_other(headers: Cells, rows: list[Cells], width: int) -> Table:
-    """Two columns, headers and values, with a section for each row."""
+def below_each_other(
+    headers: Cells, rows: list[Cells], widths: tuple[int, int]
+) -> Table:
+    """Two columns, headers and values, with a section for each row.
+
+    widths: the most that a header takes, and the least that a value takes.
+    """
+    header_width, value_width = widths
     table = new_table(show_header=False, show_edge=False, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold", min_width=width)
+    table.add_column(style="bold", max_width=header_width)
+    table.add_column(overflow="fold", min_width=value_width)
     for row in rows:
         for header, cell in zip(headers, row, strict=True):
             label = Text(header)
@@ -192,11 +198,10 @@ def fitting_table(headers: Cells, rows: list[Cells], width: int) -> Table | None
     needed = sum(widths) + borders
     if needed <= width:
         return side_by_side(headers, rows, widths)
-    labels_width = longest_word(headers)
-    values_width = max(map(narrowest, columns))
-    needed = labels_width + BORDER + values_width
-    if needed <= width:
-        return below_each_other(headers, rows, values_width)
+    value_width = max(map(narrowest, columns))
+    header_width = width - BORDER - value_width
+    if header_width >= longest_word(headers):
+        return below_each_other(headers, rows, (header_width, value_width))
     return None
 
 
