@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
-from helpers import NOW
+from helpers import NOW, quick_room
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
 from warroom.demo import demo_instance
 from warroom.xsoar.entries import Run
-from warroom.xsoar.integration import MANIFEST
 from warroom.xsoar.runner import WarRoom
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -64,7 +63,7 @@ def instance(demo: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def war_room(instance: dict[str, Any], simulator: Simulator) -> WarRoom:
-    return WarRoom(aru, MANIFEST, instance, simulator=simulator, clock=lambda: NOW, sleep=lambda _: None)
+    return quick_room(aru, instance, simulator)
 
 
 @pytest.fixture

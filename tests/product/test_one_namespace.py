@@ -8,10 +8,10 @@ from types import ModuleType
 import pytest
 
 import CommonServerPython as csp  # noqa: N813 - the module is the platform's
-from helpers import NOW
+from helpers import quick_room
 from warroom.azure.server import Simulator
 from warroom.demo import demo_instance
-from warroom.xsoar.integration import MANIFEST, PROJECT, STANDINS, run_as_one_text
+from warroom.xsoar.integration import PROJECT, STANDINS, run_as_one_text
 from warroom.xsoar.runner import WarRoom
 
 TEXT = (PROJECT / "AzureRiskyUsers.py").read_text(encoding="utf-8")
@@ -26,7 +26,7 @@ def module() -> ModuleType:
 
 @pytest.fixture
 def one_text_room(module: ModuleType, simulator: Simulator) -> WarRoom:
-    return WarRoom(module, MANIFEST, demo_instance(), simulator=simulator, clock=lambda: NOW, sleep=lambda _: None)
+    return quick_room(module, demo_instance(), simulator)
 
 
 def test_the_first_run_happens_while_the_text_is_read() -> None:

@@ -11,12 +11,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
-from helpers import NOW
+from helpers import NOW, quick_room
 from warroom.azure.odata import BadRequestError, matching, ticks
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
 from warroom.demo import demo_instance
-from warroom.xsoar.integration import MANIFEST
 from warroom.xsoar.runner import WarRoom
 
 BASE = "/v1.0/identityProtection/"
@@ -44,7 +43,7 @@ def simulator() -> Iterator[Simulator]:
 @pytest.fixture(scope="module")
 def room(simulator: Simulator) -> WarRoom:
     """One war room for all examples of this file, signed in already."""
-    room = WarRoom(aru, MANIFEST, demo_instance(), simulator=simulator, clock=lambda: NOW, sleep=lambda _: None)
+    room = quick_room(aru, demo_instance(), simulator)
     assert not room.run(f"!{USERS} limit=1").failed
     return room
 
