@@ -70,6 +70,10 @@ class SimulatedTenant:
         simulator = Simulator(tenant)
         return self._opened.enter_context(simulator)
 
+    def _skip(self, seconds: float) -> None:
+        """Wait as the platform does before it polls, in simulated time."""
+        self.console.print(f"({seconds:.0f} seconds later)", style="dim")
+
     @cached_property
     def room(self) -> WarRoom:
         return WarRoom(
@@ -79,10 +83,6 @@ class SimulatedTenant:
             simulator=self.simulator,
             sleep=self._skip,
         )
-
-    def _skip(self, seconds: float) -> None:
-        """Wait as the platform does before it polls, in simulated time."""
-        self.console.print(f"({seconds:.0f} seconds later)", style="dim")
 
     @cached_property
     def arrivals(self) -> Arrivals:

@@ -83,6 +83,21 @@ class Desk:
                 code = FAILED
         return code
 
+    def _keyword(self, name: str) -> Keyword:
+        if name in self.keywords:
+            return self.keywords[name]
+        known = ", ".join(self.keywords)
+        problem = f"{name!r} is not understood"
+        raise Misuse(f"{problem}: a command starts with !, and there are {known}.")
+
+    def _do(self, line: str) -> int:
+        if line.startswith("!"):
+            rounds = self.room.rounds(line)
+            return self.show(rounds)
+        name, *rest = line.split()
+        keyword = self._keyword(name)
+        return keyword.act(self, rest) or DONE
+
     def do(self, line: str) -> int:
         """Do what a line says. Gives an exit code."""
         try:
@@ -93,21 +108,6 @@ class Desk:
         except KeyboardInterrupt:
             print("Interrupted.", file=sys.stderr)
             return FAILED
-
-    def _do(self, line: str) -> int:
-        if line.startswith("!"):
-            rounds = self.room.rounds(line)
-            return self.show(rounds)
-        name, *rest = line.split()
-        keyword = self._keyword(name)
-        return keyword.act(self, rest) or DONE
-
-    def _keyword(self, name: str) -> Keyword:
-        if name in self.keywords:
-            return self.keywords[name]
-        known = ", ".join(self.keywords)
-        problem = f"{name!r} is not understood"
-        raise Misuse(f"{problem}: a command starts with !, and there are {known}.")
 
     def do_all(self, lines: Iterable[str]) -> int:
         """Do the lines, up to one that leaves. Gives the worst of the exit codes."""

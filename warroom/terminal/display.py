@@ -80,6 +80,17 @@ def print_json(run: Run, console: Console) -> None:
 SHAPES = {"table": draw, "markdown": print_markdown, "json": print_json}
 
 
+def incident_cells(incident: Incident) -> Cells:
+    severity = incident.get("severity", 0)
+    values = (
+        incident.get("occurred", ""),
+        SEVERITIES[severity],
+        incident["name"],
+        incident.get("dbotMirrorId", ""),
+    )
+    return [harmless(str(value)) for value in values]
+
+
 def draw_incidents(
     incidents: list[Incident], arrivals: Mapping[str, str], console: Console
 ) -> None:
@@ -97,14 +108,3 @@ def draw_incidents(
             arrival = arrivals.get(row[-1], ARRIVED_BEFORE)
             row.append(arrival)
     draw_table(headers, rows, console)
-
-
-def incident_cells(incident: Incident) -> Cells:
-    severity = incident.get("severity", 0)
-    values = (
-        incident.get("occurred", ""),
-        SEVERITIES[severity],
-        incident["name"],
-        incident.get("dbotMirrorId", ""),
-    )
-    return [harmless(str(value)) for value in values]

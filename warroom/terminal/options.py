@@ -1,4 +1,4 @@
-"""What can be said on the command line of `warroom`."""
+"""What the command line of `warroom` takes."""
 
 import argparse
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class Options:
     every: int
 
 
-def instance(path: str) -> Args:
+def instance_file(path: str) -> Args:
     """The parameters in an instance's file, as argparse wants them read."""
     try:
         return load_instance(Path(path))
@@ -72,7 +72,7 @@ def add_lines(parser: argparse.ArgumentParser) -> None:
 def add_instance(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--instance",
-        type=instance,
+        type=instance_file,
         metavar="FILE",
         help="a JSON file with the parameters of a real instance",
     )

@@ -50,6 +50,29 @@ class Typed(NamedTuple):
     positional: list[str]
 
 
+def _unescaped(match: re.Match[str]) -> str:
+    return CONTROL.get(match[1], match[1])
+
+
+def _unquoted(match: re.Match[str]) -> str:
+    for quotes in ("double", "single"):
+        quoted = match[quotes]
+        if quoted is not None:
+            return ESCAPE.sub(_unescaped, quoted)
+    return match["literal"] or match["bare"] or ""
+
+
+def _add_argument(typed: Typed, match: re.Match[str]) -> None:
+    name = match["name"]
+    value = _unquoted(match)
+    if name is None:
+        typed.positional.append(value)
+        return
+    if name in typed.arguments:
+        raise CommandLineError(f"the argument {name} is given twice")
+    typed.arguments[name] = value
+
+
 def parse(line: str) -> Typed:
     """Read `!command name=value "a positional value"`. Raises: CommandLineError."""
     start = COMMAND.match(line)
@@ -67,27 +90,13 @@ def parse(line: str) -> Typed:
     return typed
 
 
-def _add_argument(typed: Typed, match: re.Match[str]) -> None:
-    name = match["name"]
-    value = _unquoted(match)
-    if name is None:
-        typed.positional.append(value)
-        return
-    if name in typed.arguments:
-        raise CommandLineError(f"the argument {name} is given twice")
-    typed.arguments[name] = value
-
-
-def _unquoted(match: re.Match[str]) -> str:
-    for quotes in ("double", "single"):
-        quoted = match[quotes]
-        if quoted is not None:
-            return ESCAPE.sub(_unescaped, quoted)
-    return match["literal"] or match["bare"] or ""
-
-
-def _unescaped(match: re.Match[str]) -> str:
-    return CONTROL.get(match[1], match[1])
+def as_text(value: Any) -> str:
+    """A context value as the server writes it into an argument."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 
 def inserted(value: str, read: Callable[[str], Any]) -> Any:
@@ -102,12 +111,3 @@ def inserted(value: str, read: Callable[[str], Any]) -> Any:
     if isinstance(content, list):
         return [as_text(item) for item in content]
     return as_text(content)
-
-
-def as_text(value: Any) -> str:
-    """A context value as the server writes it into an argument."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False)

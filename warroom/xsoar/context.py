@@ -181,6 +181,19 @@ class ContextData:
         """What stands under the path; None if nothing does. Raises: ContextError."""
         return read_path(self.data, path)
 
+    def _parent_of(self, path: str) -> tuple[Data, str]:
+        """The object that holds what stands under the path, made if need be, and its name there."""
+        *parents, name = path.split(".")
+        place = self.data
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                problem = (
+                    f"what stands under {parent} is no object that could hold {name}"
+                )
+                raise ContextError(f"{path}: {problem}")
+        return place, name
+
     def put(self, path: str, value: Any) -> None:
         """Set what stands under a plain path."""
         parent, name = self._parent_of(path)
@@ -197,16 +210,3 @@ class ContextData:
                 old = parent[name]
                 new = combined(old, new, condition)
             parent[name] = new
-
-    def _parent_of(self, path: str) -> tuple[Data, str]:
-        """The object that holds what stands under the path, made if need be, and its name there."""
-        *parents, name = path.split(".")
-        place = self.data
-        for parent in parents:
-            place = place.setdefault(parent, {})
-            if not isinstance(place, dict):
-                problem = (
-                    f"what stands under {parent} is no object that could hold {name}"
-                )
-                raise ContextError(f"{path}: {problem}")
-        return place, name

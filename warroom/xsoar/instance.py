@@ -30,6 +30,16 @@ def with_defaults(given: Args, manifest_path: Path = MANIFEST) -> Args:
     return defaults | given
 
 
+def _from_environment(value: dict[str, Any]) -> Any:
+    if set(value) != {"env"}:
+        return value
+    name = value["env"]
+    content = os.environ.get(name)
+    if content is None:
+        raise ValueError(f"the environment variable {name} is not set")
+    return content
+
+
 def load_instance(path: Path, manifest_path: Path = MANIFEST) -> Args:
     """The parameters in a JSON file; {"env": "NAME"} stands for that environment variable.
 
@@ -41,13 +51,3 @@ def load_instance(path: Path, manifest_path: Path = MANIFEST) -> Args:
     if not isinstance(given, dict):
         raise ValueError(f"{path}: a JSON object of parameters is needed")
     return with_defaults(given, manifest_path)
-
-
-def _from_environment(value: dict[str, Any]) -> Any:
-    if set(value) != {"env"}:
-        return value
-    name = value["env"]
-    content = os.environ.get(name)
-    if content is None:
-        raise ValueError(f"the environment variable {name} is not set")
-    return content

@@ -18,6 +18,12 @@ Declared = dict[
 ]  # a command, an argument or a parameter, in the YAML's own keys
 
 
+def default_text(argument: Declared) -> str | None:
+    if "defaultValue" not in argument:
+        return None
+    return as_text(argument["defaultValue"])
+
+
 @dataclass(frozen=True)
 class Argument:
     """An argument of a command, as the manifest declares it."""
@@ -46,12 +52,6 @@ class Argument:
         )
 
 
-def default_text(argument: Declared) -> str | None:
-    if "defaultValue" not in argument:
-        return None
-    return as_text(argument["defaultValue"])
-
-
 @dataclass(frozen=True)
 class Command:
     """A command as the manifest declares it; its arguments by name."""
@@ -73,19 +73,6 @@ class Command:
         arguments = self.arguments.values()
         return [argument for argument in arguments if not argument.is_hidden]
 
-    def read_arguments(self, typed: Typed) -> tuple[dict[str, str], dict[str, str]]:
-        """The command's own arguments, and the server's. Raises: CommandLineError."""
-        own = {}
-        generic = {}
-        given = self._positional(typed) | typed.arguments
-        for name, value in given.items():
-            if name in self.arguments:
-                own[name] = value
-            else:
-                generic[name] = value
-        self._check_generic_names(generic)
-        return own, generic
-
     def _check_generic_names(self, generic: dict[str, str]) -> None:
         unknown = set(generic) - set(GENERIC)
         if not unknown:
@@ -95,6 +82,12 @@ class Command:
         known = ", ".join(shown) or "none"
         problem = f"{self.name} has no argument {names}."
         raise CommandLineError(f"{problem} It has: {known}.")
+
+    def _positional_name(self) -> str | None:
+        for argument in self.arguments.values():
+            if argument.is_positional:
+                return argument.name
+        return None
 
     def _positional(self, typed: Typed) -> dict[str, str]:
         """The value that stands without a name, under the name it is for."""
@@ -108,11 +101,25 @@ class Command:
             raise CommandLineError(f"{self.name}: {problem}")
         return {name: value}
 
-    def _positional_name(self) -> str | None:
+    def read_arguments(self, typed: Typed) -> tuple[dict[str, str], dict[str, str]]:
+        """The command's own arguments, and the server's. Raises: CommandLineError."""
+        own = {}
+        generic = {}
+        given = self._positional(typed) | typed.arguments
+        for name, value in given.items():
+            if name in self.arguments:
+                own[name] = value
+            else:
+                generic[name] = value
+        self._check_generic_names(generic)
+        return own, generic
+
+    def _default_values(self) -> Args:
+        values = {}
         for argument in self.arguments.values():
-            if argument.is_positional:
-                return argument.name
-        return None
+            if argument.default is not None:
+                values[argument.name] = argument.default
+        return values
 
     def complete(self, args: Args) -> Args:
         """The arguments with the manifest's defaults.
@@ -129,13 +136,6 @@ class Command:
             names = ", ".join(missing)
             raise CommandLineError(f"{self.name} needs the argument {names}")
         return complete
-
-    def _default_values(self) -> Args:
-        values = {}
-        for argument in self.arguments.values():
-            if argument.default is not None:
-                values[argument.name] = argument.default
-        return values
 
     def elementwise(self, args: Args) -> list[Args]:
         """The arguments of each run.
@@ -156,6 +156,19 @@ def load_yaml(text: str) -> Any:
     """A manifest's text as data, for reading only: the same text is parsed once."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return yaml.load(text, Loader=loader)  # noqa: S506 - both are safe loaders
+
+
+def default_value(parameter: Declared) -> Any:
+    """A parameter's default, as the server hands it over."""
+    text = parameter.get("defaultvalue", "")
+    kind = parameter["type"]
+    if kind == CHECKBOX:
+        return text == "true"
+    if kind == CREDENTIALS:
+        return {"identifier": "", "password": text}
+    if kind == MULTI_SELECT:
+        return [choice for choice in text.split(",") if choice]
+    return text
 
 
 @dataclass(frozen=True)
@@ -186,16 +199,3 @@ class Manifest:
     def default_parameters(self) -> Args:
         """What a new instance has before anybody fills it in."""
         return {name: default_value(rule) for name, rule in self.parameters.items()}
-
-
-def default_value(parameter: Declared) -> Any:
-    """A parameter's default, as the server hands it over."""
-    text = parameter.get("defaultvalue", "")
-    kind = parameter["type"]
-    if kind == CHECKBOX:
-        return text == "true"
-    if kind == CREDENTIALS:
-        return {"identifier": "", "password": text}
-    if kind == MULTI_SELECT:
-        return [choice for choice in text.split(",") if choice]
-    return text

@@ -131,24 +131,6 @@ class WarRoom:
 
     # One call of main()
 
-    def call(self, command: str, args: Args, *, is_debug: bool = False) -> Any:
-        """Run main() once as this command, with arguments as they are, and keep what is kept.
-
-        Gives the `Call` of the stand-in, with all that the integration did.
-        """
-        call = self._new_call(command, args, is_debug)
-        with self._surroundings() as output:
-            run_main(self.module, call)
-        written = output.getvalue()
-        if written:
-            # The server talks to the integration over standard output.
-            shown = written[:SHOWN_OUTPUT]
-            problem = f"The integration wrote to standard output: {shown!r}"
-            call.entries.append(error_entry(problem))
-        self.integration_context = call.integration_context
-        self.context_version = call.context_version
-        return call
-
     def _new_call(self, command: str, args: Args, is_debug: bool) -> Any:
         params = dict(self.params)
         call = self.module.demisto.Call(command, args, params, is_debug=is_debug)
@@ -177,6 +159,24 @@ class WarRoom:
                 stack.enter_context(led_to(self.simulator, sessions))
             yield output
 
+    def call(self, command: str, args: Args, *, is_debug: bool = False) -> Any:
+        """Run main() once as this command, with arguments as they are, and keep what is kept.
+
+        Gives the `Call` of the stand-in, with all that the integration did.
+        """
+        call = self._new_call(command, args, is_debug)
+        with self._surroundings() as output:
+            run_main(self.module, call)
+        written = output.getvalue()
+        if written:
+            # The server talks to the integration over standard output.
+            shown = written[:SHOWN_OUTPUT]
+            problem = f"The integration wrote to standard output: {shown!r}"
+            call.entries.append(error_entry(problem))
+        self.integration_context = call.integration_context
+        self.context_version = call.context_version
+        return call
+
     def run_test(self) -> Run:
         """Press the Test button."""
         call = self.call(TEST, {})
@@ -201,26 +201,18 @@ class WarRoom:
 
     # One line, from the prompt to the context
 
-    def run(self, line: str) -> Run:
-        """Run one command line to its end; a command that polls is followed to its last round."""
-        rounds = list(self.rounds(line))
-        first = rounds[0]
-        run = Run(first.command, generic=first.generic)
-        for each in rounds:
-            run.entries += each.entries
-            run.logs += each.logs
-        return run
-
-    def rounds(self, line: str) -> Iterator[Run]:
-        """The same, each round of a polling command as it comes."""
-        try:
-            invocation = self._read(line)
-        except (CommandLineError, ContextError) as problem:
-            yield Run(command_name(line), [error_entry(str(problem))])
-            return
-        run = self._run(invocation)
-        yield run
-        yield from self._polled(run)
+    def _check_generic(self, generic: dict[str, str]) -> None:
+        choices = {
+            "using": (self.instance_name,),
+            "using-brand": (self.brand,),
+            **GENERIC_CHOICES,
+        }
+        for name, value in generic.items():
+            if name in choices:
+                check_choice(name, value, choices[name])
+        timeout = generic.get("execution-timeout", "1")
+        if not re.fullmatch("[1-9][0-9]*", timeout):
+            raise CommandLineError("execution-timeout takes a number of seconds")
 
     def _read(self, line: str) -> Invocation:
         """What the line asks for. Raises: CommandLineError, ContextError."""
@@ -234,18 +226,16 @@ class WarRoom:
         argument_sets = command.elementwise(args)
         return Invocation(command.name, argument_sets, generic)
 
-    def _check_generic(self, generic: dict[str, str]) -> None:
-        choices = {
-            "using": (self.instance_name,),
-            "using-brand": (self.brand,),
-            **GENERIC_CHOICES,
-        }
-        for name, value in generic.items():
-            if name in choices:
-                check_choice(name, value, choices[name])
-        timeout = generic.get("execution-timeout", "1")
-        if not re.fullmatch("[1-9][0-9]*", timeout):
-            raise CommandLineError("execution-timeout takes a number of seconds")
+    def _keep(self, run: Run) -> None:
+        """Take the entries into the context. Raises: ValueError: one cannot be taken."""
+        ignores_outputs = run.flag("ignore-outputs")
+        extend_context = run.generic.get("extend-context", "")
+        for entry in run.entries:
+            entry_context = entry.get("EntryContext")
+            if entry_context and not ignores_outputs:
+                self.context.add(entry_context)
+            for key, value in extensions(extend_context, entry):
+                self.context.put(key, value)
 
     def _run(self, invocation: Invocation) -> Run:
         run = Run(invocation.command, generic=invocation.generic)
@@ -260,16 +250,14 @@ class WarRoom:
             run.entries.append(error_entry(f"Context: {problem}"))
         return run
 
-    def _keep(self, run: Run) -> None:
-        """Take the entries into the context. Raises: ValueError: one cannot be taken."""
-        ignores_outputs = run.flag("ignore-outputs")
-        extend_context = run.generic.get("extend-context", "")
-        for entry in run.entries:
-            entry_context = entry.get("EntryContext")
-            if entry_context and not ignores_outputs:
-                self.context.add(entry_context)
-            for key, value in extensions(extend_context, entry):
-                self.context.put(key, value)
+    def _run_scheduled(self, schedule: Entry, generic: dict[str, str]) -> Run:
+        command = self.manifest.find(schedule["PollingCommand"])
+        scheduled = schedule.get("PollingArgs", {})
+        args = {}
+        for name, value in scheduled.items():
+            if name in command.arguments:
+                args[name] = value
+        return self._run(Invocation(command.name, [args], generic))
 
     def _polled(self, run: Run) -> Iterator[Run]:
         """The runs that schedules ask for, until one asks for no more, fails, or time is up.
@@ -291,11 +279,23 @@ class WarRoom:
             yield run
             schedule = schedule_of(run)
 
-    def _run_scheduled(self, schedule: Entry, generic: dict[str, str]) -> Run:
-        command = self.manifest.find(schedule["PollingCommand"])
-        scheduled = schedule.get("PollingArgs", {})
-        args = {}
-        for name, value in scheduled.items():
-            if name in command.arguments:
-                args[name] = value
-        return self._run(Invocation(command.name, [args], generic))
+    def rounds(self, line: str) -> Iterator[Run]:
+        """The same, each round of a polling command as it comes."""
+        try:
+            invocation = self._read(line)
+        except (CommandLineError, ContextError) as problem:
+            yield Run(command_name(line), [error_entry(str(problem))])
+            return
+        run = self._run(invocation)
+        yield run
+        yield from self._polled(run)
+
+    def run(self, line: str) -> Run:
+        """Run one command line to its end; a command that polls is followed to its last round."""
+        rounds = list(self.rounds(line))
+        first = rounds[0]
+        run = Run(first.command, generic=first.generic)
+        for each in rounds:
+            run.entries += each.entries
+            run.logs += each.logs
+        return run

@@ -131,21 +131,6 @@ class DemistoException(Exception):  # noqa: N818
 # Arguments
 
 
-def argToList(
-    arg: Any,
-    separator: str = ",",
-    transform: Callable[[Any], Any] | None = None,
-) -> list[Any]:
-    """The list meant by `a,b`, by JSON text, by a list, or by a single value.
-
-    Nothing gives an empty one.
-    """
-    items = _items(arg, separator)
-    if transform is None:
-        return items
-    return [transform(item) for item in items]
-
-
 def _items(arg: Any, separator: str) -> list[Any]:
     if not arg:
         return []
@@ -159,6 +144,21 @@ def _items(arg: Any, separator: str) -> list[Any]:
         except ValueError:
             pass
     return [part.strip() for part in arg.split(separator)]
+
+
+def argToList(
+    arg: Any,
+    separator: str = ",",
+    transform: Callable[[Any], Any] | None = None,
+) -> list[Any]:
+    """The list meant by `a,b`, by JSON text, by a list, or by a single value.
+
+    Nothing gives an empty one.
+    """
+    items = _items(arg, separator)
+    if transform is None:
+        return items
+    return [transform(item) for item in items]
 
 
 def argToBoolean(value: Any) -> bool:
@@ -179,6 +179,10 @@ def argToBoolean(value: Any) -> bool:
 # Tables
 
 
+def _spaced_word(match: re.Match[str]) -> str:
+    return f" {match[0].title()} "
+
+
 def pascalToSpace(s: Any) -> Any:
     """`riskLevel` as `Risk Level`; what is not a string comes back as it is."""
     if not isinstance(s, str):
@@ -187,16 +191,118 @@ def pascalToSpace(s: Any) -> Any:
     return " ".join(spaced.split())
 
 
-def _spaced_word(match: re.Match[str]) -> str:
-    return f" {match[0].title()} "
-
-
 def string_to_table_header(string: Any) -> str:
     """`risk_level` as `Risk Level`. Raises: Exception: it is not a string."""
     if not isinstance(string, str):
         raise Exception(f"The key is not a string: {string}")
     words = string.replace("_", " ").split()
     return " ".join(word.capitalize() for word in words)
+
+
+def _title(name: str, metadata: str | None) -> str:
+    title = f"### {name}\n" if name else ""
+    subtitle = f"{metadata}\n" if metadata else ""
+    return title + subtitle
+
+
+def _labelled(items: list[Any], headers: list[str] | None) -> list[dict[str, Any]]:
+    """Rows with one column for items that are no objects."""
+    if not headers:
+        problem = "tableToMarkdown needs headers for rows that are no objects"
+        raise Exception(f"{problem}: headers=['A Header']")
+    return [{headers[0]: item} for item in items]
+
+
+def _rows_and_headers(
+    t: Any, headers: Any, sort_headers: bool
+) -> tuple[list[dict[str, Any]], list[str]]:
+    if not t:
+        return [], []
+    if not headers and isinstance(t, dict) and len(t) == 1:
+        headers = list(t)
+        (t,) = t.values()
+    if isinstance(headers, str):
+        headers = [headers]
+    rows = t if isinstance(t, list) else [t]
+    first = rows[0]
+    if not isinstance(first, dict):
+        return _labelled(rows, headers), headers
+    keys = sorted(first) if sort_headers else list(first)
+    return rows, headers or keys
+
+
+def _is_filled(rows: list[dict[str, Any]], header: str) -> bool:
+    values = [row.get(header) for row in rows]
+    return any(value not in ("", None, [], {}) for value in values)
+
+
+def _link(url: Any) -> Any:
+    if not url:
+        return None
+    if isinstance(url, list):
+        return [f"[{item}]({item})" for item in url]
+    return f"[{url}]({url})"
+
+
+def _with_links(value: Any, keys: list[str]) -> Any:
+    if isinstance(value, list):
+        return [_with_links(item, keys) for item in value]
+    if not isinstance(value, dict):
+        return value
+    linked = {}
+    for key, item in value.items():
+        linked[key] = _link(item) if key in keys else _with_links(item, keys)
+    return linked
+
+
+def _escape(text: str) -> str:
+    line = re.sub("\r\n|\r|\n", "<br>", text)
+    return re.sub(r"([|`])", r"\\\1", line)
+
+
+def _line(cells: list[str]) -> str:
+    escaped = " | ".join(map(_escape, cells))
+    return f"| {escaped} |"
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return ",\n".join(map(str, value))
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _flat_cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, dict):
+        return _flat(value)
+    lines = [f"{key}: {_flat(item)}" for key, item in value.items()]
+    return "\n".join(lines)
+
+
+def _tree(value: Any, tabs: str) -> list[str]:
+    if isinstance(value, list):
+        items = ", ".join(value)
+        return [f"{tabs}***values***: {items}"]
+    lines = []
+    for key, item in value.items():
+        if isinstance(item, (dict, list)):
+            lines.append(f"{tabs}**{key}**:")
+            lines += _tree(item, tabs + "\t")
+        else:
+            text = _flat(item)
+            lines.append(f"{tabs}***{key}***: {text}")
+    return lines
+
+
+def _tree_cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (dict, list)):
+        return "\n".join(_tree(value, ""))
+    return ""  # The platform shows a number or a boolean as an empty cell here.
 
 
 def tableToMarkdown(
@@ -233,123 +339,17 @@ def tableToMarkdown(
     return title + "\n".join(lines) + "\n"
 
 
-def _title(name: str, metadata: str | None) -> str:
-    title = f"### {name}\n" if name else ""
-    subtitle = f"{metadata}\n" if metadata else ""
-    return title + subtitle
-
-
-def _rows_and_headers(
-    t: Any, headers: Any, sort_headers: bool
-) -> tuple[list[dict[str, Any]], list[str]]:
-    if not t:
-        return [], []
-    if not headers and isinstance(t, dict) and len(t) == 1:
-        headers = list(t)
-        (t,) = t.values()
-    if isinstance(headers, str):
-        headers = [headers]
-    rows = t if isinstance(t, list) else [t]
-    first = rows[0]
-    if not isinstance(first, dict):
-        return _labelled(rows, headers), headers
-    keys = sorted(first) if sort_headers else list(first)
-    return rows, headers or keys
-
-
-def _labelled(items: list[Any], headers: list[str] | None) -> list[dict[str, Any]]:
-    """Rows with one column for items that are no objects."""
-    if not headers:
-        problem = "tableToMarkdown needs headers for rows that are no objects"
-        raise Exception(f"{problem}: headers=['A Header']")
-    return [{headers[0]: item} for item in items]
-
-
-def _is_filled(rows: list[dict[str, Any]], header: str) -> bool:
-    values = [row.get(header) for row in rows]
-    return any(value not in ("", None, [], {}) for value in values)
-
-
-def _with_links(value: Any, keys: list[str]) -> Any:
-    if isinstance(value, list):
-        return [_with_links(item, keys) for item in value]
-    if not isinstance(value, dict):
-        return value
-    linked = {}
-    for key, item in value.items():
-        linked[key] = _link(item) if key in keys else _with_links(item, keys)
-    return linked
-
-
-def _link(url: Any) -> Any:
-    if not url:
-        return None
-    if isinstance(url, list):
-        return [f"[{item}]({item})" for item in url]
-    return f"[{url}]({url})"
-
-
-def _line(cells: list[str]) -> str:
-    escaped = " | ".join(map(_escape, cells))
-    return f"| {escaped} |"
-
-
-def _escape(text: str) -> str:
-    line = re.sub("\r\n|\r|\n", "<br>", text)
-    return re.sub(r"([|`])", r"\\\1", line)
-
-
-def _flat_cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, dict):
-        return _flat(value)
-    lines = [f"{key}: {_flat(item)}" for key, item in value.items()]
-    return "\n".join(lines)
-
-
-def _flat(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        return ",\n".join(map(str, value))
-    return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _tree_cell(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, (dict, list)):
-        return "\n".join(_tree(value, ""))
-    return ""  # The platform shows a number or a boolean as an empty cell here.
-
-
-def _tree(value: Any, tabs: str) -> list[str]:
-    if isinstance(value, list):
-        items = ", ".join(value)
-        return [f"{tabs}***values***: {items}"]
-    lines = []
-    for key, item in value.items():
-        if isinstance(item, (dict, list)):
-            lines.append(f"{tabs}**{key}**:")
-            lines += _tree(item, tabs + "\t")
-        else:
-            text = _flat(item)
-            lines.append(f"{tabs}***{key}***: {text}")
-    return lines
-
-
 # The server and what it keeps
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
 
 
 def is_demisto_version_ge(version: str) -> bool:
     """Whether the server is of this version or a later one; 6.10 is later than 6.5."""
     server_version = demisto.demistoVersion()["version"]
     return _numbers(server_version) >= _numbers(version)
-
-
-def _numbers(version: str) -> list[int]:
-    return [int(part) for part in version.split(".")]
 
 
 def get_integration_context(
@@ -378,6 +378,15 @@ def add_sensitive_log_strs(sensitive_str: str) -> None:
     demisto.call.sensitive.append(sensitive_str)
 
 
+def _either(name: str) -> str:
+    return os.environ.get(name.upper()) or os.environ.get(name, "")
+
+
+def _forget(names: tuple[str, ...]) -> None:
+    for name in names:
+        os.environ.pop(name, None)
+
+
 def handle_proxy(
     proxy_param_name: str = "proxy",
     checkbox_default_value: bool = False,
@@ -401,15 +410,6 @@ def handle_proxy(
         if address and not re.match("https?://", address):
             os.environ[name] = f"http://{address}"
     return {"http": _either("http_proxy"), "https": _either("https_proxy")}
-
-
-def _either(name: str) -> str:
-    return os.environ.get(name.upper()) or os.environ.get(name, "")
-
-
-def _forget(names: tuple[str, ...]) -> None:
-    for name in names:
-        os.environ.pop(name, None)
 
 
 # Results
@@ -460,81 +460,6 @@ class ScheduledCommand:
         return kept
 
 
-class CommandResults:
-    """What a command gives back: readable text, context, and the answer as it came."""
-
-    def __init__(
-        self,
-        outputs_prefix: str | None = None,
-        outputs_key_field: str | list[str] | None = None,
-        outputs: Any = None,
-        *,
-        readable_output: str | None = None,
-        raw_response: Any = None,
-        ignore_auto_extract: bool = False,
-        mark_as_note: bool = False,
-        tags: list[str] | None = None,
-        scheduled_command: ScheduledCommand | None = None,
-        entry_type: int | None = None,
-        content_format: str | None = None,
-        replace_existing: bool = False,
-    ) -> None:
-        _check_outputs(outputs, outputs_prefix, outputs_key_field)
-        _check_format(content_format)
-        self.outputs_prefix = outputs_prefix
-        self.outputs_key_field = outputs_key_field
-        self.outputs = outputs
-        self.readable_output = readable_output
-        self.raw_response = outputs if raw_response is None else raw_response
-        self.ignore_auto_extract = ignore_auto_extract
-        self.mark_as_note = mark_as_note
-        self.tags = tags
-        self.scheduled_command = scheduled_command
-        self.entry_type = EntryType.NOTE if entry_type is None else entry_type
-        self.content_format = content_format
-        self.replace_existing = replace_existing
-
-    def to_context(self) -> dict[str, Any]:
-        """The entry as the server takes it."""
-        contents_format = self.content_format or _format_of(self.raw_response)
-        entry: _Entry = {
-            "Type": self.entry_type,
-            "ContentsFormat": contents_format,
-            "Contents": self.raw_response,
-            "HumanReadable": self._readable(),
-            "EntryContext": self._context(),
-            "IndicatorTimeline": [],
-            "IgnoreAutoExtract": bool(self.ignore_auto_extract),
-            "Note": bool(self.mark_as_note),
-            "Relationships": [],
-        }
-        if self.tags:
-            entry["Tags"] = self.tags
-        if self.scheduled_command:
-            entry.update(self.scheduled_command.to_results())
-        return entry
-
-    def _has_outputs(self) -> bool:
-        return self.outputs is not None and self.outputs != []
-
-    def _readable(self) -> Any:
-        if self.readable_output or not self._has_outputs():
-            return self.readable_output or None
-        if isinstance(self.outputs, (dict, list)):
-            return tableToMarkdown("Results", self.outputs)
-        return self.outputs
-
-    def _context(self) -> dict[str, Any]:
-        if not self._has_outputs():
-            return {}
-        if not self.outputs_prefix:
-            return dict(self.outputs)
-        if self.replace_existing:
-            return _replacing(self.outputs_prefix, self.outputs)
-        condition = _condition(self.outputs_key_field)
-        return {self.outputs_prefix + condition: self.outputs}
-
-
 def _check_outputs(outputs: Any, prefix: str | None, key_field: Any) -> None:
     is_value = outputs is not None and not isinstance(outputs, dict)
     if is_value and not prefix:
@@ -574,6 +499,87 @@ def _replacing(prefix: str, outputs: Any) -> dict[str, Any]:
     return {f"{parent}(true)": {name: outputs}}
 
 
+class CommandResults:
+    """What a command gives back: readable text, context, and the answer as it came."""
+
+    def __init__(
+        self,
+        outputs_prefix: str | None = None,
+        outputs_key_field: str | list[str] | None = None,
+        outputs: Any = None,
+        *,
+        readable_output: str | None = None,
+        raw_response: Any = None,
+        ignore_auto_extract: bool = False,
+        mark_as_note: bool = False,
+        tags: list[str] | None = None,
+        scheduled_command: ScheduledCommand | None = None,
+        entry_type: int | None = None,
+        content_format: str | None = None,
+        replace_existing: bool = False,
+    ) -> None:
+        _check_outputs(outputs, outputs_prefix, outputs_key_field)
+        _check_format(content_format)
+        self.outputs_prefix = outputs_prefix
+        self.outputs_key_field = outputs_key_field
+        self.outputs = outputs
+        self.readable_output = readable_output
+        self.raw_response = outputs if raw_response is None else raw_response
+        self.ignore_auto_extract = ignore_auto_extract
+        self.mark_as_note = mark_as_note
+        self.tags = tags
+        self.scheduled_command = scheduled_command
+        self.entry_type = EntryType.NOTE if entry_type is None else entry_type
+        self.content_format = content_format
+        self.replace_existing = replace_existing
+
+    def _has_outputs(self) -> bool:
+        return self.outputs is not None and self.outputs != []
+
+    def _readable(self) -> Any:
+        if self.readable_output or not self._has_outputs():
+            return self.readable_output or None
+        if isinstance(self.outputs, (dict, list)):
+            return tableToMarkdown("Results", self.outputs)
+        return self.outputs
+
+    def _context(self) -> dict[str, Any]:
+        if not self._has_outputs():
+            return {}
+        if not self.outputs_prefix:
+            return dict(self.outputs)
+        if self.replace_existing:
+            return _replacing(self.outputs_prefix, self.outputs)
+        condition = _condition(self.outputs_key_field)
+        return {self.outputs_prefix + condition: self.outputs}
+
+    def to_context(self) -> dict[str, Any]:
+        """The entry as the server takes it."""
+        contents_format = self.content_format or _format_of(self.raw_response)
+        entry: _Entry = {
+            "Type": self.entry_type,
+            "ContentsFormat": contents_format,
+            "Contents": self.raw_response,
+            "HumanReadable": self._readable(),
+            "EntryContext": self._context(),
+            "IndicatorTimeline": [],
+            "IgnoreAutoExtract": bool(self.ignore_auto_extract),
+            "Note": bool(self.mark_as_note),
+            "Relationships": [],
+        }
+        if self.tags:
+            entry["Tags"] = self.tags
+        if self.scheduled_command:
+            entry.update(self.scheduled_command.to_results())
+        return entry
+
+
+def _as_entry(result: Any) -> Any:
+    if isinstance(result, CommandResults):
+        return result.to_context()
+    return result
+
+
 def return_results(results: Any) -> None:
     """Send results to the war room.
 
@@ -592,10 +598,11 @@ def return_results(results: Any) -> None:
         demisto.results(plain)
 
 
-def _as_entry(result: Any) -> Any:
-    if isinstance(result, CommandResults):
-        return result.to_context()
-    return result
+def _shortened(text: str) -> str:
+    if len(text) <= LONGEST_ERROR:
+        return text
+    half = LONGEST_ERROR // 2
+    return f"{text[:half]}...(cut)...{text[-half:]}"
 
 
 def return_error(message: Any, error: Any = "", outputs: Any = None) -> NoReturn:
@@ -622,10 +629,3 @@ def return_error(message: Any, error: Any = "", outputs: Any = None) -> NoReturn
     }
     demisto.results(entry)
     sys.exit(0)
-
-
-def _shortened(text: str) -> str:
-    if len(text) <= LONGEST_ERROR:
-        return text
-    half = LONGEST_ERROR // 2
-    return f"{text[:half]}...(cut)...{text[-half:]}"
