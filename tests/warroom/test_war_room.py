@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,14 @@ def echoed(room: WarRoom, line: str) -> Any:
     run = room.run(line)
     assert not run.failed, texts(run)
     return [json.loads(text) for text in texts(run)]
+
+
+def test_the_platform_knows_neither_the_cloud_nor_the_terminal() -> None:
+    modules = [path.read_text(encoding="utf-8") for path in (PROJECT / "warroom/xsoar").rglob("*.py")]
+    imported = {
+        name for text in modules for name in re.findall(r"^ *(?:from|import) (warroom[.\w]*)", text, re.MULTILINE)
+    }
+    assert {name.rpartition(".")[0] for name in imported} == {"warroom.xsoar"}
 
 
 # The command line
