@@ -16,12 +16,14 @@ def read_numbers(rest: list[str]) -> dict[str, int]:
     options = rest[::2]
     values = rest[1::2]
     numbers: dict[str, int] = {}
-    for option, value in zip_longest(options, values, fillvalue=""):
+    pairs = zip_longest(options, values, fillvalue="")
+    for option, value in pairs:
         name = option.removeprefix("--")
         is_option = option in FETCH_OPTIONS
         is_number = value.isdecimal()
         is_first = name not in numbers
-        if not all([is_option, is_number, is_first]):
+        understood = is_option and is_number and is_first
+        if not understood:
             raise Misuse(f"fetch takes {USAGE}.")
         numbers[name] = int(value)
     return numbers

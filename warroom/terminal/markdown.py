@@ -67,7 +67,8 @@ def prose(line: str, style: str = "") -> Text:
     """One line of running text, its marks shown as styles."""
     heading = HEADING.match(line)
     if heading:
-        title = line[heading.end() :]
+        start = heading.end()
+        title = line[start:]
         return Text(title, style=style or HEADING_STYLE)
     text = Text(style=style)
     end = 0
@@ -104,8 +105,9 @@ def cells(line: str) -> Cells:
     """The cells of a table's line, with line breaks and without escapes."""
     stripped = line.strip()
     parts = CELL_BORDER.split(stripped)
-    inner = parts[1:-1]
-    return list(map(cell_text, inner))
+    inner = parts[1:-1]  # a line begins and ends with a border
+    texts = map(cell_text, inner)
+    return list(texts)
 
 
 def width_of(word: str) -> int:
@@ -149,14 +151,15 @@ def new_table(**options: Any) -> Table:
 def side_by_side(headers: Cells, rows: list[Cells], widths: list[int]) -> Table:
     """The table as it is meant: a column for each header."""
     every_cell = chain.from_iterable(rows)
-    has_breaks = "\n" in "".join(every_cell)
+    text = "".join(every_cell)
+    has_breaks = "\n" in text
     table = new_table(show_lines=has_breaks)
     for header, width in zip(headers, widths, strict=True):
         label = Text(header, style="bold")
         table.add_column(label, overflow="fold", min_width=width)
     for row in rows:
-        styled_cells = map(styled, row)
-        table.add_row(*styled_cells)
+        values = map(styled, row)
+        table.add_row(*values)
     return table
 
 
@@ -195,10 +198,11 @@ def fitting_table(headers: Cells, rows: list[Cells], width: int) -> Table | None
     measure = widest if len(rows) == 1 else narrowest
     widths = list(map(measure, columns))
     borders = BORDER * len(widths) + 1
-    needed = sum(widths) + borders
+    needed = borders + sum(widths)
     if needed <= width:
         return side_by_side(headers, rows, widths)
-    value_width = max(map(narrowest, columns))
+    value_widths = map(narrowest, columns)
+    value_width = max(value_widths)
     header_width = width - BORDER - value_width
     if header_width >= longest_word(headers):
         return below_each_other(headers, rows, (header_width, value_width))
@@ -223,7 +227,7 @@ def draw_markdown(markdown: str, console: Console, style: str = "") -> None:
     all_lines = text.rstrip("\n").split("\n")
     for is_table, lines in groupby(all_lines, is_table_line):
         if is_table:
-            table = list(map(cells, lines))
+            table = [cells(line) for line in lines]
             headers = table[0]
             rows = table[2:]  # after the rule
             draw_table(headers, rows, console)
