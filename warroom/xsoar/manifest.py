@@ -39,16 +39,17 @@ class Argument:
 
     @classmethod
     def of(cls, declared: Declared) -> "Argument":
-        choices = declared.get("predefined", ())
+        get = declared.get
+        choices = get("predefined", ())
         return cls(
             name=declared["name"],
             description=declared["description"],
             default=default_text(declared),
             choices=tuple(choices),
-            is_required=declared.get("required", False),
-            is_array=declared.get("isArray", False),
-            is_hidden=declared.get("hidden", False),
-            is_positional=declared.get("default", False),
+            is_required=get("required", False),
+            is_array=get("isArray", False),
+            is_hidden=get("hidden", False),
+            is_positional=get("default", False),
         )
 
 
