@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
-from warroom.azure.seed import ADELE_ID
+from warroom.azure.demo import ADELE_ID
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import CLIENT_ID, PERMISSIONS, Tenant
 from warroom.xsoar.runner import MANIFEST, Run, WarRoom, demo_instance

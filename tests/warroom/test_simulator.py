@@ -23,9 +23,9 @@ from dateutil import parser
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from warroom.azure.demo import ADELE_ID
 from warroom.azure.entra import APP_SERVICE_ENDPOINT, DEVICE_CODE
 from warroom.azure.odata import ENUMS, RESOURCES, Row, matching, ordered, ticks
-from warroom.azure.seed import ADELE_ID
 from warroom.azure.server import OPERATIONS, LoopbackAdapter, Simulator
 from warroom.azure.tenant import (
     CLIENT_ID,

@@ -311,7 +311,7 @@ class Tenant:
         seed: int = 7,
     ) -> Tenant:
         """Recorded, documented and generated rows, the same for the same seed and `now` (which then stands still)."""
-        from warroom.azure.seed import fill
+        from warroom.azure.demo import fill
 
         tenant = cls() if now is None else cls(clock=now)
         fill(tenant, users, detections, seed)
