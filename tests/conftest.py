@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
+from warroom.azure.demo import demo_tenant
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
 from warroom.xsoar.runner import MANIFEST, Run, WarRoom, demo_instance
@@ -38,7 +39,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def tenant() -> Tenant:
     """The recorded rows and the documentation's, the case to investigate, and a crowd of generated ones."""
-    return Tenant.demo(NOW, users=40, detections=60)
+    return demo_tenant(NOW, users=40, detections=60)
 
 
 @pytest.fixture

@@ -75,15 +75,15 @@ class Desk:
         """The simulated tenant, started when it is first needed; None with a real instance."""
         if self.options.instance:
             return None
+        from warroom.azure.demo import demo_tenant
         from warroom.azure.server import Simulator
-        from warroom.azure.tenant import Tenant
 
         print("The tenant is simulated: nothing leaves this machine.", file=sys.stderr)
         made = {
             name: getattr(self.options, name)
             for name in ("users", "detections", "seed")
         }
-        tenant = Tenant.demo(**made)
+        tenant = demo_tenant(**made)
         tenant.processing_reads = 1
         return self.open.enter_context(Simulator(tenant))
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
-from warroom.azure.demo import ADELE_ID
+from warroom.azure.demo import ADELE_ID, demo_tenant
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
 from warroom.xsoar.runner import MANIFEST, Run, WarRoom, demo_instance
@@ -496,7 +496,7 @@ WINDOWS = [  # arguments, rows, $top, requests
 @pytest.fixture(scope="module")
 def crowded() -> Iterator[Simulator]:
     """A tenant with enough of everything to page through."""
-    with Simulator(Tenant.demo(NOW, users=1250, detections=1250)) as simulator:
+    with Simulator(demo_tenant(NOW, users=1250, detections=1250)) as simulator:
         yield simulator
 
 
@@ -514,7 +514,7 @@ def test_a_window_of_rows_takes_the_fewest_requests(command: str, crowded: Simul
 
 
 def test_a_page_of_detections_far_out_is_reached() -> None:
-    tenant = Tenant.demo(NOW, users=40, detections=3000)
+    tenant = demo_tenant(NOW, users=40, detections=3000)
     with Simulator(tenant) as simulator:
         done = room_at(simulator).run(f"!{DETECTIONS} limit=3 page=900")
         assert kept(done, DETECTIONS) == listed(tenant, DETECTIONS)[2697:2700]
@@ -1093,7 +1093,7 @@ def test_a_service_principals_history_says_whose_it_is(run: Runs, tenant: Tenant
 
 
 def test_one_user_among_five_thousand_and_his_detections_take_two_requests() -> None:
-    with Simulator(Tenant.demo(NOW, users=5000, detections=60)) as simulator:
+    with Simulator(demo_tenant(NOW, users=5000, detections=60)) as simulator:
         room = room_at(simulator)
         room.run("!azure-risky-user-get user_principal_name=adele.vance@contoso.example")
         done = room.run(f"!{DETECTIONS} user_principal_name=adele.vance@contoso.example")

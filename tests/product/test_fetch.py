@@ -13,6 +13,7 @@ import pytest
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
 from warroom import __main__ as war_room_main
 from warroom.azure.arrivals import WAYS, Arrivals
+from warroom.azure.demo import demo_tenant
 from warroom.azure.odata import Row
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant, stamp
@@ -846,7 +847,7 @@ def test_fetches_one_after_another_show_what_came_and_what_it_took(
 def test_the_same_seed_lets_the_same_detections_arrive() -> None:
     played = []
     for _ in range(2):
-        tenant = Tenant.demo(NOW, users=20, detections=20)
+        tenant = demo_tenant(NOW, users=20, detections=20)
         arrivals = Arrivals(tenant, 7)
         for _ in range(9):
             arrivals.go_on(600)

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
+from warroom.azure.demo import demo_tenant
 from warroom.azure.odata import BadRequestError, matching, ticks
 from warroom.azure.server import Simulator
-from warroom.azure.tenant import Tenant
 from warroom.xsoar.runner import MANIFEST, WarRoom, demo_instance
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
@@ -35,7 +35,7 @@ examples = settings(
 
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[Simulator]:
-    with Simulator(Tenant.demo(NOW, users=40, detections=60)) as simulator:
+    with Simulator(demo_tenant(NOW, users=40, detections=60)) as simulator:
         yield simulator
 
 

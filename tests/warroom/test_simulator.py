@@ -23,7 +23,7 @@ from dateutil import parser
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from warroom.azure.demo import ADELE_ID
+from warroom.azure.demo import ADELE_ID, demo_tenant
 from warroom.azure.entra import APP_SERVICE_ENDPOINT, DEVICE_CODE
 from warroom.azure.odata import ENUMS, RESOURCES, Row, matching, ordered, ticks
 from warroom.azure.server import OPERATIONS, LoopbackAdapter, Simulator
@@ -49,7 +49,7 @@ IMDS = "http://169.254.169.254/metadata/identity/oauth2/token"
 PREFER = {"Prefer": "include-unknown-enum-members"}
 READ_SCOPES = [f"{GRAPH}/IdentityRiskEvent.Read.All", f"{GRAPH}/IdentityRiskyUser.Read.All"]
 REQUEST_ID = "00000000-0000-0000-0000-0000000000aa"
-CROWD = Tenant.demo(NOW, users=300, detections=400)
+CROWD = demo_tenant(NOW, users=300, detections=400)
 
 
 def session_to(simulator: Simulator, **how: Any) -> requests.Session:
@@ -102,7 +102,7 @@ class Caller:
 
 @pytest.fixture
 def tenant() -> Tenant:
-    return Tenant.demo(NOW, users=60, detections=90)
+    return demo_tenant(NOW, users=60, detections=90)
 
 
 @pytest.fixture
@@ -135,8 +135,8 @@ def refused_sign_in(response: requests.Response) -> tuple[int, str, list[int]]:
 
 
 def test_the_demo_is_the_same_for_the_same_seed_and_moment() -> None:
-    assert Tenant.demo(NOW, users=60, detections=90) == Tenant.demo(NOW, users=60, detections=90)
-    assert Tenant.demo(NOW, users=60, detections=90, seed=8) != Tenant.demo(NOW, users=60, detections=90)
+    assert demo_tenant(NOW, users=60, detections=90) == demo_tenant(NOW, users=60, detections=90)
+    assert demo_tenant(NOW, users=60, detections=90, seed=8) != demo_tenant(NOW, users=60, detections=90)
 
 
 def test_the_demo_has_the_number_of_rows_asked_for() -> None:

@@ -302,21 +302,6 @@ class Tenant:
     def empty(cls, **fields: Any) -> Tenant:
         return cls(**fields)
 
-    @classmethod
-    def demo(
-        cls,
-        now: datetime | None = None,
-        users: int = 1200,
-        detections: int = 3000,
-        seed: int = 7,
-    ) -> Tenant:
-        """Recorded, documented and generated rows, the same for the same seed and `now` (which then stands still)."""
-        from warroom.azure.demo import fill
-
-        tenant = cls() if now is None else cls(clock=now)
-        fill(tenant, users, detections, seed)
-        return tenant
-
     @property
     def hosts(self) -> Cloud:
         return CLOUDS[self.cloud]
