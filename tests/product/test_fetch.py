@@ -16,7 +16,7 @@ from warroom.azure.arrivals import WAYS, Arrivals
 from warroom.azure.demo import demo_tenant
 from warroom.azure.odata import Row
 from warroom.azure.server import Simulator
-from warroom.azure.tenant import Tenant, stamp
+from warroom.azure.tenant import Tenant, reversed_order, shuffled, stamp
 from warroom.terminal.prompt import candidates
 from warroom.xsoar.commandline import Manifest
 from warroom.xsoar.runner import MANIFEST, Run, WarRoom
@@ -96,20 +96,6 @@ def detect(tenant: Tenant, *names: str, **fields: Any) -> None:
     """Let detections occur, one minute apart, the last of them a minute ago."""
     for position, name in enumerate(names):
         tenant.arrive(**{"id": name, "detected": ago(minutes=len(names) - position), **fields})
-
-
-def between_requests(
-    tenant: Tenant, number: int, happen: Callable[[], object], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Let something happen in the tenant just before its request with that number from now is answered."""
-    begin, due = tenant.begin_request, tenant.requests + number
-
-    def begin_request() -> None:
-        begin()
-        if tenant.requests == due:
-            happen()
-
-    monkeypatch.setattr(tenant, "begin_request", begin_request)
 
 
 # What an incident is
@@ -406,9 +392,9 @@ def test_a_fetch_that_the_platform_never_took_in_comes_again(room: WarRoom, tena
 
 
 def test_detections_that_arrive_while_a_fetch_is_under_way_come_once(
-    fetch: Callable[[], list[str]], tenant: Tenant, monkeypatch: pytest.MonkeyPatch, clock: Clock
+    fetch: Callable[[], list[str]], tenant: Tenant, clock: Clock
 ) -> None:
-    monkeypatch.setattr(aru, "MAX_PAGE_SIZE", 2)
+    tenant.largest_page = 2
     detect(tenant, *(f"d{number}" for number in range(6)))
     for name, span in {"among": {"minutes": 5, "seconds": 30}, "now": {}}.items():
         tenant.arrive(id=name, detected=ago(**span), after_requests=2)
@@ -418,14 +404,14 @@ def test_detections_that_arrive_while_a_fetch_is_under_way_come_once(
 
 
 def test_a_detection_that_leaves_the_filter_hides_no_other_behind_the_edge_of_a_page(
-    fetch: Callable[[], list[str]], tenant: Tenant, monkeypatch: pytest.MonkeyPatch, instance: Row
+    fetch: Callable[[], list[str]], tenant: Tenant, instance: Row
 ) -> None:
-    monkeypatch.setattr(aru, "MAX_PAGE_SIZE", 2)
+    tenant.largest_page = 2
     instance["fetch_risk_states"] = ["atRisk"]
     for number in range(6):
         tenant.arrive(id=f"d{number}", detected=ago(hours=9 - number))
     gone = tenant.detections["d0"]
-    between_requests(tenant, 2, lambda: gone.update(riskState="remediated"), monkeypatch)
+    tenant.before_request(2, lambda: gone.update(riskState="remediated"))
     assert fetch() == [f"d{number}" for number in range(6)]
 
 
@@ -433,10 +419,10 @@ def test_a_detection_that_leaves_the_filter_hides_no_other_behind_the_edge_of_a_
 
 
 @pytest.fixture
-def broken(simulator: Simulator, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, no_waiting: list[float]) -> Simulator:
+def broken(simulator: Simulator, tenant: Tenant, no_waiting: list[float]) -> Simulator:
     """Six detections on pages of two, of which only the first page can be had; repair: `faults.clear()`."""
     assert no_waiting == []
-    monkeypatch.setattr(aru, "MAX_PAGE_SIZE", 2)
+    tenant.largest_page = 2
     for number in range(6):
         tenant.arrive(id=f"d{number}", detected=ago(hours=9 - number))
     simulator.fail_next(500, times=1000, after=1)
@@ -480,32 +466,22 @@ def test_where_a_second_type_cannot_be_read_the_first_comes_again_next_time(
     assert fetch()[0] == "d1"
 
 
-def shuffled(tenant: Tenant) -> None:
-    tenant.ignore_order = True
-
-
-def newest_first(tenant: Tenant) -> None:
-    in_order = tenant._arranged
-    tenant._arranged = lambda *query: in_order(*query)[::-1]  # type: ignore[method-assign]
-
-
-@pytest.mark.parametrize("disorder", [shuffled, newest_first])
+@pytest.mark.parametrize("order", [shuffled, reversed_order])
 @pytest.mark.parametrize("page_size", [5, 500])
 def test_nothing_is_lost_where_graph_keeps_to_no_order(
-    disorder: Callable[[Tenant], None],
+    order: Callable[[list[Row]], list[Row]],
     page_size: int,
     fetch: Callable[[], list[str]],
     tenant: Tenant,
-    monkeypatch: pytest.MonkeyPatch,
     instance: Row,
     clock: Clock,
 ) -> None:
-    monkeypatch.setattr(aru, "MAX_PAGE_SIZE", page_size)
+    tenant.largest_page = page_size
     instance["max_fetch"] = "20"
     names = [f"d{number:02}" for number in range(60)]
     for number, name in enumerate(names):
         tenant.arrive(id=name, detected=ago(hours=70 - number))
-    disorder(tenant)
+    tenant.order = order
     fetched = []
     for _ in range(3):
         fetched += fetch()
@@ -514,18 +490,17 @@ def test_nothing_is_lost_where_graph_keeps_to_no_order(
     assert fetch() == []
 
 
-@pytest.mark.parametrize("disorder", [shuffled, newest_first])
+@pytest.mark.parametrize("order", [shuffled, reversed_order])
 def test_nothing_is_lost_where_disorder_and_a_failure_come_together(
-    disorder: Callable[[Tenant], None],
+    order: Callable[[list[Row]], list[Row]],
     broken: Simulator,
     tenant: Tenant,
     fetch: Callable[[], list[str]],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(aru, "MAX_PAGE_SIZE", 10)
+    tenant.largest_page = 10
     for number in range(34):
         tenant.arrive(id=f"older{number}", detected=ago(hours=60 - number))
-    disorder(tenant)
+    tenant.order = order
     first = fetch()
     assert len(first) == 10
     broken.faults.clear()
@@ -533,15 +508,13 @@ def test_nothing_is_lost_where_disorder_and_a_failure_come_together(
 
 
 def test_nothing_is_lost_where_a_first_page_only_seems_to_be_in_order(
-    fetch: Callable[[], list[str]], tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+    fetch: Callable[[], list[str]], tenant: Tenant
 ) -> None:
-    monkeypatch.setattr(aru, "MAX_PAGE_SIZE", 3)
+    tenant.largest_page = 3
     for number in range(6):
         tenant.arrive(id=f"d{number}", detected=ago(hours=9 - number))
-    in_order, order = tenant._arranged, ["d0", "d2", "d3", "d5", "d4", "d1"]
-    monkeypatch.setattr(
-        tenant, "_arranged", lambda *query: sorted(in_order(*query), key=lambda row: order.index(row["id"]))
-    )
+    order = ["d0", "d2", "d3", "d5", "d4", "d1"]
+    tenant.order = lambda rows: sorted(rows, key=lambda row: order.index(row["id"]))
     assert fetch() == ["d0", "d1", "d2", "d3", "d4", "d5"]
 
 
@@ -553,12 +526,11 @@ def test_whatever_goes_wrong_on_a_real_connection_each_comes_once(
     tenant: Tenant,
     clock: Clock,
     instance: Row,
-    monkeypatch: pytest.MonkeyPatch,
     no_waiting: list[float],
 ) -> None:
     chance, fetched = random.Random(seed), list[str]()
     instance["max_fetch"] = str(chance.randint(1, 9))
-    monkeypatch.setattr(aru, "MAX_PAGE_SIZE", chance.randint(1, 6))
+    tenant.largest_page = chance.randint(1, 6)
     troubles: list[Row] = [{"drop": True}, {"truncate": True}, {"status": 429}, {"status": 503}, {"status": 500}]
     for number in range(30):
         delay = timedelta(minutes=chance.randint(0, 60))
@@ -597,9 +569,8 @@ def test_a_long_walk_ends_before_the_platform_ends_it_and_goes_on_next_time(
     tenant: Tenant,
     instance: Row,
     no_waiting: list[float],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(aru, "MAX_PAGE_SIZE", 2)
+    tenant.largest_page = 2
     instance["max_fetch"] = "200"
     for number in range(600):
         tenant.arrive(id=f"d{number}", detected=ago(hours=1))
@@ -638,7 +609,7 @@ def test_little_memory_loses_nothing_and_repeats_nothing(
     page_size: int, apart: int, room: WarRoom, tenant: Tenant, instance: Row, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(aru, "MAX_KNOWN", 5)
-    monkeypatch.setattr(aru, "MAX_PAGE_SIZE", page_size)
+    tenant.largest_page = page_size
     instance["max_fetch"] = "4"
     names = [f"d{number:02}" for number in range(30)]
     for number, name in enumerate(names):
@@ -654,7 +625,7 @@ def test_little_memory_does_not_pass_over_what_could_not_be_read(
     broken: Simulator, fetch: Callable[[], list[str]], tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(aru, "MAX_KNOWN", 1)
-    newest_first(tenant)
+    tenant.order = reversed_order
     assert fetch() == ["d4", "d5"]
     broken.faults.clear()
     assert fetch() == ["d0", "d1", "d2", "d3"]
@@ -801,13 +772,13 @@ def test_levels_and_states_are_selected_here_for_users_so_that_a_rise_into_them_
 
 
 def test_a_user_who_changes_while_a_fetch_is_under_way_hides_no_other(
-    fetch: Callable[[], list[str]], tenant: Tenant, monkeypatch: pytest.MonkeyPatch, instance: Row
+    fetch: Callable[[], list[str]], tenant: Tenant, instance: Row
 ) -> None:
-    monkeypatch.setattr(aru, "MAX_PAGE_SIZE", 2)
+    tenant.largest_page = 2
     instance["fetch_types"] = USERS
     for number in range(6):
         tenant.add_user(id=f"u{number}", riskLastUpdatedDateTime=stamp(ago(hours=9 - number)))
-    between_requests(tenant, 2, lambda: tenant.change_user("u0", riskState="dismissed"), monkeypatch)
+    tenant.before_request(2, lambda: tenant.change_user("u0", riskState="dismissed"))
     assert fetch() == ["u1", "u2", "u3", "u4", "u5"]
 
 
