@@ -36,7 +36,10 @@ GRAPH_VERSION = "v1.0"
 DEFAULT_LIMIT = 50  # rows
 MAX_PAGE_SIZE = 500  # rows; Graph's upper bound of $top for these collections
 MAX_COMPARISONS = 15  # in one $filter, Graph's usual bound
-REQUEST_TIMEOUT = (5, 30)  # seconds: (to connect, between two bytes of the answer)
+REQUEST_TIMEOUT = (
+    5,
+    30,
+)  # seconds: (to connect, between two bytes of the answer)
 IDENTITY_TIMEOUT = (
     2,
     10,
@@ -47,9 +50,7 @@ RETRY_PERIOD = (
 WALK_PERIOD = 240  # seconds after which a walk over pages ends; the platform ends a command after five minutes
 MAX_IDS = 60  # in one action (https://learn.microsoft.com/graph/api/riskyuser-dismiss)
 VERIFY_INTERVAL = 30  # seconds between two looks at what became of an action
-VERIFY_PERIOD = (
-    900  # seconds after which an action that has not taken effect counts as failed
-)
+VERIFY_PERIOD = 900  # seconds after which an action that has not taken effect counts as failed
 TOKEN_RESERVE = 300  # seconds a stored token must still be valid for
 
 RISK_LEVELS = ("low", "medium", "high", "hidden", "none")
@@ -177,7 +178,10 @@ class Settings:
     def client_credential(self) -> str | dict[str, str]:
         """What the application proves itself with, as msal takes it: a secret, a certificate, or '' for neither."""
         if self.thumbprint and self.private_key:
-            return {"thumbprint": self.thumbprint, "private_key": self.private_key}
+            return {
+                "thumbprint": self.thumbprint,
+                "private_key": self.private_key,
+            }
         return self.client_secret
 
     @property
@@ -224,7 +228,9 @@ def read_settings(params: Args) -> Settings:
         managed_identity_client_id=credential(
             params.get("managed_identities_client_id")
         ),
-        cloud=CLOUDS[option("Azure Cloud", params.get("azure_cloud"), tuple(CLOUDS))],
+        cloud=CLOUDS[
+            option("Azure Cloud", params.get("azure_cloud"), tuple(CLOUDS))
+        ],
         allow_response=argToBoolean(params.get("allow_response") or False),
         fetch={name: params.get(name) for name in FETCH_PARAMETERS},
     )
@@ -235,7 +241,9 @@ def read_settings(params: Args) -> Settings:
 def check_settings(settings: Settings) -> None:
     """Raise SettingsError unless the settings suffice for their sign-in type."""
     needed = REQUIRED_SETTINGS[settings.sign_in]
-    missing = [label for name, label in needed.items() if not getattr(settings, name)]
+    missing = [
+        label for name, label in needed.items() if not getattr(settings, name)
+    ]
     if missing:
         raise SettingsError(
             f"Sign-in with {settings.sign_in.value} also needs: {', '.join(missing)}."
@@ -270,7 +278,8 @@ def pem_text(text: str) -> str:
     )
     return (
         "".join(
-            "\n".join([begin, *body.split(), end, ""]) for begin, body, end in blocks
+            "\n".join([begin, *body.split(), end, ""])
+            for begin, body, end in blocks
         )
         or text
     )
@@ -318,7 +327,8 @@ class BoundedRetry(urllib3.Retry):
         response = named.get("response")
         if (
             response is not None
-            and time.monotonic() + (self.get_retry_after(response) or 0) > self.deadline
+            and time.monotonic() + (self.get_retry_after(response) or 0)
+            > self.deadline
         ):
             reason = urllib3.exceptions.ResponseError(
                 "asked to wait longer than a command may"
@@ -360,7 +370,9 @@ class HttpSession(requests.Session):
         if not verify:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
-    def request(self, method: str, url: str, **options: Any) -> requests.Response:  # type: ignore[override]
+    def request(
+        self, method: str, url: str, **options: Any
+    ) -> requests.Response:  # type: ignore[override]
         # Said on every request: requests lets REQUESTS_CA_BUNDLE override a session's verify, and msal sets no timeout.
         options = {"verify": self.verify, "timeout": self.timeout, **options}
         try:
@@ -376,9 +388,7 @@ class HttpSession(requests.Session):
             self.check_host(str(request.url))
             return super().send(request, **options)
         except requests.RequestException as error:
-            error.request = (
-                request  # Not every error names it, and network_fault() wants the host.
-            )
+            error.request = request  # Not every error names it, and network_fault() wants the host.
             raise
 
     def check_host(self, url: str) -> None:
@@ -386,7 +396,9 @@ class HttpSession(requests.Session):
         if self.cloud and not url.startswith(
             (f"{self.cloud.login}/", f"{self.cloud.graph}/")
         ):
-            raise requests.exceptions.InvalidURL("The host is none of the cloud's.")
+            raise requests.exceptions.InvalidURL(
+                "The host is none of the cloud's."
+            )
 
 
 def retry_rules(deadline: float, connects: int) -> BoundedRetry:
@@ -431,8 +443,12 @@ NETWORK_FAULTS: tuple[tuple[type[Exception], str], ...] = (
 
 def network_fault(error: requests.RequestException) -> str:
     """Return what happened on the way to a host and what to do about it. Never quotes the URL's query or a body."""
-    host = urlsplit(getattr(error.request, "url", "") or "").hostname or "The host"
-    meaning = next(text for kind, text in NETWORK_FAULTS if isinstance(error, kind))
+    host = (
+        urlsplit(getattr(error.request, "url", "") or "").hostname or "The host"
+    )
+    meaning = next(
+        text for kind, text in NETWORK_FAULTS if isinstance(error, kind)
+    )
     return f"{host} was not reached: {meaning} ({type(error).__name__})."
 
 
@@ -484,7 +500,11 @@ class TokenStore:
         kinds = msal.TokenCache.CredentialType
         entries = [
             entry
-            for kind in (kinds.ACCESS_TOKEN, kinds.REFRESH_TOKEN, kinds.ID_TOKEN)
+            for kind in (
+                kinds.ACCESS_TOKEN,
+                kinds.REFRESH_TOKEN,
+                kinds.ID_TOKEN,
+            )
             for entry in self.cache.search(kind)
         ]
         for secret in [entry["secret"] for entry in entries] + [
@@ -495,7 +515,9 @@ class TokenStore:
 
     def access_tokens(self) -> list[Row]:
         """Return the cached access tokens, as msal keeps them."""
-        return list(self.cache.search(msal.TokenCache.CredentialType.ACCESS_TOKEN))
+        return list(
+            self.cache.search(msal.TokenCache.CredentialType.ACCESS_TOKEN)
+        )
 
     def valid_access_token(self) -> str:
         """Return a token that holds for five more minutes, or ''."""
@@ -518,7 +540,9 @@ class TokenStore:
 class Authenticator:
     """Gives access tokens for Graph. Its kinds differ in `acquire`, which asks msal and returns msal's answer."""
 
-    def __init__(self, settings: Settings, session: HttpSession, store: TokenStore):
+    def __init__(
+        self, settings: Settings, session: HttpSession, store: TokenStore
+    ):
         self.settings = settings
         self.session = session
         self.store = store
@@ -529,7 +553,9 @@ class Authenticator:
 
         Raises: SignInError: there is none to be had.
         """
-        self.current = self.current or self.store.valid_access_token() or self.renew()
+        self.current = (
+            self.current or self.store.valid_access_token() or self.renew()
+        )
         return self.current
 
     def renew(self) -> str:
@@ -578,7 +604,9 @@ class Authenticator:
         """Whether a person has signed in, whose roles count beside the application's permissions."""
         return self.settings.sign_in is SignIn.DEVICE_CODE
 
-    def application(self, kind: Callable[..., Any], tenant: str, **options: Any) -> Any:
+    def application(
+        self, kind: Callable[..., Any], tenant: str, **options: Any
+    ) -> Any:
         """Return an msal application that uses this session and cache; building one costs a discovery request."""
         options = {"token_cache": self.store.cache, **options}
         authority = f"{self.settings.cloud.login}/{tenant}"
@@ -614,7 +642,9 @@ def check_private_key(pem: str) -> None:
     """Raise SettingsError unless msal can sign with this key; its own errors would not name the setting."""
     # Imported here, because it takes long and only certificates need it.
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    from cryptography.hazmat.primitives.serialization import (
+        load_pem_private_key,
+    )
 
     try:
         usable = isinstance(
@@ -635,7 +665,9 @@ RESPONSE_PERMISSIONS = (
 )
 SIGN_IN_ANEW = "Run !azure-risky-users-auth-start to sign in."
 DECLINED = f"The sign-in was declined in the browser. {SIGN_IN_ANEW}"
-TOO_LATE = f"The code has expired before the sign-in was finished. {SIGN_IN_ANEW}"
+TOO_LATE = (
+    f"The code has expired before the sign-in was finished. {SIGN_IN_ANEW}"
+)
 DEVICE_CODE_ANSWERS = {
     "authorization_pending": "The sign-in is not finished yet. Enter the code on the page that "
     "!azure-risky-users-auth-start named, then run !azure-risky-users-auth-complete again.",
@@ -662,7 +694,8 @@ class DeviceCode(Authenticator):
             RESPONSE_PERMISSIONS if self.settings.allow_response else ()
         )
         return [
-            f"{self.settings.cloud.graph}/{permission}" for permission in permissions
+            f"{self.settings.cloud.graph}/{permission}"
+            for permission in permissions
         ]
 
     @property
@@ -677,7 +710,9 @@ class DeviceCode(Authenticator):
         return self.application(msal.PublicClientApplication, tenant, **options)
 
     def acquire(self) -> Row:
-        if not any(self.store.cache.search(msal.TokenCache.CredentialType.ACCOUNT)):
+        if not any(
+            self.store.cache.search(msal.TokenCache.CredentialType.ACCOUNT)
+        ):
             raise SignInError(
                 f"Nobody has signed in for this instance yet. {SIGN_IN_ANEW}"
             )
@@ -720,7 +755,8 @@ class DeviceCode(Authenticator):
         self.store.save()
         if "access_token" not in answer:
             raise sign_in_error(
-                answer, DEVICE_CODE_ANSWERS.get(answer.get("error", ""), SIGN_IN_ANEW)
+                answer,
+                DEVICE_CODE_ANSWERS.get(answer.get("error", ""), SIGN_IN_ANEW),
             )
         return answer
 
@@ -845,7 +881,13 @@ def ask_login(acquire: Callable[[], Row]) -> Row:
         raise SignInError(
             f"Sign-in failed. The login service is out of order ({error}). Try again later."
         ) from error
-    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+    except (
+        AttributeError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
         # In one of these ways msal stumbles over an answer that is no JSON, or not the JSON it expects.
         raise sign_in_error(discovery_answer(error)) from error
 
@@ -853,7 +895,9 @@ def ask_login(acquire: Callable[[], Row]) -> Row:
 def discovery_answer(error: Exception) -> Row:
     """Return the login service's words from the text of msal's error, which buries them in the one it replaced."""
     found = re.search(r"AADSTS\d+[^\"\\]*", str(error.__context__))
-    return {"error_description": found.group() if found else NOT_THE_LOGIN_SERVICE}
+    return {
+        "error_description": found.group() if found else NOT_THE_LOGIN_SERVICE
+    }
 
 
 NOT_THE_LOGIN_SERVICE = (
@@ -864,7 +908,9 @@ NOT_THE_LOGIN_SERVICE = (
 
 def sign_in_error(answer: Row, hint: str = "") -> SignInError:
     """Return the error for an answer without a token: the first line of the description, and what to do about it."""
-    description = str(answer.get("error_description") or answer.get("error") or "")
+    description = str(
+        answer.get("error_description") or answer.get("error") or ""
+    )
     text = (
         f"{description.splitlines()[0].split(' Trace ID:')[0].rstrip('. ')}."
         if description
@@ -880,7 +926,9 @@ def sign_in_error(answer: Row, hint: str = "") -> SignInError:
         "",
     )
     return SignInError(
-        " ".join(part for part in ("Sign-in failed.", text, known, hint) if part)
+        " ".join(
+            part for part in ("Sign-in failed.", text, known, hint) if part
+        )
     )
 
 
@@ -902,7 +950,9 @@ class BearerAuth(requests.auth.AuthBase):
     def __init__(self, token: str):
         self.token = token
 
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+    def __call__(
+        self, request: requests.PreparedRequest
+    ) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self.token}"
         return request
 
@@ -913,7 +963,8 @@ ISO_TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:T([0-9]{2}:[0-9]{2})(:[0-9]{2})?(\.[0-9]{1,7})?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
 )
 RELATIVE_TIME = re.compile(
-    r"([0-9]{1,6}) *(minute|hour|day|week|month|year)s?(?: +ago)?", re.IGNORECASE
+    r"([0-9]{1,6}) *(minute|hour|day|week|month|year)s?(?: +ago)?",
+    re.IGNORECASE,
 )
 MOMENT_FORMS = 'ISO 8601 such as 2024-02-27T04:49:26.257525Z or 2024-02-27, or a time ago such as "10 days", "2 hours"'
 
@@ -972,7 +1023,9 @@ def moment_order(moment: Any) -> tuple[str, str]:
     Graph itself sends times with hours of one digit; what is no text sorts before every time.
     """
     whole, _, fraction = (
-        re.sub("T([0-9]):", r"T0\1:", str(moment or "")).rstrip("Z").partition(".")
+        re.sub("T([0-9]):", r"T0\1:", str(moment or ""))
+        .rstrip("Z")
+        .partition(".")
     )
     return whole, fraction.ljust(7, "0")
 
@@ -989,18 +1042,24 @@ def choice(allowed: Iterable[str]) -> Callable[[str, Any], str]:
     return read
 
 
-def whole_number(args: Args, name: str, default: int, most: int | None = None) -> int:
+def whole_number(
+    args: Args, name: str, default: int, most: int | None = None
+) -> int:
     """Return an argument that has to be a whole number from 1 up to `most`; the default when it is not given.
 
     Raises: ArgumentError: it is anything else.
     """
     value = default if args.get(name) in (None, "") else args.get(name)
     text = str(value).strip()
-    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= (most or 10**9):
+    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= (
+        most or 10**9
+    ):
         raise ArgumentError(
             name,
             value,
-            f"a whole number from 1 to {most}" if most else "a whole number from 1 up",
+            f"a whole number from 1 to {most}"
+            if most
+            else "a whole number from 1 up",
         )
     return int(text)
 
@@ -1024,7 +1083,9 @@ class Filter(NamedTuple):
         if not items:
             raise ArgumentError(name, value, "at least one value")
         literals = dict.fromkeys(self.literal(name, item) for item in items)
-        return [f"{self.property} {self.operator} {literal}" for literal in literals]
+        return [
+            f"{self.property} {self.operator} {literal}" for literal in literals
+        ]
 
 
 def enum_literal(members: Iterable[str]) -> Callable[[str, Any], str]:
@@ -1062,7 +1123,9 @@ def build_filters(filters: dict[str, Filter], args: Args) -> list[str]:
     refuse_empty_window(filters, clauses)
     longest = max(clauses, key=lambda name: len(clauses[name]), default="")
     others = sum(
-        len(comparisons) for name, comparisons in clauses.items() if name != longest
+        len(comparisons)
+        for name, comparisons in clauses.items()
+        if name != longest
     )
     if others >= MAX_COMPARISONS:
         raise ArgumentError(
@@ -1073,7 +1136,9 @@ def build_filters(filters: dict[str, Filter], args: Args) -> list[str]:
     parts = batches(clauses.get(longest, []), MAX_COMPARISONS - others)
     return [
         " and ".join(
-            any_of(group) for group in {**clauses, longest: part}.values() if group
+            any_of(group)
+            for group in {**clauses, longest: part}.values()
+            if group
         )
         for part in parts
     ]
@@ -1081,12 +1146,18 @@ def build_filters(filters: dict[str, Filter], args: Args) -> list[str]:
 
 def batches(items: list[str], size: int) -> list[list[str]]:
     """Return a list in pieces of at most `size`; one empty piece for an empty list."""
-    return [items[start : start + size] for start in range(0, len(items) or 1, size)]
+    return [
+        items[start : start + size] for start in range(0, len(items) or 1, size)
+    ]
 
 
 def any_of(comparisons: list[str]) -> str:
     """Return one clause that holds where any of the comparisons does."""
-    return comparisons[0] if len(comparisons) == 1 else f"({' or '.join(comparisons)})"
+    return (
+        comparisons[0]
+        if len(comparisons) == 1
+        else f"({' or '.join(comparisons)})"
+    )
 
 
 def refuse_empty_window(
@@ -1130,7 +1201,9 @@ class Needs(NamedTuple):
     read: str
     write: str
     licence: str
-    write_reads: bool = False  # whether Graph lets the write permission read as well
+    write_reads: bool = (
+        False  # whether Graph lets the write permission read as well
+    )
 
     def permission(self, *, write: bool) -> str:
         return self.write if write else self.read
@@ -1154,10 +1227,10 @@ class Resource(NamedTuple):
     default_order: str = ""  # '' where nothing shows that Graph can order
     key: tuple[str, ...] = ("id",)  # what tells its objects apart in context
     options: tuple[str, ...] = ("$filter", "$orderby", "$top")
-    owner: str = (
-        ""  # the property that names whose object it is, where path has room for an id
+    owner: str = ""  # the property that names whose object it is, where path has room for an id
+    shape: Callable[[Row], Row] = (
+        without_annotations  # from Graph's object to context
     )
-    shape: Callable[[Row], Row] = without_annotations  # from Graph's object to context
     view: Callable[[Row], Row] = dict  # from context to table
     numbered_pages: bool = False
 
@@ -1165,7 +1238,8 @@ class Resource(NamedTuple):
         """Return the collection of one owner's objects. Raises: ArgumentError: the id cannot be part of a path."""
         path = self.path.format(path_segment("id", owner_id))
         return self._replace(
-            path=path, shape=lambda row: {**self.shape(row), self.owner: owner_id}
+            path=path,
+            shape=lambda row: {**self.shape(row), self.owner: owner_id},
         )
 
 
@@ -1183,7 +1257,9 @@ class GraphClient:
     Requests are sent at once until the first refusal for that reason, and a second apart from then on.
     """
 
-    def __init__(self, session: HttpSession, authenticator: Authenticator, graph: str):
+    def __init__(
+        self, session: HttpSession, authenticator: Authenticator, graph: str
+    ):
         self.session = session
         self.authenticator = authenticator
         self.base = f"{graph}/{GRAPH_VERSION}/identityProtection"
@@ -1192,7 +1268,8 @@ class GraphClient:
     def item(self, resource: Resource, item_id: str) -> Row:
         """Return one object. Raises: GraphError: it does not exist, or as for `pages`."""
         return self.get(
-            resource, f"{self.collection(resource)}/{path_segment('id', item_id)}"
+            resource,
+            f"{self.collection(resource)}/{path_segment('id', item_id)}",
         )
 
     def pages(
@@ -1228,7 +1305,9 @@ class GraphClient:
         Raises: GraphError: Graph refuses, and then nothing is changed; SignInError: as for `get`.
         """
         url = f"{self.collection(action.resource)}/{action.path}"
-        response = self.signed("POST", url, {"json": {action.ids_property: ids}})
+        response = self.signed(
+            "POST", url, {"json": {action.ids_property: ids}}
+        )
         # Graph accepts with an empty body; a success with a body comes from something that stands between.
         if not response.ok or response.content:
             raise self.refusal(
@@ -1258,8 +1337,12 @@ class GraphClient:
 
     def read_page(self, resource: Resource, answer: Row) -> Page:
         rows = answer.get("value")
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise GraphError(f"Graph's answer holds no list of {resource.noun}s.")
+        if not isinstance(rows, list) or not all(
+            isinstance(row, dict) for row in rows
+        ):
+            raise GraphError(
+                f"Graph's answer holds no list of {resource.noun}s."
+            )
         return Page(
             [resource.shape(row) for row in rows],
             str(answer.get("@odata.nextLink") or ""),
@@ -1269,7 +1352,9 @@ class GraphClient:
         """Return the address of a collection."""
         return f"{self.base}/{resource.path}"
 
-    def get(self, resource: Resource, url: str, query: Row | None = None) -> Row:
+    def get(
+        self, resource: Resource, url: str, query: Row | None = None
+    ) -> Row:
         """Return the object that Graph answers.
 
         Raises: GraphError: Graph refuses or is not reached, or its answer is none. SignInError: there is no token.
@@ -1284,7 +1369,9 @@ class GraphClient:
         """Return Graph's answer to a signed request; a token that is refused is renewed once."""
         response = self.send(method, url, content, self.authenticator.token())
         if response.status_code == 401:
-            response = self.send(method, url, content, self.authenticator.renew())
+            response = self.send(
+                method, url, content, self.authenticator.renew()
+            )
         return response
 
     def send(
@@ -1335,7 +1422,9 @@ class GraphClient:
         if "Retry-After" in response.headers:
             advice += f" Retry-After: {response.headers['Retry-After']}."
         text = f"Graph answered {status} {code}: {reason} {advice}".strip()
-        return GraphError(f"{text} (request-id {request_id})", status, advice or reason)
+        return GraphError(
+            f"{text} (request-id {request_id})", status, advice or reason
+        )
 
     def forbidden(self, reason: str, needs: Needs, *, write: bool) -> str:
         """Return which of the three causes a 403 has: licence, permission, or the role of the person signed in."""
@@ -1362,14 +1451,14 @@ class GraphClient:
         return granted is not None and not granted & sufficient
 
 
-READ_ROLES = (
-    "Security Reader, Security Operator, Security Administrator or Global Reader"
-)
+READ_ROLES = "Security Reader, Security Operator, Security Administrator or Global Reader"
 WRITE_ROLE = "Security Administrator"
 ADVICE = {
     401: "A new token was refused too. Check that application, tenant and cloud belong together.",
     429: "Graph allows one request a second for the whole tenant, shared by all its applications. Try again later.",
-    **dict.fromkeys((500, 502, 503, 504), "Graph is out of order. Try again later."),
+    **dict.fromkeys(
+        (500, 502, 503, 504), "Graph is out of order. Try again later."
+    ),
 }
 
 
@@ -1451,7 +1540,12 @@ DETAIL_WORDS = {
 }
 WORDS = {"riskEventType": EVENT_WORDS, "riskDetail": DETAIL_WORDS}
 
-RISK_COLUMNS = ("riskLevel", "riskState", "riskDetail", "riskLastUpdatedDateTime")
+RISK_COLUMNS = (
+    "riskLevel",
+    "riskState",
+    "riskDetail",
+    "riskLastUpdatedDateTime",
+)
 USER_COLUMNS = ("id", "userDisplayName", "userPrincipalName", *RISK_COLUMNS)
 PRINCIPAL_COLUMNS = (
     "id",
@@ -1494,12 +1588,25 @@ UPDATED_FILTERS = {
     "updated_before": Filter("riskLastUpdatedDateTime", "lt", moment_literal),
 }
 DETECTED_FILTERS = {
-    "detected_date_time_after": Filter("detectedDateTime", "ge", moment_literal),
-    "detected_date_time_before": Filter("detectedDateTime", "lt", moment_literal),
+    "detected_date_time_after": Filter(
+        "detectedDateTime", "ge", moment_literal
+    ),
+    "detected_date_time_before": Filter(
+        "detectedDateTime", "lt", moment_literal
+    ),
 }
-DETECTION_ORDERS = ("detectedDateTime", "activityDateTime", "lastUpdatedDateTime")
-P2, WORKLOAD_PREMIUM = "Microsoft Entra ID P2", "Microsoft Entra Workload ID Premium"
-USER_NEEDS = Needs("IdentityRiskyUser.Read.All", "IdentityRiskyUser.ReadWrite.All", P2)
+DETECTION_ORDERS = (
+    "detectedDateTime",
+    "activityDateTime",
+    "lastUpdatedDateTime",
+)
+P2, WORKLOAD_PREMIUM = (
+    "Microsoft Entra ID P2",
+    "Microsoft Entra Workload ID Premium",
+)
+USER_NEEDS = Needs(
+    "IdentityRiskyUser.Read.All", "IdentityRiskyUser.ReadWrite.All", P2
+)
 DETECTION_NEEDS = Needs(
     "IdentityRiskEvent.Read.All",
     "IdentityRiskEvent.ReadWrite.All",
@@ -1539,7 +1646,8 @@ def history_view(row: Row) -> Row:
     """Return a history item with the parts of its activity as columns, and who caused it."""
     activity = row.get("activity") or {}
     events = [
-        EVENT_WORDS.get(event, event) for event in activity.get("riskEventTypes") or ()
+        EVENT_WORDS.get(event, event)
+        for event in activity.get("riskEventTypes") or ()
     ]
     return {
         **row,
@@ -1655,7 +1763,9 @@ SERVICE_PRINCIPAL_DETECTIONS = Resource(
     filters={
         **RISK_FILTERS,
         **DETECTED_FILTERS,
-        "service_principal_id": Filter("servicePrincipalId", "eq", text_literal),
+        "service_principal_id": Filter(
+            "servicePrincipalId", "eq", text_literal
+        ),
         "risk_event_type": Filter("riskEventType", "eq", text_literal),
     },
     orders=DETECTION_ORDERS,
@@ -1691,7 +1801,9 @@ def read_window(args: Args) -> Window:
     if given(args, "page_size"):
         size = whole_number(args, "page_size", limit, MAX_PAGE_SIZE)
     page = whole_number(args, "page", 1)
-    return Window((page - 1) * size, page * size, page, given(args, "page_size"))
+    return Window(
+        (page - 1) * size, page * size, page, given(args, "page_size")
+    )
 
 
 class Listing(NamedTuple):
@@ -1713,7 +1825,11 @@ def collect(pages: Iterator[Page], window: Window) -> Listing:
     try:
         for page in pages:
             # Under by_page a row that is cut off would be lost: the next token begins behind it.
-            stop = len(page.rows) if window.by_page else max(window.stop - passed, 0)
+            stop = (
+                len(page.rows)
+                if window.by_page
+                else max(window.stop - passed, 0)
+            )
             rows += page.rows[max(window.start - passed, 0) : stop]
             passed, next_link = passed + len(page.rows), page.next_link
             if passed >= window.stop:
@@ -1726,7 +1842,9 @@ def collect(pages: Iterator[Page], window: Window) -> Listing:
     return Listing(rows, next_link or "", bool(next_link) or cut, failure)
 
 
-def collect_split(walks: list[Iterator[Page]], window: Window, order: str) -> Listing:
+def collect_split(
+    walks: list[Iterator[Page]], window: Window, order: str
+) -> Listing:
     """Return the rows of a window over several lists that are one list to the caller, in the order asked for."""
     listings: list[Listing] = []
     for pages in walks:
@@ -1740,9 +1858,13 @@ def collect_split(walks: list[Iterator[Page]], window: Window, order: str) -> Li
             break
     name, _, way = order.partition(" ")
     rows = [row for listing in listings for row in listing.rows]
-    rows.sort(key=lambda row: moment_order(row.get(name)), reverse=way == "desc")
+    rows.sort(
+        key=lambda row: moment_order(row.get(name)), reverse=way == "desc"
+    )
     more = any(listing.more for listing in listings) or len(rows) > window.stop
-    return Listing(rows[window.start : window.stop], "", more, listings[-1].failure)
+    return Listing(
+        rows[window.start : window.stop], "", more, listings[-1].failure
+    )
 
 
 def list_resource(
@@ -1760,7 +1882,9 @@ def list_resource(
         window = window._replace(page=0, by_page=True)
     elif len(filters) == 1:
         listing = collect(
-            client.pages(resource, build_query(resource, filters[0], order, window)),
+            client.pages(
+                resource, build_query(resource, filters[0], order, window)
+            ),
             window,
         )
     elif window.by_page:
@@ -1770,11 +1894,16 @@ def list_resource(
             f"nothing beside more than {MAX_COMPARISONS} values to match",
         )
     else:
-        queries = [build_query(resource, text, order, window) for text in filters]
+        queries = [
+            build_query(resource, text, order, window) for text in filters
+        ]
         listing = collect_split(
             [client.pages(resource, query) for query in queries], window, order
         )
-    return [listing_results(resource, listing, window), *incomplete_warning(listing)]
+    return [
+        listing_results(resource, listing, window),
+        *incomplete_warning(listing),
+    ]
 
 
 def build_query(
@@ -1783,11 +1912,15 @@ def build_query(
     """Return the query options to send, of those that the collection understands."""
     query = {"$filter": filter_text, "$orderby": order, "$top": str(window.top)}
     return {
-        name: text for name, text in query.items() if text and name in resource.options
+        name: text
+        for name, text in query.items()
+        if text and name in resource.options
     }
 
 
-def follow_token(client: GraphClient, resource: Resource, args: Args) -> Listing:
+def follow_token(
+    client: GraphClient, resource: Resource, args: Args
+) -> Listing:
     """Return the page that next_token leads to; filters, order and size of the call it came from travel in it.
 
     Raises: ArgumentError: it leads anywhere else, where this instance's access token must not go.
@@ -1802,13 +1935,17 @@ def follow_token(client: GraphClient, resource: Resource, args: Args) -> Listing
             args["page"],
             "no page beside next_token, which leads to a page itself",
         )
-    return collect(client.pages(resource, {}, token), Window(0, 1, 1, by_page=True))
+    return collect(
+        client.pages(resource, {}, token), Window(0, 1, 1, by_page=True)
+    )
 
 
 def read_order(resource: Resource, args: Args) -> str:
     """Return the $orderby asked for, or the default. Raises: ArgumentError: the collection has no such order."""
     orders = [
-        f"{name}{way}" for name in resource.orders for way in (" desc", " asc", "")
+        f"{name}{way}"
+        for name in resource.orders
+        for way in (" desc", " asc", "")
     ]
     return (
         choice(orders)("order_by", args["order_by"])
@@ -1870,7 +2007,9 @@ def listing_notes(resource: Resource, listing: Listing, window: Window) -> str:
             if window.by_page
             else "Raise limit, or narrow the list, to see them."
         )
-        notes.append(f"**More match than the {len(listing.rows)} shown here.** {way}")
+        notes.append(
+            f"**More match than the {len(listing.rows)} shown here.** {way}"
+        )
     return "\n".join(notes)
 
 
@@ -1881,7 +2020,9 @@ def incomplete_warning(listing: Listing) -> list[CommandResults]:
     text = f"The list is incomplete: only the {len(listing.rows)} rows above could be read. {listing.failure}"
     return [
         CommandResults(
-            readable_output=text, raw_response=text, entry_type=EntryType.WARNING
+            readable_output=text,
+            raw_response=text,
+            entry_type=EntryType.WARNING,
         )
     ]
 
@@ -1897,7 +2038,10 @@ def table(
     """Return objects as the war room's table, known values in words; a column that is empty everywhere is left out."""
     columns = (single and resource.item_columns) or resource.columns
     return markdown(
-        title, [in_words(resource.view(row), columns) for row in rows], columns, notes
+        title,
+        [in_words(resource.view(row), columns) for row in rows],
+        columns,
+        notes,
     )
 
 
@@ -1926,7 +2070,9 @@ def in_words(row: Row, columns: Iterable[str]) -> Row:
 # Single objects
 
 
-def get_resource(client: GraphClient, resource: Resource, args: Args) -> CommandResults:
+def get_resource(
+    client: GraphClient, resource: Resource, args: Args
+) -> CommandResults:
     """Return one object of a collection. Raises: GraphError: it does not exist (the id is named), or no answer came."""
     item_id = str(args.get("id") or "").strip()
     try:
@@ -1936,7 +2082,9 @@ def get_resource(client: GraphClient, resource: Resource, args: Args) -> Command
     return item_results(resource, [row], resource.item_title.format(id=item_id))
 
 
-def unknown_id(resource: Resource, item_id: str, error: GraphError) -> GraphError:
+def unknown_id(
+    resource: Resource, item_id: str, error: GraphError
+) -> GraphError:
     """Return a 404 with the id that is unknown; another error as it is."""
     if error.status != 404:
         return error
@@ -1947,7 +2095,9 @@ def unknown_id(resource: Resource, item_id: str, error: GraphError) -> GraphErro
     )
 
 
-def item_results(resource: Resource, rows: list[Row], title: str) -> CommandResults:
+def item_results(
+    resource: Resource, rows: list[Row], title: str
+) -> CommandResults:
     """Return the entry for single objects: one as it is, several as a list."""
     return CommandResults(
         outputs_prefix=f"AzureRiskyUsers.{resource.context}",
@@ -1964,7 +2114,9 @@ def matching(
 
     Raises: ArgumentError: a value cannot be used. RequestError: not all of them could be read.
     """
-    filters = build_filters(resource.filters, {argument: values}) if values else []
+    filters = (
+        build_filters(resource.filters, {argument: values}) if values else []
+    )
     walks = [
         client.pages(resource, {"$filter": text, "$top": str(MAX_PAGE_SIZE)})
         for text in filters
@@ -1974,7 +2126,9 @@ def matching(
 
 def exactly_one(args: Args, *names: str) -> tuple[str, str]:
     """Return name and value of the one argument that is given. Raises: ArgumentError: none is, or several are."""
-    found = [(name, str(args[name]).strip()) for name in names if given(args, name)]
+    found = [
+        (name, str(args[name]).strip()) for name in names if given(args, name)
+    ]
     if len(found) != 1:
         raise ArgumentError(
             " / ".join(names),
@@ -1994,7 +2148,9 @@ class Action(NamedTuple):
     resource: Resource
     path: str
     ids_property: str  # of the request's body
-    id_filter: str  # the resource's filter for ids; with an s, the command's argument
+    id_filter: (
+        str  # the resource's filter for ids; with an s, the command's argument
+    )
     max_argument: str
     state: str  # the riskState it leads to
     effect: str
@@ -2064,13 +2220,18 @@ def respond(client: GraphClient, action: Action, args: Args) -> CommandResults:
     known = by_id(resolve(client, names))
     if dry_run:
         known |= by_id(matching(client, action.resource, action.id_filter, ids))
-        outcomes = {item: expected_outcome(known, item) for item in [*ids, *known]}
+        outcomes = {
+            item: expected_outcome(known, item) for item in [*ids, *known]
+        }
         return action_results(
             action, known, outcomes, f"Nothing was changed. {action.effect}"
         )
     outcomes = submit(client, action, list(dict.fromkeys([*ids, *known])))
     results = action_results(
-        action, known, outcomes, f"Graph applies this within minutes. {action.effect}"
+        action,
+        known,
+        outcomes,
+        f"Graph applies this within minutes. {action.effect}",
     )
     failed = sum(outcome.status != "submitted" for outcome in outcomes.values())
     if failed:
@@ -2115,7 +2276,9 @@ def check_number(
     """Raise ArgumentError when nobody is named, or more than the command may change."""
     most = whole_number(args, action.max_argument, MAX_IDS)
     if not targets:
-        raise ArgumentError(f"{action.id_filter}s", "", "at least one ID or name")
+        raise ArgumentError(
+            f"{action.id_filter}s", "", "at least one ID or name"
+        )
     if len(targets) > most and not dry_run:
         accepted = f"at least {len(targets)}, the number of those to be changed. Try dry_run=true first"
         raise ArgumentError(action.max_argument, most, accepted)
@@ -2140,7 +2303,9 @@ def resolve(client: GraphClient, names: list[str]) -> list[Row]:
     unclear = [name for name in names if found[name.lower()] != 1]
     if unclear:
         accepted = "names for which Graph knows exactly one risky user; otherwise use IDs. Nothing was changed"
-        raise ArgumentError("user_principal_names", ", ".join(unclear), accepted)
+        raise ArgumentError(
+            "user_principal_names", ", ".join(unclear), accepted
+        )
     return rows
 
 
@@ -2148,11 +2313,15 @@ def expected_outcome(known: dict[str, Row], item: str) -> Outcome:
     """Return what a dry run tells of an id."""
     return Outcome(
         "dry run",
-        "" if item in known else "Graph knows no risk for this ID, and may refuse it",
+        ""
+        if item in known
+        else "Graph knows no risk for this ID, and may refuse it",
     )
 
 
-def submit(client: GraphClient, action: Action, ids: list[str]) -> dict[str, Outcome]:
+def submit(
+    client: GraphClient, action: Action, ids: list[str]
+) -> dict[str, Outcome]:
     """Return what became of each id. A batch that Graph refuses for its ids is halved until the culprits are alone,
     which takes fewer requests than trying one by one. Any other failure ends the attempts."""
     outcomes = dict.fromkeys(ids, Outcome("not tried"))
@@ -2182,7 +2351,9 @@ def submit_batch(
             if answered
             else f"No answer came; the change may or may not have been made. {error}"
         )
-        return Outcome("refused" if answered else "unknown", reason), error.status in (
+        return Outcome(
+            "refused" if answered else "unknown", reason
+        ), error.status in (
             400,
             404,
         )
@@ -2204,7 +2375,10 @@ ACTION_COLUMNS = (
 
 
 def action_results(
-    action: Action, known: dict[str, Row], outcomes: dict[str, Outcome], said: str = ""
+    action: Action,
+    known: dict[str, Row],
+    outcomes: dict[str, Outcome],
+    said: str = "",
 ) -> CommandResults:
     """Return the entry for an action: a row for each id, with what is known of the object behind it."""
     time_of_action = now_literal()
@@ -2227,7 +2401,9 @@ def action_results(
         ", ".join(f"{number} {status}" for status, number in counts.items())
         + f". {said}"
     )
-    title = f"{pascalToSpace(action.path)}: {len(rows)} {action.resource.noun}(s)"
+    title = (
+        f"{pascalToSpace(action.path)}: {len(rows)} {action.resource.noun}(s)"
+    )
     return CommandResults(
         outputs_prefix="AzureRiskyUsers.RiskAction",
         outputs_key_field=["id", "action"],
@@ -2265,14 +2441,18 @@ def verify(client: GraphClient, action: Action, args: Args) -> CommandResults:
     """
     ids, until = ids_in(args, "verify_ids"), str(args.get("verify_until") or "")
     known = by_id(matching(client, action.resource, action.id_filter, ids))
-    outcomes = {item: verified_outcome(action, known.get(item, {})) for item in ids}
+    outcomes = {
+        item: verified_outcome(action, known.get(item, {})) for item in ids
+    }
     waiting = sum(outcome.status != "applied" for outcome in outcomes.values())
     if waiting and moment_order(now_literal()) < moment_order(until):
         text = (
             f"{len(ids) - waiting} of {len(ids)} changes have taken effect. "
             f"Looking again in {VERIFY_INTERVAL} seconds."
         )
-        return scheduled(CommandResults(readable_output=text), action, ids, until)
+        return scheduled(
+            CommandResults(readable_output=text), action, ids, until
+        )
     results = action_results(action, known, outcomes)
     if waiting:
         raise CommandFailed(
@@ -2326,7 +2506,9 @@ FETCH_PARAMETERS = (
 MAX_FETCH = 200  # incidents in one fetch
 MAX_LOOK_BACK = 10_080  # minutes, a week
 MAX_KNOWN = 10_000  # objects remembered per type; above it, the overlap with earlier fetches shrinks
-CLOCK_TOLERANCE = 5  # minutes by which this machine's clock may be ahead of Graph's
+CLOCK_TOLERANCE = (
+    5  # minutes by which this machine's clock may be ahead of Graph's
+)
 SEVERITIES = {
     "low": 1,
     "medium": 2,
@@ -2338,7 +2520,9 @@ AT_RISK = ("atRisk", "confirmedCompromised")
 def read_fetch_settings(params: Args) -> FetchSettings:
     """Return what the fetch parameters mean; defaults where an older instance has none. Raises: ArgumentError."""
     return FetchSettings(
-        since=moment_literal("first_fetch", params.get("first_fetch") or "3 days"),
+        since=moment_literal(
+            "first_fetch", params.get("first_fetch") or "3 days"
+        ),
         max_fetch=whole_number(params, "max_fetch", 50, MAX_FETCH),
         look_back=whole_number(params, "look_back", 60, MAX_LOOK_BACK),
         sources=choices(params, "fetch_types", FETCH_TYPES) or FETCH_TYPES[:1],
@@ -2396,7 +2580,9 @@ class Track:
             (moment_order(record.split()[0]), mark)
             for mark, record in self.known.items()
         )
-        for _, mark in [place for place in places[:-MAX_KNOWN] if place < limit]:
+        for _, mark in [
+            place for place in places[:-MAX_KNOWN] if place < limit
+        ]:
             self.raise_floor(self.known.pop(mark).split()[0], mark)
 
 
@@ -2425,7 +2611,9 @@ class Detections:
     def wanted(self, row: Row, track: Track, _: FetchSettings) -> bool:
         """Tell whether an object is an incident that has not been handed over."""
         mark = self.mark(row)
-        return mark not in track.known and not track.below(row.get(self.time), mark)
+        return mark not in track.known and not track.below(
+            row.get(self.time), mark
+        )
 
     def settle(self, row: Row, track: Track) -> None:
         """Take note of an object that is no incident."""
@@ -2465,7 +2653,9 @@ class Users(Detections):
 
     def wanted(self, row: Row, track: Track, fetch: FetchSettings) -> bool:
         state, level = str(row.get("riskState")), str(row.get("riskLevel"))
-        _, old_state, old_level = track.known.get(self.mark(row), "- - -").split()
+        _, old_state, old_level = track.known.get(
+            self.mark(row), "- - -"
+        ).split()
         worse = state != old_state or SEVERITIES.get(level, 0) > SEVERITIES.get(
             old_level, 0
         )
@@ -2510,7 +2700,10 @@ def fetch_incidents(
     notes: list[str] = []
     next_run = dict(last_run)
     for position, name in enumerate(fetch.sources):
-        room = -(-(fetch.max_fetch - len(incidents)) // (len(fetch.sources) - position))
+        room = -(
+            -(fetch.max_fetch - len(incidents))
+            // (len(fetch.sources) - position)
+        )
         track = Track(last_run.get(name, ""), fetch.since)
         rows, failure = (
             fetch_rows(client, SOURCES[name], fetch, track, room)
@@ -2580,7 +2773,8 @@ def read_open(
                     source.settle(row, track)
             if (
                 page.next_link
-                and sum(source.place(row) < reached for row in found.values()) >= room
+                and sum(source.place(row) < reached for row in found.values())
+                >= room
             ):
                 return Reading(list(found.values()), reached, None)
     except RequestError as error:
@@ -2603,15 +2797,26 @@ def walk(
     ordered = again = True
     while again:
         again, times = False, list[tuple[str, str]]()
-        for page in client.pages(source.resource, fetch_query(source, fetch, since)):
+        for page in client.pages(
+            source.resource, fetch_query(source, fetch, since)
+        ):
             moments = [moment_order(row.get(source.time)) for row in page.rows]
             times += moments
             if ordered and times != sorted(times):
                 ordered, again, since = False, since != floor, floor
-            elif ordered and max(moments[:1], [moment_order(since)]) < moments[-1:]:
-                again, since = bool(page.next_link), moment_text(".".join(moments[-1]))
+            elif (
+                ordered
+                and max(moments[:1], [moment_order(since)]) < moments[-1:]
+            ):
+                again, since = (
+                    bool(page.next_link),
+                    moment_text(".".join(moments[-1])),
+                )
             yield page, (moment_order(since), "")
-            if again and time.monotonic() - client.session.started < WALK_PERIOD:
+            if (
+                again
+                and time.monotonic() - client.session.started < WALK_PERIOD
+            ):
                 break
 
 
@@ -2619,8 +2824,12 @@ def fetch_query(source: Detections, fetch: FetchSettings, since: str) -> Row:
     """Return the query for everything since a moment. Raises: ArgumentError: too many values for one request."""
     filters = build_filters(source.resource.filters, source.filters(fetch))
     if len(filters) > 1:
-        most = f"at most {MAX_COMPARISONS} event types, levels and states in all"
-        raise ArgumentError("fetch_event_types", ", ".join(fetch.event_types), most)
+        most = (
+            f"at most {MAX_COMPARISONS} event types, levels and states in all"
+        )
+        raise ArgumentError(
+            "fetch_event_types", ", ".join(fetch.event_types), most
+        )
     return {
         "$filter": " and ".join(
             filter(None, (f"{source.time} ge {since}", filters[0]))
@@ -2664,10 +2873,14 @@ ESSENTIAL_CAPABILITIES = (
 )
 OTHER_CAPABILITIES = (
     Capability("Read risky service principals", RISKY_SERVICE_PRINCIPALS),
-    Capability("Read service principal detections", SERVICE_PRINCIPAL_DETECTIONS),
+    Capability(
+        "Read service principal detections", SERVICE_PRINCIPAL_DETECTIONS
+    ),
     Capability("Change risk of users", RISKY_USERS, write=True),
     Capability(
-        "Change risk of service principals", RISKY_SERVICE_PRINCIPALS, write=True
+        "Change risk of service principals",
+        RISKY_SERVICE_PRINCIPALS,
+        write=True,
     ),
 )
 
@@ -2703,7 +2916,9 @@ def token_ability(client: GraphClient, needs: Needs, *, write: bool) -> str:
     """Return whether the token's own claims hold a permission."""
     if client.authenticator.granted() is None:
         return "opaque"
-    return "lacks it" if client.lacks_permission(needs, write=write) else "has it"
+    return (
+        "lacks it" if client.lacks_permission(needs, write=write) else "has it"
+    )
 
 
 def write_ability(client: GraphClient, resource: Resource, token: str) -> str:
@@ -2730,10 +2945,14 @@ def test_module(client: GraphClient, _: Args) -> str:
             "!azure-risky-users-auth-start, follow its instructions, run !azure-risky-users-auth-complete, then "
             "!azure-risky-users-auth-test."
         )
-    rows = [examine(client, capability) for capability in ESSENTIAL_CAPABILITIES]
+    rows = [
+        examine(client, capability) for capability in ESSENTIAL_CAPABILITIES
+    ]
     if any(row["error"] for row in rows):
         raise RequestError(all_errors(rows))
-    if argToBoolean(client.authenticator.settings.fetch.get("isFetch") or False):
+    if argToBoolean(
+        client.authenticator.settings.fetch.get("isFetch") or False
+    ):
         fetch = read_fetch_settings(client.authenticator.settings.fetch)
         fetch_incidents(client, replace(fetch, max_fetch=1), {})
     return "ok"
@@ -2759,12 +2978,16 @@ def auth_test(client: GraphClient, _: Args) -> CommandResults:
             all_errors(essential),
             [CommandResults(readable_output=report, raw_response=rows)],
         )
-    return CommandResults(readable_output=f"Success!\n{report}", raw_response=rows)
+    return CommandResults(
+        readable_output=f"Success!\n{report}", raw_response=rows
+    )
 
 
 def all_errors(rows: list[Row]) -> str:
     """Return the refusals in rows of `examine`, each once."""
-    return "\n".join(dict.fromkeys(row["error"] for row in rows if row["error"]))
+    return "\n".join(
+        dict.fromkeys(row["error"] for row in rows if row["error"])
+    )
 
 
 def auth_start(client: GraphClient, _: Args) -> CommandResults:
@@ -2808,7 +3031,9 @@ def risky_user_get(client: GraphClient, args: Args) -> CommandResults:
     rows = matching(client, RISKY_USERS, argument, [value])
     if not rows:
         return no_risk_known(value)
-    return item_results(RISKY_USERS, rows, f"Found Risky User With Name: {value}")
+    return item_results(
+        RISKY_USERS, rows, f"Found Risky User With Name: {value}"
+    )
 
 
 def no_risk_known(name: str) -> CommandResults:
@@ -2833,7 +3058,9 @@ def risky_user_history_list(
         raise ArgumentError(
             argument, value, f"an id: {len(rows)} risky users have that name"
         )
-    return history_list(client, RISKY_USER_HISTORY, {**args, "id": rows[0]["id"]})
+    return history_list(
+        client, RISKY_USER_HISTORY, {**args, "id": rows[0]["id"]}
+    )
 
 
 def history_list(
@@ -2847,7 +3074,9 @@ def history_list(
         raise unknown_id(resource, item_id, error) from error
 
 
-def risk_detections_list(client: GraphClient, args: Args) -> list[CommandResults]:
+def risk_detections_list(
+    client: GraphClient, args: Args
+) -> list[CommandResults]:
     """Return the risk detections that the arguments ask for."""
     return list_resource(client, RISK_DETECTIONS, args)
 
@@ -2864,7 +3093,9 @@ def risky_service_principals_list(
     return list_resource(client, RISKY_SERVICE_PRINCIPALS, args)
 
 
-def risky_service_principal_get(client: GraphClient, args: Args) -> CommandResults:
+def risky_service_principal_get(
+    client: GraphClient, args: Args
+) -> CommandResults:
     """Return one risky service principal."""
     return get_resource(client, RISKY_SERVICE_PRINCIPALS, args)
 
@@ -2883,12 +3114,16 @@ def service_principal_detections_list(
     return list_resource(client, SERVICE_PRINCIPAL_DETECTIONS, args)
 
 
-def service_principal_detection_get(client: GraphClient, args: Args) -> CommandResults:
+def service_principal_detection_get(
+    client: GraphClient, args: Args
+) -> CommandResults:
     """Return one risk detection of a service principal."""
     return get_resource(client, SERVICE_PRINCIPAL_DETECTIONS, args)
 
 
-def risky_users_confirm_compromised(client: GraphClient, args: Args) -> CommandResults:
+def risky_users_confirm_compromised(
+    client: GraphClient, args: Args
+) -> CommandResults:
     """Tell Graph that accounts are in an attacker's hands."""
     return respond(client, CONFIRM_USERS_COMPROMISED, args)
 
@@ -2910,7 +3145,9 @@ def service_principals_confirm_compromised(
     return respond(client, CONFIRM_PRINCIPALS_COMPROMISED, args)
 
 
-def service_principals_dismiss(client: GraphClient, args: Args) -> CommandResults:
+def service_principals_dismiss(
+    client: GraphClient, args: Args
+) -> CommandResults:
     """Have Graph close all risk of service principals."""
     return respond(client, DISMISS_PRINCIPALS, args)
 
@@ -2923,12 +3160,16 @@ def fetch_preview(client: GraphClient, _: Args) -> CommandResults:
     first = (
         []
         if last_run
-        else ["No earlier fetch is known here: this is what the first one would bring."]
+        else [
+            "No earlier fetch is known here: this is what the first one would bring."
+        ]
     )
     columns = ("name", "occurred", "severity", "dbotMirrorId")
     title = f"The next fetch would bring {len(incidents)} incident(s)"
     return CommandResults(
-        readable_output=markdown(title, incidents, columns, "\n".join(first + notes)),
+        readable_output=markdown(
+            title, incidents, columns, "\n".join(first + notes)
+        ),
         raw_response=incidents,
     )
 
@@ -2936,7 +3177,9 @@ def fetch_preview(client: GraphClient, _: Args) -> CommandResults:
 def fetch(client: GraphClient) -> None:
     """Hand new incidents over to the platform, and keep how far that came."""
     settings = read_fetch_settings(client.authenticator.settings.fetch)
-    next_run, incidents, notes = fetch_incidents(client, settings, demisto.getLastRun())
+    next_run, incidents, notes = fetch_incidents(
+        client, settings, demisto.getLastRun()
+    )
     for note in notes:
         demisto.info(
             f"[Fetch] Reading broke off; the next fetch goes on from there. {note}"
@@ -2997,7 +3240,9 @@ def main() -> None:
             cloud=settings.cloud,
             verify=not argToBoolean(params.get("insecure") or False),
         )
-        client = build_client(settings, session, persistent=command != "test-module")
+        client = build_client(
+            settings, session, persistent=command != "test-module"
+        )
         if command == "fetch-incidents":
             fetch(client)
         else:
