@@ -249,7 +249,7 @@ def test_annotations_of_graph_stay_out_of_the_context(run: Runs, simulator: Simu
     ],
 )
 def test_additional_details_are_what_additional_info_holds(info: str | None, expected: Row) -> None:
-    assert aru.detection_shape({"id": "1", "additionalInfo": info}) == {
+    assert aru.detection_to_context({"id": "1", "additionalInfo": info}) == {
         "id": "1",
         "additionalInfo": info,
         "additionalDetails": expected,
@@ -257,7 +257,7 @@ def test_additional_details_are_what_additional_info_holds(info: str | None, exp
 
 
 def test_a_detection_without_additional_info_has_no_details() -> None:
-    assert aru.detection_shape({"id": "1"}) == {"id": "1", "additionalDetails": {}}
+    assert aru.detection_to_context({"id": "1"}) == {"id": "1", "additionalDetails": {}}
 
 
 def test_tables_speak_an_analysts_words_and_the_context_graphs(run: Runs, tenant: Tenant) -> None:

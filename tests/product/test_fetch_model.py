@@ -146,9 +146,13 @@ class History(RuleBasedStateMachine):
         self.tenant.largest_page = given.page_size
         self.last_run: Row = {}
         self.fetch_settings = aru.FetchSettings(
-            SINCE, given.max_fetch, given.look_back, (self.fetch_type,), given.levels, (), ()
+            since=SINCE,
+            max_fetch=given.max_fetch,
+            look_back=given.look_back,
+            types=(self.fetch_type,),
+            levels=given.levels,
         )
-        aru.utc_now = lambda: self.clock + timedelta(minutes=given.ahead)
+        self.ahead = timedelta(minutes=given.ahead)
 
     def keep_order(self) -> None:
         """Be a tenant whose rows may move from page to page while a fetch is under way.
@@ -183,7 +187,7 @@ class History(RuleBasedStateMachine):
         signed_in: Any = SimpleNamespace(token=lambda: "")
         client = aru.GraphClient(wire, signed_in, "https://graph.microsoft.com")  # type: ignore[arg-type]
         try:
-            outcome = aru.fetch_incidents(client, self.fetch_settings, self.last_run)
+            outcome = aru.fetch_incidents(client, self.fetch_settings, self.last_run, self.clock + self.ahead)
         except aru.RequestError:
             assert wire.lasting
             assert not wire.answers
@@ -253,7 +257,8 @@ class Detections(History):
         self.resolved: set[str] = set()
         self.certain: set[str] = set()
         self.small_memory, self.changing = bool(small_memory), changing
-        aru.MAX_KNOWN = small_memory or 10_000
+        if small_memory:
+            self.fetch_settings = replace(self.fetch_settings, max_remembered=small_memory)
         if changing:
             self.keep_order()
             self.fetch_settings = replace(self.fetch_settings, states=("atRisk",))
@@ -395,10 +400,7 @@ class Users(History):
 
 
 @pytest.fixture(autouse=True)
-def adjustable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put back afterwards what the histories set."""
-    for name in ("MAX_KNOWN", "utc_now"):
-        monkeypatch.setattr(aru, name, getattr(aru, name))
+def without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
 
 

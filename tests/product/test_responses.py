@@ -392,7 +392,7 @@ def test_a_dry_run_shows_who_would_be_affected_and_changes_nothing(
     row = next(iter(tenant.store(response.resource).values()))
     (entry,) = run(f"!{response.command} {response.argument}={row['id']},4711 dry_run=true").entries
     assert sent(simulator) == [(response.resource, f"(id eq '{row['id']}' or id eq '4711')")]
-    shown = {name: row[name] for name in aru.ACTION_COLUMNS[1:5] if name in row}
+    shown = {name: row[name] for name in aru.SUBJECT_COLUMNS if name in row}
     rows = [
         outcome(row["id"], response.action, "dry run", **shown),
         outcome("4711", response.action, "dry run", "Graph knows no risk for this ID, and may refuse it"),
