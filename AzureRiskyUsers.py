@@ -4,7 +4,7 @@
     demisto.args()   -> COMMANDS[command](instance, args) -> CommandResults
 
 Graph's objects stay dicts with Graph's own property names, from the wire to the
-context: they are the public contract. Only `main`, `fetch`, `auth_reset` and
+context: they are the public contract. Only `main`, `fetch_command`, `auth_reset` and
 `IntegrationStore` touch the platform; all else takes and gives plain values.
 
 The sections follow each other as a command runs: errors, arguments, settings, http,
@@ -40,7 +40,7 @@ Args = dict[str, Any]  # a command's arguments, or an instance's parameters
 Json = dict[str, Any]  # an object of JSON
 Row = dict[str, Any]  # an object of Graph's, under Graph's own property names
 
-# ==== Errors ==========================================================================
+# ==== Errors ==================================================================
 #
 #   DemistoException        the platform's; main() shows those below by their text alone
 #   +-- SettingsError       the instance is not configured for what was asked
@@ -97,12 +97,14 @@ class GraphError(RequestError):
         self.reason = reason
 
 
-# ==== Arguments =======================================================================
+# ==== Arguments ===============================================================
 #
 # Readers of arguments and parameters. Each gives back exactly what was meant or raises
 # ArgumentError; nothing is dropped, widened or guessed.
 
+
 RISK_LEVELS = ("low", "medium", "high", "hidden", "none")
+
 RISK_STATES = (
     "none",
     "confirmedSafe",
@@ -147,6 +149,9 @@ def flag(args: Args, name: str) -> bool:
     return read(name, text) == "true"
 
 
+LARGEST_NUMBER = 999_999_999  # nine digits
+
+
 def whole_number(
     args: Args, name: str, default: int, maximum: int | None = None
 ) -> int:
@@ -155,15 +160,14 @@ def whole_number(
         return default
 
     text = str(args[name]).strip()
-    number = int(text) if re.fullmatch("[0-9]{1,9}", text) else None
-    too_large = maximum and number and number > maximum
-    if number and not too_large:
-        return number
+    is_number = re.fullmatch("[0-9]{1,9}", text)
+    largest = LARGEST_NUMBER if maximum is None else maximum
+    if is_number and 1 <= int(text) <= largest:
+        return int(text)
 
-    upper_bound = f"to {maximum}" if maximum else "up"
-    raise ArgumentError(
-        name, args[name], f"a whole number from 1 {upper_bound}"
-    )
+    upper_bound = "up" if maximum is None else f"to {maximum}"
+    accepted = f"a whole number from 1 {upper_bound}"
+    raise ArgumentError(name, args[name], accepted)
 
 
 def text_value(name: str, value: Any) -> str:
@@ -225,10 +229,12 @@ ISO_TIME = re.compile(
     r"(?:T(?P<minute>[0-9]{2}:[0-9]{2})(?P<second>:[0-9]{2})?(?P<fraction>\.[0-9]{1,7})?"
     r"(?P<zone>Z|[+-][0-9]{2}:?[0-9]{2})?)?"
 )
+
 RELATIVE_TIME = re.compile(
     r"(?P<number>[0-9]{1,6}) *(?P<unit>minute|hour|day|week|month|year)s?(?: +ago)?",
     re.IGNORECASE,
 )
+
 MOMENT_FORMS = (
     "ISO 8601 such as 2024-02-27T04:49:26.257525Z or 2024-02-27, "
     'or a time ago such as "10 days", "2 hours"'
@@ -240,25 +246,9 @@ def utc_now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-def datetime_literal(name: str, value: Any) -> str:
-    """Return the OData literal, in UTC, of a moment in ISO 8601 or as a time ago."""
-    text = str(value).strip()
-    try:
-        return parse_moment(text, utc_now())
-    except (ValueError, OverflowError) as error:
-        raise ArgumentError(name, value, MOMENT_FORMS) from error
-
-
-def parse_moment(text: str, now: datetime) -> str:
-    """Return the OData literal of a moment. Raises: ValueError, OverflowError: none is meant."""
-    match = RELATIVE_TIME.fullmatch(text)
-    if not match:
-        return parse_iso_time(text)
-
-    unit = match["unit"].lower()
-    # Months and years go by the calendar.
-    span = {f"{unit}s": int(match["number"])}
-    return seconds_literal(now - relativedelta(**span))  # type: ignore[arg-type]
+def seconds_text(moment: datetime) -> str:
+    # isoformat, because strftime writes a year before 1000 with three digits.
+    return moment.isoformat()[:19]
 
 
 def parse_iso_time(text: str) -> str:
@@ -288,9 +278,26 @@ def seconds_literal(moment: datetime) -> str:
     return f"{seconds_text(moment)}Z"
 
 
-def seconds_text(moment: datetime) -> str:
-    # isoformat, because strftime writes a year before 1000 with three digits.
-    return moment.isoformat()[:19]
+def parse_moment(text: str, now: datetime) -> str:
+    """Return the OData literal of a moment. Raises: ValueError, OverflowError: none is
+    meant."""
+    match = RELATIVE_TIME.fullmatch(text)
+    if not match:
+        return parse_iso_time(text)
+
+    unit = match["unit"].lower()
+    # Months and years go by the calendar.
+    span = {f"{unit}s": int(match["number"])}
+    return seconds_literal(now - relativedelta(**span))  # type: ignore[arg-type]
+
+
+def datetime_literal(name: str, value: Any) -> str:
+    """Return the OData literal, in UTC, of a moment in ISO 8601 or as a time ago."""
+    text = str(value).strip()
+    try:
+        return parse_moment(text, utc_now())
+    except (ValueError, OverflowError) as error:
+        raise ArgumentError(name, value, MOMENT_FORMS) from error
 
 
 def instant(value: Any) -> str:
@@ -306,7 +313,7 @@ def instant(value: Any) -> str:
     return f"{whole}.{fraction:0<7}Z"
 
 
-# ==== Settings ========================================================================
+# ==== Settings ================================================================
 
 
 class SignIn(Enum):
@@ -349,9 +356,8 @@ CLOUDS = {
 FETCH_TYPES = ("Risk Detections", "Risky Users")
 MAX_FETCH = 200  # incidents in one fetch
 MAX_LOOK_BACK = 10_080  # minutes, a week
-MAX_REMEMBERED = (
-    10_000  # objects per type; above it, earlier fetches overlap less
-)
+# Objects per type; above it, a fetch overlaps less with the ones before.
+MAX_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True)
@@ -427,7 +433,8 @@ class Settings:
 
     @property
     def credentials_fingerprint(self) -> str:
-        """A digest of all sign-in settings. What was stored under another one is not used.
+        """A digest of all sign-in settings. What was stored under another one is not
+        used.
 
         A new field counts unless it is marked: a token too many is fetched at worst.
         """
@@ -450,41 +457,6 @@ REQUIRED_SETTINGS = {
     SignIn.DEVICE_CODE: {"client_id": "Client ID"},
     SignIn.MANAGED_IDENTITY: {},
 }
-
-
-def read_settings(params: Args, *, with_fetch: bool = False) -> Settings:
-    """Return the settings that the instance's parameters mean.
-
-    with_fetch: whether to read the fetch parameters, which other commands do not need.
-    Raises: SettingsError: an option is unknown, a value is unusable, or what the sign-in
-    needs is missing (all of it is named). ArgumentError: a fetch parameter is unusable.
-    """
-    sign_in = params.get("authentication_type")
-    cloud = option("Azure Cloud", params.get("azure_cloud"), tuple(CLOUDS))
-    certificate = params.get("creds_certificate") or {}
-    thumbprint = certificate.get("identifier") or ""
-    private_key = certificate.get("password") or ""
-    client_id = credential(params, "client_id")
-    tenant_id = params.get("tenant_id") or ""
-    client_secret = credential(params, "client_secret")
-    identity = credential(params, "managed_identities_client_id")
-    settings = Settings(
-        sign_in=SignIn(option("Authentication Type", sign_in, SIGN_IN_OPTIONS)),
-        client_id=client_id,
-        tenant_id=tenant_id.strip(),
-        client_secret=client_secret,
-        thumbprint=re.sub("[: ]", "", thumbprint),
-        private_key=pem_text(private_key),
-        managed_identity_client_id=identity,
-        cloud=CLOUDS[cloud],
-    )
-    check_settings(settings)
-    return replace(
-        settings,
-        allow_response=argToBoolean(params.get("allow_response") or False),
-        verify=not argToBoolean(params.get("insecure") or False),
-        fetch=read_fetch_settings(params) if with_fetch else None,
-    )
 
 
 def check_settings(settings: Settings) -> None:
@@ -532,16 +504,16 @@ PEM_BLOCK = re.compile(
 )
 
 
-def pem_text(text: str) -> str:
-    """Return a PEM key with its line breaks: a password box turns them into spaces."""
-    blocks = [pem_block(match) for match in PEM_BLOCK.finditer(text)]
-    return "".join(blocks) or text
-
-
 def pem_block(match: re.Match[str]) -> str:
     begin, body, end = match.groups()
     lines = [begin, *body.split(), end, ""]
     return "\n".join(lines)
+
+
+def pem_text(text: str) -> str:
+    """Return a PEM key with its line breaks: a password box turns them into spaces."""
+    blocks = [pem_block(match) for match in PEM_BLOCK.finditer(text)]
+    return "".join(blocks) or text
 
 
 def credential(params: Args, name: str) -> str:
@@ -551,16 +523,49 @@ def credential(params: Args, name: str) -> str:
     return (text or "").strip()
 
 
-# ==== HTTP ============================================================================
+def read_settings(params: Args, *, with_fetch: bool = False) -> Settings:
+    """Return the settings that the instance's parameters mean.
 
-REQUEST_TIMEOUT = (
-    5,
-    30,
-)  # seconds: (to connect, between two bytes of the answer)
-RETRY_PERIOD = (
-    90  # seconds from the command's start in which requests are repeated
-)
+    with_fetch: whether to read the fetch parameters, which other commands do not need.
+    Raises: SettingsError: an option is unknown, a value is unusable, or what the sign-in
+    needs is missing (all of it is named). ArgumentError: a fetch parameter is unusable.
+    """
+    sign_in = params.get("authentication_type")
+    cloud = option("Azure Cloud", params.get("azure_cloud"), tuple(CLOUDS))
+    certificate = params.get("creds_certificate") or {}
+    thumbprint = certificate.get("identifier") or ""
+    private_key = certificate.get("password") or ""
+    client_id = credential(params, "client_id")
+    tenant_id = params.get("tenant_id") or ""
+    client_secret = credential(params, "client_secret")
+    identity = credential(params, "managed_identities_client_id")
+    settings = Settings(
+        sign_in=SignIn(option("Authentication Type", sign_in, SIGN_IN_OPTIONS)),
+        client_id=client_id,
+        tenant_id=tenant_id.strip(),
+        client_secret=client_secret,
+        thumbprint=re.sub("[: ]", "", thumbprint),
+        private_key=pem_text(private_key),
+        managed_identity_client_id=identity,
+        cloud=CLOUDS[cloud],
+    )
+    check_settings(settings)
+    return replace(
+        settings,
+        allow_response=argToBoolean(params.get("allow_response") or False),
+        verify=not argToBoolean(params.get("insecure") or False),
+        fetch=read_fetch_settings(params) if with_fetch else None,
+    )
+
+
+# ==== HTTP ====================================================================
+
+
+# Seconds: to connect, and between two bytes of the answer.
+REQUEST_TIMEOUT = (5, 30)
+RETRY_PERIOD = 90  # seconds from the command's start with repetitions
 FIRST_WAIT = 1.0  # seconds before the first repetition
+
 RETRY_RULES = {
     "total": 6,
     "read": 3,
@@ -622,6 +627,11 @@ class BoundedRetry(urllib3.Retry):
             )
 
         return super().increment(*request, **named)
+
+
+def unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Leave a request as it is: without an auth, requests would sign from a .netrc file."""
+    return request
 
 
 class HttpSession(requests.Session):
@@ -696,11 +706,6 @@ class HttpSession(requests.Session):
             )
 
 
-def unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Leave a request as it is: without an auth, requests would sign from a .netrc file."""
-    return request
-
-
 # From the special to the general: the first that fits is told.
 NETWORK_FAULTS: tuple[tuple[type[Exception], str], ...] = (
     (
@@ -752,14 +757,14 @@ def network_fault(error: requests.RequestException) -> str:
     return f"{host} was not reached: {meanings[0]} ({name})."
 
 
-# ==== Sign-in =========================================================================
+# ==== Sign-in =================================================================
+
 
 TOKEN_RESERVE = 300  # seconds a stored token must still be valid for
-IDENTITY_TIMEOUT = (
-    2,
-    10,
-)  # seconds; that endpoint is on the machine itself or nowhere
+# Seconds, as above; that endpoint is on the machine itself or nowhere.
+IDENTITY_TIMEOUT = (2, 10)
 CREDENTIAL_TYPES = msal.TokenCache.CredentialType
+
 SECRET_TYPES = (
     CREDENTIAL_TYPES.ACCESS_TOKEN,
     CREDENTIAL_TYPES.REFRESH_TOKEN,
@@ -829,24 +834,11 @@ SIGN_IN_HINTS: tuple[tuple[tuple[int, ...], str], ...] = (
         "The login service is busy. Try again in some minutes.",
     ),
 )
+
 NOT_THE_LOGIN_SERVICE = (
     "What answered is not the Microsoft login service. "
     "A proxy or a sign-in page of the network may stand between."
 )
-
-
-def sign_in_error(answer: Json, advice: str = "") -> SignInError:
-    """Make the error for an answer without a token: the login service's own first line,
-    what to do about its AADSTS number, and further advice."""
-    words = answer.get("error_description") or answer.get("error")
-    description = str(words or "")
-    sentences = [
-        "Sign-in failed.",
-        first_line(description),
-        hint_for(description),
-        advice,
-    ]
-    return SignInError(" ".join(filter(None, sentences)))
 
 
 def first_line(description: str) -> str:
@@ -873,6 +865,28 @@ def hint_for(description: str) -> str:
     return ""
 
 
+def sign_in_error(answer: Json, advice: str = "") -> SignInError:
+    """Make the error for an answer without a token: the login service's own first line,
+    what to do about its AADSTS number, and further advice."""
+    words = answer.get("error_description") or answer.get("error")
+    description = str(words or "")
+    sentences = [
+        "Sign-in failed.",
+        first_line(description),
+        hint_for(description),
+        advice,
+    ]
+    return SignInError(" ".join(filter(None, sentences)))
+
+
+def discovery_answer(error: Exception) -> Json:
+    """Return the login service's words, which msal buries in the error it replaced."""
+    match = re.search(r"AADSTS\d+[^\"\\]*", str(error.__context__))
+    return {
+        "error_description": match.group() if match else NOT_THE_LOGIN_SERVICE
+    }
+
+
 def ask_login(acquire: Callable[[], Json]) -> Json:
     """Return what msal answers.
 
@@ -894,16 +908,9 @@ def ask_login(acquire: Callable[[], Json]) -> Json:
         TypeError,
         ValueError,
     ) as error:
-        # In one of these ways msal stumbles over an answer that is not the JSON it expects.
+        # In one of these ways msal stumbles over an answer that is not the JSON it
+        # expects.
         raise sign_in_error(discovery_answer(error)) from error
-
-
-def discovery_answer(error: Exception) -> Json:
-    """Return the login service's words, which msal buries in the error it replaced."""
-    match = re.search(r"AADSTS\d+[^\"\\]*", str(error.__context__))
-    return {
-        "error_description": match.group() if match else NOT_THE_LOGIN_SERVICE
-    }
 
 
 def token_claims(token: str) -> Json | None:
@@ -1031,8 +1038,8 @@ class Authenticator:
         self.current_token = ""
 
     def token(self) -> str:
-        """Return a token: the stored one while it is valid, without any request, otherwise
-        a new one. Raises: SignInError: there is none to be had."""
+        """Return a token: the stored one while it is valid, without any request,
+        otherwise a new one. Raises: SignInError: there is none to be had."""
         if not self.current_token:
             self.current_token = self.store.valid_access_token() or self.renew()
         return self.current_token
@@ -1095,25 +1102,6 @@ class Authenticator:
         )
 
 
-class ClientCredentials(Authenticator):
-    """The application signs in as itself, with its secret or its certificate."""
-
-    def acquire(self) -> Json:
-        if self.settings.private_key:
-            check_private_key(self.settings.private_key)
-
-        application = self.msal_application(
-            msal.ConfidentialClientApplication,
-            self.settings.tenant_id,
-            client_credential=self.settings.client_credential,
-            # msal would otherwise let an environment variable choose another login host.
-            azure_region=False,
-        )
-        scopes = [f"{self.settings.cloud.graph}/.default"]
-        answer: Json = application.acquire_token_for_client(scopes)
-        return answer
-
-
 def check_private_key(pem: str) -> None:
     """Raise SettingsError unless msal can sign with this key; msal's own errors would not
     name the setting."""
@@ -1135,16 +1123,39 @@ def check_private_key(pem: str) -> None:
         )
 
 
+class ClientCredentials(Authenticator):
+    """The application signs in as itself, with its secret or its certificate."""
+
+    def acquire(self) -> Json:
+        if self.settings.private_key:
+            check_private_key(self.settings.private_key)
+
+        application = self.msal_application(
+            msal.ConfidentialClientApplication,
+            self.settings.tenant_id,
+            client_credential=self.settings.client_credential,
+            # msal would otherwise let an environment variable choose another login host.
+            azure_region=False,
+        )
+        scopes = [f"{self.settings.cloud.graph}/.default"]
+        answer: Json = application.acquire_token_for_client(scopes)
+        return answer
+
+
 READ_PERMISSIONS = ("IdentityRiskEvent.Read.All", "IdentityRiskyUser.Read.All")
+
 RESPONSE_PERMISSIONS = (
     "IdentityRiskyUser.ReadWrite.All",
     "IdentityRiskyServicePrincipal.ReadWrite.All",
 )
+
 SIGN_IN_ANEW = "Run !azure-risky-users-auth-start to sign in."
 DECLINED = f"The sign-in was declined in the browser. {SIGN_IN_ANEW}"
+
 TOO_LATE = (
     f"The code has expired before the sign-in was finished. {SIGN_IN_ANEW}"
 )
+
 PENDING_ANSWERS = {
     "authorization_pending": (
         "The sign-in is not finished yet. Enter the code on the page that "
@@ -1156,6 +1167,7 @@ PENDING_ANSWERS = {
         "seconds, then run !azure-risky-users-auth-complete again."
     ),
 }
+
 FINAL_ANSWERS = {
     "authorization_declined": DECLINED,
     "access_denied": DECLINED,
@@ -1307,7 +1319,9 @@ AUTHENTICATORS = {
     SignIn.MANAGED_IDENTITY: ManagedIdentity,
 }
 
-# ==== OData ===========================================================================
+
+# ==== OData ===================================================================
+
 
 MAX_COMPARISONS = 15  # in one $filter, Graph's usual bound
 
@@ -1326,8 +1340,8 @@ class Comparison(NamedTuple):
 class Filter(NamedTuple):
     """How one command argument becomes comparisons of $filter.
 
-    literal: reads one value. empty_is_error: whether '' is refused; it is no text to match,
-    and left out it would match everything.
+    literal: reads one value. empty_is_error: whether '' is refused; it is no text to
+    match, and left out it would match everything.
     """
 
     property: str
@@ -1375,24 +1389,9 @@ def enum_filter(property_name: str, members: Iterable[str]) -> Filter:
     )
 
 
-def build_filters(filters: dict[str, Filter], args: Args) -> list[str]:
-    """Return the $filter texts that the arguments ask for; [''] for none.
-
-    Where the values do not fit one request there are several: their rows together are the
-    answer. Raises: ArgumentError: an argument cannot be read, two contradict each other, or
-    two lists are too long together.
-    """
-    conditions = {
-        name: each.comparisons(name, args[name])
-        for name, each in filters.items()
-        if each.is_asked_for(args, name)
-    }
-    refuse_empty_window(conditions)
-    return [filter_text(part) for part in split_longest(conditions, args)]
-
-
 def refuse_empty_window(conditions: Conditions) -> None:
-    """Raise ArgumentError where the moment to begin with is not before the one to end with."""
+    """Raise ArgumentError where the moment to begin with is not before the one to end
+    with."""
     bounds = {}
     for name, comparisons in conditions.items():
         comparison = comparisons[0]
@@ -1404,6 +1403,12 @@ def refuse_empty_window(conditions: Conditions) -> None:
     before, end = bounds["lt"]
     if instant(start) >= instant(end):
         raise ArgumentError(after, start, f'a moment before {before}="{end}"')
+
+
+def batches(items: list[Any], size: int) -> list[list[Any]]:
+    """Return a list in pieces of at most `size`."""
+    starts = range(0, len(items), size)
+    return [items[start : start + size] for start in starts]
 
 
 def split_longest(conditions: Conditions, args: Args) -> list[Conditions]:
@@ -1426,17 +1431,6 @@ def split_longest(conditions: Conditions, args: Args) -> list[Conditions]:
     return [{**conditions, longest: part} for part in parts]
 
 
-def batches(items: list[Any], size: int) -> list[list[Any]]:
-    """Return a list in pieces of at most `size`."""
-    starts = range(0, len(items), size)
-    return [items[start : start + size] for start in starts]
-
-
-def filter_text(conditions: Conditions) -> str:
-    clauses = [any_of(comparisons) for comparisons in conditions.values()]
-    return " and ".join(clauses)
-
-
 def any_of(comparisons: list[Comparison]) -> str:
     """Return the clause that holds where any of the comparisons does."""
     texts = [comparison.text() for comparison in comparisons]
@@ -1445,14 +1439,38 @@ def any_of(comparisons: list[Comparison]) -> str:
     return f"({' or '.join(texts)})"
 
 
-# ==== Graph client ====================================================================
+def filter_text(conditions: Conditions) -> str:
+    clauses = [any_of(comparisons) for comparisons in conditions.values()]
+    return " and ".join(clauses)
+
+
+def build_filters(filters: dict[str, Filter], args: Args) -> list[str]:
+    """Return the $filter texts that the arguments ask for; [''] for none.
+
+    Where the values do not fit one request there are several: their rows together are the
+    answer. Raises: ArgumentError: an argument cannot be read, two contradict each other,
+    or two lists are too long together.
+    """
+    conditions = {
+        name: each.comparisons(name, args[name])
+        for name, each in filters.items()
+        if each.is_asked_for(args, name)
+    }
+    refuse_empty_window(conditions)
+    return [filter_text(part) for part in split_longest(conditions, args)]
+
+
+# ==== Graph client ============================================================
+
 
 GRAPH_VERSION = "v1.0"
 MAX_PAGE_SIZE = 500  # rows; Graph's upper bound of $top for these collections
-WALK_PERIOD = 240  # seconds in which pages are read; the platform ends a command after 300
+# Seconds in which pages are read; the platform ends a command after 300.
+WALK_PERIOD = 240
 READ_ROLES = "Security Reader, Security Operator, Security Administrator or Global Reader"
 WRITE_ROLE = "Security Administrator"
 OUT_OF_ORDER = "Graph is out of order. Try again later."
+
 ADVICE = {
     401: (
         "A new token was refused too. "
@@ -1501,12 +1519,11 @@ class Resource(NamedTuple):
     """One collection of identityProtection: what Graph understands there, and how the war
     room shows it.
 
-    context: its name in context, below AzureRiskyUsers.
-    item_columns: the columns of a single object, where they are not those of the list.
-    default_order: '' where nothing shows that Graph can order.
-    key: what tells its objects apart in context.
-    owner: the property that says whose object it is, where `path` has room for an id.
-    to_context: from Graph's object to context. to_table: from context to the table.
+    context: its name in context, below AzureRiskyUsers. item_columns: the columns of a
+    single object, where they are not those of the list. default_order: '' where nothing
+    shows that Graph can order. key: what tells its objects apart in context. owner: the
+    property that says whose object it is, where `path` has room for an id. to_context:
+    from Graph's object to context. to_table: from context to the table.
     """
 
     path: str
@@ -1540,12 +1557,51 @@ class Resource(NamedTuple):
 
 
 class Page(NamedTuple):
-    """One answer of a list: rows as they go to context, the address of the rest ('' on the
-    last page), and why no more could be read, where that is so."""
+    """One answer of a list: rows as they go to context, the address of the rest ('' on
+    the last page), and why no more could be read, where that is so."""
 
     rows: list[Row]
     next_link: str
     failure: RequestError | None = None
+
+
+def error_details(answer: Json) -> Json:
+    """Return code and message of Graph's error; {} where there is none."""
+    error = answer.get("error")
+    return error if isinstance(error, dict) else {}
+
+
+def is_list_of_objects(value: Any) -> bool:
+    if not isinstance(value, list):
+        return False
+    return all(isinstance(each, dict) for each in value)
+
+
+def was_throttled(response: requests.Response) -> bool:
+    """Tell whether an earlier attempt of this request was refused for coming too often."""
+    retries = getattr(response.raw, "retries", None)
+    attempts = getattr(retries, "history", ())
+    return any(attempt.status == 429 for attempt in attempts)
+
+
+def json_object(response: requests.Response) -> Json:
+    """Return the JSON object of an answer. Raises: GraphError: it is none, as when a
+    gateway answers in HTML."""
+    try:
+        answer = response.json()
+    except ValueError:
+        answer = None
+
+    if isinstance(answer, dict):
+        return answer
+
+    status = response.status_code
+    kind = response.headers.get("Content-Type", "nothing")
+    raise GraphError(
+        f"Graph was not reached: what answered ({status}, {kind}) is no JSON object. "
+        "A gateway, a proxy or a sign-in page of the network may stand between.",
+        status,
+    )
 
 
 class GraphClient:
@@ -1609,7 +1665,8 @@ class GraphClient:
         return self.read_page(resource, self.get(resource, next_link))
 
     def leads_into(self, resource: Resource, link: str) -> bool:
-        """Tell whether a link asks for a page of this collection, on this Graph, by https."""
+        """Tell whether a link asks for a page of this collection, on this Graph, by
+        https."""
         prefix = f"{self.collection_url(resource)}?"
         return link.lower().startswith(prefix.lower())
 
@@ -1645,8 +1702,8 @@ class GraphClient:
     ) -> None:
         """Ask Graph to change something about a collection's objects.
 
-        Graph accepts with an empty answer and changes it within minutes; where it refuses,
-        nothing is changed.
+        Graph accepts with an empty answer and changes it within minutes; where it
+        refuses, nothing is changed.
         """
         url = f"{self.collection_url(resource)}/{action}"
         response = self.send_authorized("POST", url, json=body)
@@ -1688,8 +1745,8 @@ class GraphClient:
             time.sleep(1)
 
         # Prefer keeps Graph from replacing newer enum members by unknownFutureValue
-        # (https://learn.microsoft.com/graph/best-practices-concept). Links to next pages do
-        # not carry it.
+        # (https://learn.microsoft.com/graph/best-practices-concept). Links to next pages
+        # do not carry it.
         headers = {
             "Accept": "application/json",
             "Prefer": "include-unknown-enum-members",
@@ -1741,8 +1798,8 @@ class GraphClient:
     def explain_forbidden(
         self, message: str, permissions: GraphPermissions, *, write: bool
     ) -> str:
-        """Say which cause a 403 has: licence, permission, or the role of the person signed
-        in. Graph's own message tells only the first."""
+        """Say which cause a 403 has: licence, permission, or the role of the person
+        signed in. Graph's own message tells only the first."""
         lower = message.lower()
         if "licen" in lower or "premium" in lower:
             return f"Licence missing: the tenant needs {permissions.licence}."
@@ -1779,45 +1836,6 @@ class GraphClient:
         return not granted & permissions.sufficient(write=write)
 
 
-def error_details(answer: Json) -> Json:
-    """Return code and message of Graph's error; {} where there is none."""
-    error = answer.get("error")
-    return error if isinstance(error, dict) else {}
-
-
-def is_list_of_objects(value: Any) -> bool:
-    if not isinstance(value, list):
-        return False
-    return all(isinstance(each, dict) for each in value)
-
-
-def was_throttled(response: requests.Response) -> bool:
-    """Tell whether an earlier attempt of this request was refused for coming too often."""
-    retries = getattr(response.raw, "retries", None)
-    attempts = getattr(retries, "history", ())
-    return any(attempt.status == 429 for attempt in attempts)
-
-
-def json_object(response: requests.Response) -> Json:
-    """Return the JSON object of an answer. Raises: GraphError: it is none, as when a gateway
-    answers in HTML."""
-    try:
-        answer = response.json()
-    except ValueError:
-        answer = None
-
-    if isinstance(answer, dict):
-        return answer
-
-    status = response.status_code
-    kind = response.headers.get("Content-Type", "nothing")
-    raise GraphError(
-        f"Graph was not reached: what answered ({status}, {kind}) is no JSON object. "
-        "A gateway, a proxy or a sign-in page of the network may stand between.",
-        status,
-    )
-
-
 class Instance(NamedTuple):
     """What a command is given to work with."""
 
@@ -1827,7 +1845,8 @@ class Instance(NamedTuple):
     store: IntegrationStore
 
 
-# ==== Words ===========================================================================
+# ==== Words ===================================================================
+
 
 # What the Entra admin centre calls Graph's event types, an open set: what is not here is
 # shown as it comes
@@ -1871,7 +1890,9 @@ EVENT_WORDS = {
     "unlikelyTravel": "Atypical travel",
     "userReportedSuspiciousActivity": "User reported suspicious activity",
 }
-# riskDetail says how a risk ended (https://learn.microsoft.com/graph/api/resources/riskdetection).
+
+# riskDetail says how a risk ended
+# (https://learn.microsoft.com/graph/api/resources/riskdetection).
 DETAIL_WORDS = {
     "adminConfirmedAccountSafe": "Admin confirmed account safe",
     "adminConfirmedServicePrincipalCompromised": "Admin confirmed service principal compromised",
@@ -1890,11 +1911,13 @@ DETAIL_WORDS = {
     "userPerformedSecuredPasswordChange": "User performed secured password change",
     "userPerformedSecuredPasswordReset": "User performed secured password reset",
 }
+
 WORDS = {"riskEventType": EVENT_WORDS, "riskDetail": DETAIL_WORDS}
 
 
 def word_for(property_name: str, value: Any) -> Any:
-    """Return what an analyst calls a value of Graph's, or the value where that is unknown."""
+    """Return what an analyst calls a value of Graph's, or the value where that is
+    unknown."""
     words = WORDS.get(property_name, {})
     return words.get(str(value), value)
 
@@ -1904,9 +1927,10 @@ def in_words(row: Row, columns: Iterable[str]) -> Row:
     return {name: word_for(name, row.get(name)) for name in columns}
 
 
-# ==== Resources =======================================================================
+# ==== Resources ===============================================================
 #
 # What the war room and $filter need to know of each collection, one row each.
+
 
 RISK_COLUMNS = (
     "riskLevel",
@@ -1914,7 +1938,9 @@ RISK_COLUMNS = (
     "riskDetail",
     "riskLastUpdatedDateTime",
 )
+
 USER_COLUMNS = ("id", "userDisplayName", "userPrincipalName", *RISK_COLUMNS)
+
 PRINCIPAL_COLUMNS = (
     "id",
     "displayName",
@@ -1923,6 +1949,7 @@ PRINCIPAL_COLUMNS = (
     "isEnabled",
     *RISK_COLUMNS,
 )
+
 HISTORY_COLUMNS = (
     "riskLastUpdatedDateTime",
     "riskLevel",
@@ -1931,7 +1958,9 @@ HISTORY_COLUMNS = (
     "riskEventTypes",
     "initiatedBy",
 )
+
 EVENT_COLUMNS = ("riskDetail", "riskEventType", "riskLevel", "riskState")
+
 DETECTION_COLUMNS = (
     "id",
     "userId",
@@ -1939,6 +1968,7 @@ DETECTION_COLUMNS = (
     "userPrincipalName",
     *EVENT_COLUMNS,
 )
+
 PRINCIPAL_DETECTION_COLUMNS = (
     "id",
     "servicePrincipalId",
@@ -1951,10 +1981,12 @@ RISK_FILTERS = {
     "risk_state": enum_filter("riskState", RISK_STATES),
     "risk_level": enum_filter("riskLevel", RISK_LEVELS),
 }
+
 UPDATED_FILTERS = {
     "updated_after": Filter("riskLastUpdatedDateTime", "ge", datetime_literal),
     "updated_before": Filter("riskLastUpdatedDateTime", "lt", datetime_literal),
 }
+
 DETECTED_FILTERS = {
     "detected_date_time_after": Filter(
         "detectedDateTime", "ge", datetime_literal
@@ -1963,6 +1995,7 @@ DETECTED_FILTERS = {
         "detectedDateTime", "lt", datetime_literal
     ),
 }
+
 DETECTION_ORDERS = (
     "detectedDateTime",
     "activityDateTime",
@@ -1970,31 +2003,29 @@ DETECTION_ORDERS = (
 )
 
 WORKLOAD_PREMIUM = "Microsoft Entra Workload ID Premium"
+
 USER_PERMISSIONS = GraphPermissions(
     read="IdentityRiskyUser.Read.All",
     write="IdentityRiskyUser.ReadWrite.All",
     licence="Microsoft Entra ID P2",
 )
+
 DETECTION_PERMISSIONS = GraphPermissions(
     read="IdentityRiskEvent.Read.All",
     write="IdentityRiskEvent.ReadWrite.All",
     licence="Microsoft Entra ID P1 or P2",
 )
+
 PRINCIPAL_PERMISSIONS = GraphPermissions(
     read="IdentityRiskyServicePrincipal.Read.All",
     write="IdentityRiskyServicePrincipal.ReadWrite.All",
     licence=WORKLOAD_PREMIUM,
     write_includes_read=True,
 )
+
 PRINCIPAL_DETECTION_PERMISSIONS = DETECTION_PERMISSIONS._replace(
     licence=WORKLOAD_PREMIUM
 )
-
-
-def detection_to_context(row: Row) -> Row:
-    """Return a detection with additionalInfo's contents as an object beside it."""
-    details = additional_details(row.get("additionalInfo"))
-    return {**without_annotations(row), "additionalDetails": details}
 
 
 def additional_details(info: Any) -> Json:
@@ -2014,6 +2045,12 @@ def additional_details(info: Any) -> Json:
             details[str(pair["Key"])] = pair.get("Value")
 
     return details
+
+
+def detection_to_context(row: Row) -> Row:
+    """Return a detection with additionalInfo's contents as an object beside it."""
+    details = additional_details(row.get("additionalInfo"))
+    return {**without_annotations(row), "additionalDetails": details}
 
 
 def history_to_table(row: Row) -> Row:
@@ -2145,7 +2182,9 @@ SERVICE_PRINCIPAL_DETECTIONS = Resource(
     numbered_pages=True,
 )
 
-# ==== Lists and single objects ========================================================
+
+# ==== Lists and single objects ================================================
+
 
 DEFAULT_LIMIT = 50  # rows
 
@@ -2167,8 +2206,8 @@ class RowRange(NamedTuple):
 
     @property
     def top(self) -> int:
-        """The $top that brings all rows up to `stop` with the fewest requests, and no more
-        rows than needed."""
+        """The $top that brings all rows up to `stop` with the fewest requests, and no
+        more rows than needed."""
         requests_needed = quotient_rounded_up(self.stop, MAX_PAGE_SIZE)
         return quotient_rounded_up(self.stop, requests_needed)
 
@@ -2183,8 +2222,8 @@ class RowRange(NamedTuple):
 
 
 class ListResult(NamedTuple):
-    """What came of a list: rows, the address of the rest, whether more rows match, and why
-    reading on failed, if it did."""
+    """What came of a list: rows, the address of the rest, whether more rows match, and
+    why reading on failed, if it did."""
 
     rows: list[Row]
     next_link: str
@@ -2261,6 +2300,26 @@ def collect(pages: Iterator[Page], row_range: RowRange) -> ListResult:
     return ListResult(rows, page.next_link, more, page.failure)
 
 
+def collect_later(pages: Iterator[Page], row_range: RowRange) -> ListResult:
+    """The same for a list after the first: a failure takes no rows of the first away."""
+    try:
+        return collect(pages, row_range)
+    except RequestError as error:
+        return ListResult([], "", more=True, failure=error)
+
+
+def sorted_rows(rows: list[Row], order: str) -> list[Row]:
+    """Return rows in the order of an $orderby by time; as they are where there is none."""
+    name, _, direction = order.partition(" ")
+    if not name:
+        return rows
+
+    newest_first = direction == "desc"
+    return sorted(
+        rows, key=lambda row: instant(row.get(name)), reverse=newest_first
+    )
+
+
 def collect_split(
     walks: list[Iterator[Page]], row_range: RowRange, order: str
 ) -> ListResult:
@@ -2287,47 +2346,9 @@ def collect_split(
     )
 
 
-def collect_later(pages: Iterator[Page], row_range: RowRange) -> ListResult:
-    """The same for a list after the first: a failure takes no rows of the first away."""
-    try:
-        return collect(pages, row_range)
-    except RequestError as error:
-        return ListResult([], "", more=True, failure=error)
-
-
-def sorted_rows(rows: list[Row], order: str) -> list[Row]:
-    """Return rows in the order of an $orderby by time; as they are where there is none."""
-    name, _, direction = order.partition(" ")
-    if not name:
-        return rows
-
-    newest_first = direction == "desc"
-    return sorted(
-        rows, key=lambda row: instant(row.get(name)), reverse=newest_first
-    )
-
-
-def list_resource(
-    client: GraphClient, resource: Resource, args: Args
-) -> list[CommandResults]:
-    """Return a collection's rows that the arguments ask for, as a table and context.
-
-    Raises: ArgumentError: an argument cannot be read; nothing was sent. RequestError: not
-    even the first page came.
-    """
-    request = read_list_request(resource, args)
-    if request.next_token:
-        result = follow_token(client, resource, request)
-        return list_entries(resource, result, [], with_token=True)
-
-    result = read_list(client, resource, request)
-    notes = page_notes(resource, request)
-    with_token = request.row_range.whole_pages
-    return list_entries(resource, result, notes, with_token=with_token)
-
-
 class ListRequest(NamedTuple):
-    """What the arguments of a list ask for. next_token: '' for none, as Graph gave it else."""
+    """What the arguments of a list ask for. next_token: '' for none, as Graph gave it
+    else."""
 
     next_token: str
     page: int
@@ -2375,8 +2396,8 @@ def read_list(
 def follow_token(
     client: GraphClient, resource: Resource, request: ListRequest
 ) -> ListResult:
-    """Return the page that next_token leads to; filters, order and size of the call it came
-    from travel in it.
+    """Return the page that next_token leads to; filters, order and size of the call it
+    came from travel in it.
 
     Raises: ArgumentError: it leads anywhere else, where the access token must not go.
     """
@@ -2408,6 +2429,97 @@ def page_notes(resource: Resource, request: ListRequest) -> list[str]:
     ]
 
 
+CONTINUE = "Continue with next_token."
+NARROW = "Raise limit, or narrow the list, to see them."
+
+
+def more_notes(result: ListResult, *, with_token: bool) -> list[str]:
+    """Return the note that more rows match, if they do and that is all there is to say."""
+    if not result.more or result.failure:
+        return []
+    advice = CONTINUE if with_token else NARROW
+    return [f"**More match than the {len(result.rows)} shown here.** {advice}"]
+
+
+def token_table(resource: Resource, next_link: str) -> str:
+    """Return the table that shows the token of the following page, if there is one."""
+    if not next_link:
+        return ""
+
+    title = f"{resource.list_title.rstrip(':')} Token:"
+    row = {"next_token": next_link}
+    return "\n" + tableToMarkdown(title, row, headers=["next_token"])
+
+
+def context_path(resource: Resource) -> str:
+    """Return where a collection's objects go in context.
+
+    The condition is the platform's (outputs_key_field makes the same): an object that is
+    there, `val`, is replaced by a new one, `obj`, that has the same key.
+    """
+    same = [f"val.{name} && val.{name} == obj.{name}" for name in resource.key]
+    condition = " && ".join(same)
+    return f"AzureRiskyUsers.{resource.context}({condition})"
+
+
+def list_context(resource: Resource, rows: list[Row], flags: Json) -> Json:
+    """Return what goes into context: the list's flags, and its rows."""
+    # The condition "true" lets the platform merge the flags into the one object there is.
+    outputs: Json = {"AzureRiskyUsers(true)": flags}
+    if rows:
+        outputs[context_path(resource)] = rows
+    return outputs
+
+
+def raw_list(result: ListResult) -> Json:
+    """Return a list as Graph would send it."""
+    if not result.next_link:
+        return {"value": result.rows}
+    return {"value": result.rows, "@odata.nextLink": result.next_link}
+
+
+def incomplete_warning(result: ListResult) -> CommandResults:
+    """Return the warning that reading on failed."""
+    text = (
+        f"The list is incomplete: only the {len(result.rows)} rows above could be read. "
+        f"{result.failure}"
+    )
+    return CommandResults(
+        readable_output=text, raw_response=text, entry_type=EntryType.WARNING
+    )
+
+
+def markdown(
+    title: str,
+    rows: list[Json],
+    columns: tuple[str, ...],
+    notes: Iterable[str] = (),
+) -> str:
+    """Return rows as the platform's table, under columns named after their properties;
+    one that is empty everywhere is left out."""
+    return tableToMarkdown(
+        title,
+        rows,
+        headers=list(columns),
+        headerTransform=pascalToSpace,
+        removeNull=True,
+        metadata="\n".join(notes) or None,
+    )
+
+
+def table(
+    title: str,
+    resource: Resource,
+    rows: list[Row],
+    notes: Iterable[str] = (),
+    columns: tuple[str, ...] = (),
+) -> str:
+    """Return objects as the war room's table, with notes between title and table."""
+    columns = columns or resource.columns
+    shown = [in_words(resource.to_table(row), columns) for row in rows]
+    return markdown(title, shown, columns, notes)
+
+
 def list_entries(
     resource: Resource,
     result: ListResult,
@@ -2437,109 +2549,23 @@ def list_entries(
     return [entry, incomplete_warning(result)]
 
 
-CONTINUE = "Continue with next_token."
-NARROW = "Raise limit, or narrow the list, to see them."
-
-
-def more_notes(result: ListResult, *, with_token: bool) -> list[str]:
-    """Return the note that more rows match, if they do and that is all there is to say."""
-    if not result.more or result.failure:
-        return []
-    advice = CONTINUE if with_token else NARROW
-    return [f"**More match than the {len(result.rows)} shown here.** {advice}"]
-
-
-def token_table(resource: Resource, next_link: str) -> str:
-    """Return the table that shows the token of the following page, if there is one."""
-    if not next_link:
-        return ""
-
-    title = f"{resource.list_title.rstrip(':')} Token:"
-    row = {"next_token": next_link}
-    return "\n" + tableToMarkdown(title, row, headers=["next_token"])
-
-
-def list_context(resource: Resource, rows: list[Row], flags: Json) -> Json:
-    """Return what goes into context: the list's flags, and its rows."""
-    # The condition "true" lets the platform merge the flags into the one object there is.
-    outputs: Json = {"AzureRiskyUsers(true)": flags}
-    if rows:
-        outputs[context_path(resource)] = rows
-    return outputs
-
-
-def context_path(resource: Resource) -> str:
-    """Return where a collection's objects go in context.
-
-    The condition is the platform's (outputs_key_field makes the same): an object that is
-    there, `val`, is replaced by a new one, `obj`, that has the same key.
-    """
-    same = [f"val.{name} && val.{name} == obj.{name}" for name in resource.key]
-    condition = " && ".join(same)
-    return f"AzureRiskyUsers.{resource.context}({condition})"
-
-
-def raw_list(result: ListResult) -> Json:
-    """Return a list as Graph would send it."""
-    if not result.next_link:
-        return {"value": result.rows}
-    return {"value": result.rows, "@odata.nextLink": result.next_link}
-
-
-def incomplete_warning(result: ListResult) -> CommandResults:
-    """Return the warning that reading on failed."""
-    text = (
-        f"The list is incomplete: only the {len(result.rows)} rows above could be read. "
-        f"{result.failure}"
-    )
-    return CommandResults(
-        readable_output=text, raw_response=text, entry_type=EntryType.WARNING
-    )
-
-
-def table(
-    title: str,
-    resource: Resource,
-    rows: list[Row],
-    notes: Iterable[str] = (),
-    columns: tuple[str, ...] = (),
-) -> str:
-    """Return objects as the war room's table, with notes between title and table."""
-    columns = columns or resource.columns
-    shown = [in_words(resource.to_table(row), columns) for row in rows]
-    return markdown(title, shown, columns, notes)
-
-
-def markdown(
-    title: str,
-    rows: list[Json],
-    columns: tuple[str, ...],
-    notes: Iterable[str] = (),
-) -> str:
-    """Return rows as the platform's table, under columns named after their properties; one
-    that is empty everywhere is left out."""
-    return tableToMarkdown(
-        title,
-        rows,
-        headers=list(columns),
-        headerTransform=pascalToSpace,
-        removeNull=True,
-        metadata="\n".join(notes) or None,
-    )
-
-
-def get_resource(
+def list_resource(
     client: GraphClient, resource: Resource, args: Args
-) -> CommandResults:
-    """Return one object of a collection. Raises: GraphError: none has the id (it is named),
-    or no answer came."""
-    item_id = str(args.get("id") or "").strip()
-    try:
-        row = client.get_item(resource, item_id)
-    except GraphError as error:
-        raise with_unknown_id(error, resource, item_id) from error
+) -> list[CommandResults]:
+    """Return a collection's rows that the arguments ask for, as a table and context.
 
-    return item_results(resource, [row], resource.item_title.format(id=item_id))
+    Raises: ArgumentError: an argument cannot be read; nothing was sent. RequestError: not
+    even the first page came.
+    """
+    request = read_list_request(resource, args)
+    if request.next_token:
+        result = follow_token(client, resource, request)
+        return list_entries(resource, result, [], with_token=True)
+
+    result = read_list(client, resource, request)
+    notes = page_notes(resource, request)
+    with_token = request.row_range.whole_pages
+    return list_entries(resource, result, notes, with_token=with_token)
 
 
 def with_unknown_id(
@@ -2566,6 +2592,20 @@ def item_results(
     )
 
 
+def get_resource(
+    client: GraphClient, resource: Resource, args: Args
+) -> CommandResults:
+    """Return one object of a collection. Raises: GraphError: none has the id (it is
+    named), or no answer came."""
+    item_id = str(args.get("id") or "").strip()
+    try:
+        row = client.get_item(resource, item_id)
+    except GraphError as error:
+        raise with_unknown_id(error, resource, item_id) from error
+
+    return item_results(resource, [row], resource.item_title.format(id=item_id))
+
+
 def find_all(
     client: GraphClient, resource: Resource, argument: str, values: list[str]
 ) -> list[Row]:
@@ -2585,20 +2625,20 @@ def find_all(
     return rows
 
 
-# ==== Actions =========================================================================
+# ==== Actions =================================================================
+
 
 MAX_IDS = 60  # in one request (https://learn.microsoft.com/graph/api/riskyuser-dismiss)
 VERIFY_INTERVAL = 30  # seconds between two looks at what became of an action
-VERIFY_PERIOD = (
-    900  # seconds after which an action without effect counts as failed
-)
+# Seconds after which an action without effect counts as failed.
+VERIFY_PERIOD = 900
 
 
 class Action(NamedTuple):
     """A change of risk that Graph makes for a list of ids.
 
-    ids_property: of the request's body. id_filter: the collection's filter for ids; with an
-    s, the command's argument. state: the riskState that the action leads to.
+    ids_property: of the request's body. id_filter: the collection's filter for ids; with
+    an s, the command's argument. state: the riskState that the action leads to.
     """
 
     command: str
@@ -2627,18 +2667,21 @@ CONFIRM_USERS_COMPROMISED = Action(
         "Risk level becomes high. A later dismissal or confirmation as safe takes it back."
     ),
 )
+
 CONFIRM_USERS_SAFE = CONFIRM_USERS_COMPROMISED._replace(
     command="azure-risky-users-confirm-safe",
     path="confirmSafe",
     state="confirmedSafe",
     effect="The risk there is now is closed for good; new detections raise new risk.",
 )
+
 DISMISS_USERS = CONFIRM_USERS_COMPROMISED._replace(
     command="azure-risky-users-dismiss",
     path="dismiss",
     state="dismissed",
     effect="All risk is closed, that of past sign-ins too. This cannot be undone.",
 )
+
 CONFIRM_PRINCIPALS_COMPROMISED = CONFIRM_USERS_COMPROMISED._replace(
     command="azure-risky-service-principals-confirm-compromised",
     resource=RISKY_SERVICE_PRINCIPALS,
@@ -2647,6 +2690,7 @@ CONFIRM_PRINCIPALS_COMPROMISED = CONFIRM_USERS_COMPROMISED._replace(
     max_argument="max_service_principals",
     effect="Risk level becomes high. A later dismissal takes it back.",
 )
+
 DISMISS_PRINCIPALS = CONFIRM_PRINCIPALS_COMPROMISED._replace(
     command="azure-risky-service-principals-dismiss",
     path="dismiss",
@@ -2672,8 +2716,8 @@ class ActionRequest(NamedTuple):
 class Outcome(NamedTuple):
     """What became of one id.
 
-    status: submitted, refused, not tried, unknown (no answer came) or dry run; of an action
-    looked at later, applied or not applied.
+    status: submitted, refused, not tried, unknown (no answer came) or dry run; of an
+    action looked at later, applied or not applied.
     """
 
     status: str
@@ -2683,35 +2727,14 @@ class Outcome(NamedTuple):
 # By id in lower case: the case of a GUID means nothing.
 Outcomes = dict[str, Outcome]
 KnownRows = dict[str, Row]
-
 # What is known of the object behind an id, in the action's table and context.
 SUBJECT_COLUMNS = ("userPrincipalName", "displayName", "riskLevel", "riskState")
 ACTION_COLUMNS = ("id", *SUBJECT_COLUMNS, "action", "status", "reason")
 
 
-def run_action(
-    instance: Instance, action: Action, args: Args
-) -> CommandResults:
-    """Submit an action for ids and names, try it out, or look at what became of one.
-
-    Names are resolved first; one that is unknown stops everything before a change.
-    Raises: ArgumentError, SettingsError, RequestError: nothing was changed. CommandFailed:
-    not all ids were accepted.
-    """
-    if given(args, "verify_ids"):
-        return verify_action(instance.client, action, args)
-
-    request = read_action_request(action, args)
-    if request.dry_run:
-        return dry_run(instance.client, request)
-
-    require_response_allowed(instance.settings, instance.authenticator)
-    return submit_action(instance.client, request)
-
-
 def read_action_request(action: Action, args: Args) -> ActionRequest:
-    """Return what is asked for. Raises: ArgumentError: it cannot be read, nobody is named,
-    or more than the command may change."""
+    """Return what is asked for. Raises: ArgumentError: it cannot be read, nobody is
+    named, or more than the command may change."""
     request = ActionRequest(
         action=action,
         dry_run=flag(args, "dry_run"),
@@ -2765,25 +2788,6 @@ def by_id(rows: list[Row]) -> KnownRows:
     return {str(row["id"]).lower(): row for row in rows}
 
 
-def dry_run(client: GraphClient, request: ActionRequest) -> CommandResults:
-    """Return whom an action would change."""
-    action = request.action
-    named = resolve_names(client, request.names)
-    identified = find_all(
-        client, action.resource, action.id_filter, request.ids
-    )
-    known = by_id(named + identified)
-
-    outcomes = {
-        item_id: expected_outcome(known, item_id) for item_id in request.ids
-    }
-    for item_id in known:
-        outcomes[item_id] = Outcome("dry run")
-
-    note = f"Nothing was changed. {action.effect}"
-    return action_results(action, known, outcomes, note)
-
-
 def expected_outcome(known: KnownRows, item_id: str) -> Outcome:
     if item_id in known:
         return Outcome("dry run")
@@ -2792,103 +2796,20 @@ def expected_outcome(known: KnownRows, item_id: str) -> Outcome:
     )
 
 
-def submit_action(
-    client: GraphClient, request: ActionRequest
-) -> CommandResults:
-    """Have Graph change all that are named, and tell what became of each."""
-    action = request.action
-    known = by_id(resolve_names(client, request.names))
-    ids = list(dict.fromkeys([*request.ids, *known]))
-    outcomes = submit_ids(client, action, ids)
-
-    note = f"Graph applies this within minutes. {action.effect}"
-    results = action_results(action, known, outcomes, note)
-    failed = number_other_than("submitted", outcomes)
-    if failed:
-        raise CommandFailed(
-            f"{failed} of {len(ids)} IDs were not accepted; the table tells why.",
-            [results],
-        )
-
-    if not request.verify:
-        return results
-
-    until = now_literal(VERIFY_PERIOD)
-    return with_next_look(results, action, ids, until)
-
-
-def number_other_than(status: str, outcomes: Outcomes) -> int:
-    others = [each for each in outcomes.values() if each.status != status]
-    return len(others)
-
-
-def submit_ids(client: GraphClient, action: Action, ids: list[str]) -> Outcomes:
-    """Submit ids in batches, and return what became of each.
-
-    A batch that Graph refuses for its ids is halved until the culprits are alone, which
-    takes fewer requests than trying one by one. Any other failure ends the attempts.
-    """
-    outcomes = dict.fromkeys(ids, Outcome("not tried"))
-    waiting = batches(ids, MAX_IDS)
-    while waiting and not client.is_late():
-        batch = waiting.pop(0)
-        submission = submit_batch(client, action, batch)
-        if submission.blames_ids and len(batch) > 1:
-            waiting = [*halves(batch), *waiting]
-            continue
-        outcomes.update(dict.fromkeys(batch, submission.outcome))
-        if not submission.may_go_on:
-            break
-
-    return outcomes
-
-
-def halves(ids: list[str]) -> list[list[str]]:
-    larger_half = quotient_rounded_up(len(ids), 2)
-    return batches(ids, larger_half)
-
-
-class Submission(NamedTuple):
-    """What became of one request, and whether Graph refused it because of its ids."""
-
-    outcome: Outcome
-    blames_ids: bool = False
-
-    @property
-    def may_go_on(self) -> bool:
-        return self.blames_ids or self.outcome.status == "submitted"
-
-
-def submit_batch(
-    client: GraphClient, action: Action, ids: list[str]
-) -> Submission:
-    try:
-        client.invoke_action(
-            action.resource, action.path, {action.ids_property: ids}
-        )
-    except GraphError as error:
-        return Submission(
-            failed_outcome(error), blames_ids=error.status in (400, 404)
-        )
-    except SignInError as error:
-        return Submission(Outcome("not tried", str(error)))
-
-    return Submission(Outcome("submitted"))
-
-
-def failed_outcome(error: GraphError) -> Outcome:
-    """Tell a refusal from a request that may have been carried out without an answer."""
-    if 0 < error.status < 500:
-        return Outcome("refused", str(error))
-    reason = (
-        f"No answer came; the change may or may not have been made. {error}"
-    )
-    return Outcome("unknown", reason)
-
-
 def now_literal(seconds_later: int = 0) -> str:
     """Return the OData literal of the present moment, or of one some seconds later."""
     return seconds_literal(utc_now() + relativedelta(seconds=seconds_later))
+
+
+def subject_of(row: Row) -> Row:
+    return {name: row[name] for name in SUBJECT_COLUMNS if name in row}
+
+
+def counted_statuses(outcomes: Outcomes) -> str:
+    """Return how many ids have each status, as in "2 submitted, 1 refused"."""
+    numbers = Counter(outcome.status for outcome in outcomes.values())
+    parts = [f"{number} {status}" for status, number in numbers.items()]
+    return ", ".join(parts)
 
 
 def action_results(
@@ -2918,15 +2839,94 @@ def action_results(
     )
 
 
-def subject_of(row: Row) -> Row:
-    return {name: row[name] for name in SUBJECT_COLUMNS if name in row}
+def dry_run_action(
+    client: GraphClient, request: ActionRequest
+) -> CommandResults:
+    """Return whom an action would change."""
+    action = request.action
+    named = resolve_names(client, request.names)
+    identified = find_all(
+        client, action.resource, action.id_filter, request.ids
+    )
+    known = by_id(named + identified)
+
+    outcomes = {
+        item_id: expected_outcome(known, item_id) for item_id in request.ids
+    }
+    for item_id in known:
+        outcomes[item_id] = Outcome("dry run")
+
+    note = f"Nothing was changed. {action.effect}"
+    return action_results(action, known, outcomes, note)
 
 
-def counted_statuses(outcomes: Outcomes) -> str:
-    """Return how many ids have each status, as in "2 submitted, 1 refused"."""
-    numbers = Counter(outcome.status for outcome in outcomes.values())
-    parts = [f"{number} {status}" for status, number in numbers.items()]
-    return ", ".join(parts)
+def number_other_than(status: str, outcomes: Outcomes) -> int:
+    others = [each for each in outcomes.values() if each.status != status]
+    return len(others)
+
+
+def halves(ids: list[str]) -> list[list[str]]:
+    larger_half = quotient_rounded_up(len(ids), 2)
+    return batches(ids, larger_half)
+
+
+class Submission(NamedTuple):
+    """What became of one request, and whether Graph refused it because of its ids."""
+
+    outcome: Outcome
+    blames_ids: bool = False
+
+    @property
+    def may_go_on(self) -> bool:
+        return self.blames_ids or self.outcome.status == "submitted"
+
+
+def failed_outcome(error: GraphError) -> Outcome:
+    """Tell a refusal from a request that may have been carried out without an answer."""
+    if 0 < error.status < 500:
+        return Outcome("refused", str(error))
+    reason = (
+        f"No answer came; the change may or may not have been made. {error}"
+    )
+    return Outcome("unknown", reason)
+
+
+def submit_batch(
+    client: GraphClient, action: Action, ids: list[str]
+) -> Submission:
+    try:
+        client.invoke_action(
+            action.resource, action.path, {action.ids_property: ids}
+        )
+    except GraphError as error:
+        return Submission(
+            failed_outcome(error), blames_ids=error.status in (400, 404)
+        )
+    except SignInError as error:
+        return Submission(Outcome("not tried", str(error)))
+
+    return Submission(Outcome("submitted"))
+
+
+def submit_ids(client: GraphClient, action: Action, ids: list[str]) -> Outcomes:
+    """Submit ids in batches, and return what became of each.
+
+    A batch that Graph refuses for its ids is halved until the culprits are alone, which
+    takes fewer requests than trying one by one. Any other failure ends the attempts.
+    """
+    outcomes = dict.fromkeys(ids, Outcome("not tried"))
+    waiting = batches(ids, MAX_IDS)
+    while waiting and not client.is_late():
+        batch = waiting.pop(0)
+        submission = submit_batch(client, action, batch)
+        if submission.blames_ids and len(batch) > 1:
+            waiting = [*halves(batch), *waiting]
+            continue
+        outcomes.update(dict.fromkeys(batch, submission.outcome))
+        if not submission.may_go_on:
+            break
+
+    return outcomes
 
 
 NO_POLLING = (
@@ -2955,14 +2955,49 @@ def with_next_look(
     return results
 
 
+def submit_action(
+    client: GraphClient, request: ActionRequest
+) -> CommandResults:
+    """Have Graph change all that are named, and tell what became of each."""
+    action = request.action
+    known = by_id(resolve_names(client, request.names))
+    ids = list(dict.fromkeys([*request.ids, *known]))
+    outcomes = submit_ids(client, action, ids)
+
+    note = f"Graph applies this within minutes. {action.effect}"
+    results = action_results(action, known, outcomes, note)
+    failed = number_other_than("submitted", outcomes)
+    if failed:
+        raise CommandFailed(
+            f"{failed} of {len(ids)} IDs were not accepted; the table tells why.",
+            [results],
+        )
+
+    if not request.verify:
+        return results
+
+    until = now_literal(VERIFY_PERIOD)
+    return with_next_look(results, action, ids, until)
+
+
+def verified_outcome(action: Action, row: Row) -> Outcome:
+    """Tell whether an object has the state that the action leads to."""
+    if row.get("isProcessing"):
+        return Outcome("not applied", "Graph is still processing it")
+    if row.get("riskState") != action.state:
+        return Outcome("not applied")
+
+    return Outcome("applied")
+
+
 def verify_action(
     client: GraphClient, action: Action, args: Args
 ) -> CommandResults:
-    """Return the state of each id once all have the state the action leads to, or the order
-    to look again.
+    """Return the state of each id once all have the state the action leads to, or the
+    order to look again.
 
-    Raises: CommandFailed: they have not when the time is up. RequestError: the state could
-    not be read.
+    Raises: CommandFailed: they have not when the time is up. RequestError: the state
+    could not be read.
     """
     ids = id_values(args, "verify_ids")
     until = str(args.get("verify_until") or "")
@@ -2992,34 +3027,45 @@ def verify_action(
     return results
 
 
-def verified_outcome(action: Action, row: Row) -> Outcome:
-    """Tell whether an object has the state that the action leads to."""
-    if row.get("isProcessing"):
-        return Outcome("not applied", "Graph is still processing it")
-    if row.get("riskState") != action.state:
-        return Outcome("not applied")
+def run_action(
+    instance: Instance, action: Action, args: Args
+) -> CommandResults:
+    """Submit an action for ids and names, try it out, or look at what became of one.
 
-    return Outcome("applied")
+    Names are resolved first; one that is unknown stops everything before a change.
+    Raises: ArgumentError, SettingsError, RequestError: nothing was changed.
+    CommandFailed: not all ids were accepted.
+    """
+    if given(args, "verify_ids"):
+        return verify_action(instance.client, action, args)
+
+    request = read_action_request(action, args)
+    if request.dry_run:
+        return dry_run_action(instance.client, request)
+
+    require_response_allowed(instance.settings, instance.authenticator)
+    return submit_action(instance.client, request)
 
 
-# ==== Fetch ===========================================================================
+# ==== Fetch ===================================================================
 #
 # A detection is dated by when it was detected, but surfaces later, and several share one
 # instant. So each fetch asks again for all since a floor, which stays `look_back` behind
-# what was handed over, and remembers what it handed over above the floor. Whatever surfaces
-# within look_back is therefore seen, and nothing twice.
+# what was handed over, and remembers what it handed over above the floor. Whatever
+# surfaces within look_back is therefore seen, and nothing twice.
 #
 # Two sentences learnt from lost rows: A page proves order only if it rises. The moment
 # before which all was read moves only on proof.
 
-CLOCK_TOLERANCE = (
-    5  # minutes by which this machine's clock may be ahead of Graph's
-)
+
+CLOCK_TOLERANCE = 5  # minutes this machine may be ahead of Graph
+
 SEVERITIES = {
     "low": 1,
     "medium": 2,
     "high": 3,
 }  # the platform's; others are unknown, 0
+
 AT_RISK = ("atRisk", "confirmedCompromised")
 STATE_VERSION = 2
 END_OF_TIME = instant("9999-12-31T23:59:59Z")
@@ -3086,19 +3132,6 @@ class Cursor:
         self.forget_before(oldest_kept)
 
 
-def read_cursor(text: str, since: str) -> Cursor:
-    """Return how far a type was fetched, as `write_cursor` kept it; '' for not at all."""
-    if not text:
-        return Cursor(instant(since), {})
-
-    state = json.loads(text)
-    if state.get("version") != STATE_VERSION:
-        return first_version_cursor(state, since)
-
-    known = {key: Remembered(*values) for key, values in state["known"].items()}
-    return Cursor(state["floor"], known, state["passed_key"])
-
-
 def first_version_cursor(state: Json, since: str) -> Cursor:
     """Take over a state of the first version, so that nothing comes again.
 
@@ -3112,6 +3145,19 @@ def first_version_cursor(state: Json, since: str) -> Cursor:
         known[key] = Remembered(instant(time), *state_and_level)
 
     return Cursor(instant(floor), known, passed_key)
+
+
+def read_cursor(text: str, since: str) -> Cursor:
+    """Return how far a type was fetched, as `write_cursor` kept it; '' for not at all."""
+    if not text:
+        return Cursor(instant(since), {})
+
+    state = json.loads(text)
+    if state.get("version") != STATE_VERSION:
+        return first_version_cursor(state, since)
+
+    known = {key: Remembered(*values) for key, values in state["known"].items()}
+    return Cursor(state["floor"], known, state["passed_key"])
 
 
 def write_cursor(cursor: Cursor) -> str:
@@ -3198,9 +3244,16 @@ class DetectionSource(Source):
         return {name: list(texts) for name, texts in values.items() if texts}
 
 
+def is_selected(user: Remembered, fetch: FetchSettings) -> bool:
+    """Tell whether incidents are wanted for a user of this level and state."""
+    if fetch.levels and user.level not in fetch.levels:
+        return False
+    return not fetch.states or user.state in fetch.states
+
+
 class UserSource(Source):
-    """Risky users as incidents: when one comes to be at risk or confirmed compromised, and
-    when the level rises.
+    """Risky users as incidents: when one comes to be at risk or confirmed compromised,
+    and when the level rises.
 
     Remembered are the users at risk; one who is not remembered was not at risk.
     """
@@ -3220,13 +3273,13 @@ class UserSource(Source):
     def is_new(
         self, row: Row, before: Remembered | None, fetch: FetchSettings
     ) -> bool:
-        now = self.remembered(row)
-        if now.state not in AT_RISK or not is_selected(now, fetch):
+        present = self.remembered(row)
+        if present.state not in AT_RISK or not is_selected(present, fetch):
             return False
-        if before is None or now.state != before.state:
+        if before is None or present.state != before.state:
             return True
 
-        severity = SEVERITIES.get(now.level, 0)
+        severity = SEVERITIES.get(present.level, 0)
         severity_before = SEVERITIES.get(before.level, 0)
         return severity > severity_before
 
@@ -3242,13 +3295,6 @@ class UserSource(Source):
         return {}
 
 
-def is_selected(user: Remembered, fetch: FetchSettings) -> bool:
-    """Tell whether incidents are wanted for a user of this level and state."""
-    if fetch.levels and user.level not in fetch.levels:
-        return False
-    return not fetch.states or user.state in fetch.states
-
-
 SOURCES: dict[str, Source] = {
     "Risk Detections": DetectionSource(),
     "Risky Users": UserSource(),
@@ -3256,8 +3302,8 @@ SOURCES: dict[str, Source] = {
 
 
 class OrderIgnored(Exception):  # noqa: N818 - no error: there is another way
-    """Graph's pages do not rise in time, as was asked for. `rows` are those of the page that
-    showed it."""
+    """Graph's pages do not rise in time, as was asked for. `rows` are those of the page
+    that showed it."""
 
     def __init__(self, rows: list[Row]):
         super().__init__()
@@ -3271,34 +3317,34 @@ class ReadPage(NamedTuple):
     complete_before: str
 
 
-def read_pages(
-    client: GraphClient, source: Source, fetch: FetchSettings, floor: str
-) -> Iterator[ReadPage]:
-    """Yield the pages of all since the floor.
+def fetch_clauses(source: Source, fetch: FetchSettings) -> list[str]:
+    """Return the clauses that select what is fetched, beside its time."""
+    filters = build_filters(source.resource.filters, source.filters(fetch))
+    if len(filters) > 1:
+        event_types = ", ".join(fetch.event_types)
+        accepted = (
+            f"at most {MAX_COMPARISONS} event types, levels and states in all"
+        )
+        raise ArgumentError("fetch_event_types", event_types, accepted)
 
-    A link counts rows: when one of those read leaves or moves on, another slips over the
-    page's edge, unread. So what follows a page is asked for anew, from its newest time on.
-    Where Graph keeps to no order, links lead through everything, and nothing is proven
-    before the last.
-    """
-    try:
-        yield from rising_pages(client, source, fetch, floor)
-    except OrderIgnored as ignored:
-        yield ReadPage(ignored.rows, floor)
-        query = fetch_query(source, fetch, floor)
-        for page in client.pages(source.resource, query):
-            complete_before = floor if page.next_link else END_OF_TIME
-            yield ReadPage(page.rows, complete_before)
+    return [text for text in filters if text]
 
 
-def rising_pages(
-    client: GraphClient, source: Source, fetch: FetchSettings, floor: str
-) -> Iterator[ReadPage]:
-    """The same by asking anew. Raises: OrderIgnored: the pages do not rise in time."""
-    since = floor
-    while since < END_OF_TIME:
-        client.check_walk_period()
-        since = yield from pages_up_to_a_rise(client, source, fetch, since)
+def short_literal(time: str) -> str:
+    """Return the OData literal of an instant, without the zeros that end its fraction."""
+    return re.sub(r"\.?0*Z$", "Z", time)
+
+
+def fetch_query(source: Source, fetch: FetchSettings, since: str) -> Json:
+    """Return the query for everything since an instant. Raises: ArgumentError: there are
+    too many values for one request."""
+    since_clause = f"{source.time_property} ge {short_literal(since)}"
+    clauses = [since_clause, *fetch_clauses(source, fetch)]
+    return {
+        "$filter": " and ".join(clauses),
+        "$orderby": f"{source.time_property} asc",
+        "$top": str(MAX_PAGE_SIZE),
+    }
 
 
 def pages_up_to_a_rise(
@@ -3329,34 +3375,34 @@ def pages_up_to_a_rise(
     return END_OF_TIME
 
 
-def fetch_query(source: Source, fetch: FetchSettings, since: str) -> Json:
-    """Return the query for everything since an instant. Raises: ArgumentError: there are too
-    many values for one request."""
-    since_clause = f"{source.time_property} ge {short_literal(since)}"
-    clauses = [since_clause, *fetch_clauses(source, fetch)]
-    return {
-        "$filter": " and ".join(clauses),
-        "$orderby": f"{source.time_property} asc",
-        "$top": str(MAX_PAGE_SIZE),
-    }
+def rising_pages(
+    client: GraphClient, source: Source, fetch: FetchSettings, floor: str
+) -> Iterator[ReadPage]:
+    """The same by asking anew. Raises: OrderIgnored: the pages do not rise in time."""
+    since = floor
+    while since < END_OF_TIME:
+        client.check_walk_period()
+        since = yield from pages_up_to_a_rise(client, source, fetch, since)
 
 
-def fetch_clauses(source: Source, fetch: FetchSettings) -> list[str]:
-    """Return the clauses that select what is fetched, beside its time."""
-    filters = build_filters(source.resource.filters, source.filters(fetch))
-    if len(filters) > 1:
-        event_types = ", ".join(fetch.event_types)
-        accepted = (
-            f"at most {MAX_COMPARISONS} event types, levels and states in all"
-        )
-        raise ArgumentError("fetch_event_types", event_types, accepted)
+def read_pages(
+    client: GraphClient, source: Source, fetch: FetchSettings, floor: str
+) -> Iterator[ReadPage]:
+    """Yield the pages of all since the floor.
 
-    return [text for text in filters if text]
-
-
-def short_literal(time: str) -> str:
-    """Return the OData literal of an instant, without the zeros that end its fraction."""
-    return re.sub(r"\.?0*Z$", "Z", time)
+    A link counts rows: when one of those read leaves or moves on, another slips over the
+    page's edge, unread. So what follows a page is asked for anew, from its newest time
+    on. Where Graph keeps to no order, links lead through everything, and nothing is
+    proven before the last.
+    """
+    try:
+        yield from rising_pages(client, source, fetch, floor)
+    except OrderIgnored as ignored:
+        yield ReadPage(ignored.rows, floor)
+        query = fetch_query(source, fetch, floor)
+        for page in client.pages(source.resource, query):
+            complete_before = floor if page.next_link else END_OF_TIME
+            yield ReadPage(page.rows, complete_before)
 
 
 class NewObjects:
@@ -3397,8 +3443,8 @@ class NewObjects:
 
 
 class Reading(NamedTuple):
-    """What a fetch read of one type: new objects, oldest first, the instant before which all
-    was read, and why reading broke off, if it did."""
+    """What a fetch read of one type: new objects, oldest first, the instant before which
+    all was read, and why reading broke off, if it did."""
 
     rows: list[Row]
     complete_before: str
@@ -3430,6 +3476,16 @@ def read_new(
     return Reading(new.in_order(), complete_before, failure)
 
 
+def floor_behind(limit: str, now: datetime, look_back: int) -> str:
+    """Return the instant so many minutes before a limit, or before now if that is sooner."""
+    naive = datetime.strptime(limit[:19], "%Y-%m-%dT%H:%M:%S")
+    read_up_to = naive.replace(tzinfo=timezone.utc)
+    surely_past = now - relativedelta(minutes=CLOCK_TOLERANCE)
+    latest = min(read_up_to, surely_past)
+    behind = latest - relativedelta(minutes=look_back)
+    return instant(seconds_literal(behind))
+
+
 def fetch_source(
     client: GraphClient,
     source: Source,
@@ -3457,44 +3513,31 @@ def fetch_source(
     return reading._replace(rows=batch)
 
 
-def floor_behind(limit: str, now: datetime, look_back: int) -> str:
-    """Return the instant so many minutes before a limit, or before now if that is sooner."""
-    naive = datetime.strptime(limit[:19], "%Y-%m-%dT%H:%M:%S")
-    read_up_to = naive.replace(tzinfo=timezone.utc)
-    surely_past = now - relativedelta(minutes=CLOCK_TOLERANCE)
-    latest = min(read_up_to, surely_past)
-    behind = latest - relativedelta(minutes=look_back)
-    return instant(seconds_literal(behind))
-
-
 class Fetched(NamedTuple):
-    """What a fetch brought: the state for the next one, incidents, oldest first of each type,
-    and notes on what could not be read."""
+    """What a fetch brought: the state for the next one, incidents, oldest first of each
+    type, and notes on what could not be read."""
 
     next_run: Json
     incidents: list[Json]
     notes: list[str]
 
 
-def fetch_incidents(
-    client: GraphClient, fetch: FetchSettings, last_run: Json, now: datetime
-) -> Fetched:
-    """Fetch every type; each may bring an equal share of what those before it left.
+def to_incident(fetch_type: str, row: Row) -> Json:
+    """Return an object as the platform's incident."""
+    source = SOURCES[fetch_type]
+    level = str(row.get("riskLevel"))
+    raw = {**row, "fetchType": fetch_type}
+    return {
+        "name": source.name(row),
+        "occurred": source.time(row),
+        "severity": SEVERITIES.get(level, 0),
+        "rawJSON": json.dumps(raw),
+        "dbotMirrorId": str(row["id"]),
+    }
 
-    Raises: ArgumentError: too many event types. RequestError: not even the first page of a
-    type came.
-    """
-    fetched = Fetched(dict(last_run), [], [])
-    types_left = len(fetch.types)
-    for fetch_type in fetch.types:
-        remaining = fetch.max_fetch - len(fetched.incidents)
-        share = quotient_rounded_up(remaining, types_left)
-        types_left -= 1
-        if share:
-            its_settings = replace(fetch, max_fetch=share)
-            fetch_one_type(client, fetch_type, its_settings, fetched, now)
 
-    return fetched
+def to_incidents(fetch_type: str, rows: list[Row]) -> list[Json]:
+    return [to_incident(fetch_type, row) for row in rows]
 
 
 def fetch_one_type(
@@ -3516,34 +3559,25 @@ def fetch_one_type(
         fetched.notes.append(str(reading.failure))
 
 
-def to_incidents(fetch_type: str, rows: list[Row]) -> list[Json]:
-    return [to_incident(fetch_type, row) for row in rows]
+def fetch_incidents(
+    client: GraphClient, fetch: FetchSettings, last_run: Json, now: datetime
+) -> Fetched:
+    """Fetch every type; each may bring an equal share of what those before it left.
 
-
-def to_incident(fetch_type: str, row: Row) -> Json:
-    """Return an object as the platform's incident."""
-    source = SOURCES[fetch_type]
-    level = str(row.get("riskLevel"))
-    raw = {**row, "fetchType": fetch_type}
-    return {
-        "name": source.name(row),
-        "occurred": source.time(row),
-        "severity": SEVERITIES.get(level, 0),
-        "rawJSON": json.dumps(raw),
-        "dbotMirrorId": str(row["id"]),
-    }
-
-
-def preview_incidents(client: GraphClient, fetch: FetchSettings) -> list[Json]:
-    """Return what the fetch settings select, newest first and at most as many as one fetch
-    brings, whether or not they were handed over already."""
-    incidents: list[Json] = []
+    Raises: ArgumentError: too many event types. RequestError: not even the first page of
+    a type came.
+    """
+    fetched = Fetched(dict(last_run), [], [])
+    types_left = len(fetch.types)
     for fetch_type in fetch.types:
-        rows = newest_selected(client, SOURCES[fetch_type], fetch)
-        incidents.extend(to_incidents(fetch_type, rows))
+        remaining = fetch.max_fetch - len(fetched.incidents)
+        share = quotient_rounded_up(remaining, types_left)
+        types_left -= 1
+        if share:
+            its_settings = replace(fetch, max_fetch=share)
+            fetch_one_type(client, fetch_type, its_settings, fetched, now)
 
-    newest_first = sorted(incidents, key=occurred, reverse=True)
-    return newest_first[: fetch.max_fetch]
+    return fetched
 
 
 def occurred(incident: Json) -> str:
@@ -3568,7 +3602,19 @@ def newest_selected(
     return selected[: fetch.max_fetch]
 
 
-# ==== Access checks ===================================================================
+def preview_incidents(client: GraphClient, fetch: FetchSettings) -> list[Json]:
+    """Return what the fetch settings select, newest first and at most as many as one
+    fetch brings, whether or not they were handed over already."""
+    incidents: list[Json] = []
+    for fetch_type in fetch.types:
+        rows = newest_selected(client, SOURCES[fetch_type], fetch)
+        incidents.extend(to_incidents(fetch_type, rows))
+
+    newest_first = sorted(incidents, key=occurred, reverse=True)
+    return newest_first[: fetch.max_fetch]
+
+
+# ==== Access checks ===========================================================
 
 
 class AccessCheck(NamedTuple):
@@ -3587,6 +3633,7 @@ ESSENTIAL_CHECKS = (
     AccessCheck("Read risky users", RISKY_USERS),
     AccessCheck("Read risk detections", RISK_DETECTIONS),
 )
+
 OTHER_CHECKS = (
     AccessCheck("Read risky service principals", RISKY_SERVICE_PRINCIPALS),
     AccessCheck(
@@ -3599,6 +3646,7 @@ OTHER_CHECKS = (
         write=True,
     ),
 )
+
 HAS_PERMISSION = "has it"
 LACKS_PERMISSION = "lacks it"
 OPAQUE_TOKEN = "opaque"
@@ -3619,26 +3667,6 @@ class Access(NamedTuple):
 
 
 ACCESS_COLUMNS = ("capability", "permission", "token", "result")
-
-
-def check_access(instance: Instance, check: AccessCheck) -> Access:
-    """Find out about one thing: by a read of one row, or for a change by the token alone.
-
-    Raises: GraphError: Graph was not reached at all. SignInError: there is no token.
-    """
-    token = token_access(instance.client, check)
-    if check.write:
-        result, error = write_access(instance, check, token), ""
-    else:
-        result, error = read_access(instance.client, check.resource)
-
-    return Access(check.name, check.permission, token, result, error)
-
-
-def check_all(
-    instance: Instance, checks: Iterable[AccessCheck]
-) -> list[Access]:
-    return [check_access(instance, check) for check in checks]
 
 
 def token_access(client: GraphClient, check: AccessCheck) -> str:
@@ -3684,13 +3712,33 @@ def write_access(instance: Instance, check: AccessCheck, token: str) -> str:
     return "permitted (not tried)"
 
 
+def check_access(instance: Instance, check: AccessCheck) -> Access:
+    """Find out about one thing: by a read of one row, or for a change by the token alone.
+
+    Raises: GraphError: Graph was not reached at all. SignInError: there is no token.
+    """
+    token = token_access(instance.client, check)
+    if check.write:
+        result, error = write_access(instance, check, token), ""
+    else:
+        result, error = read_access(instance.client, check.resource)
+
+    return Access(check.name, check.permission, token, result, error)
+
+
+def check_all(
+    instance: Instance, checks: Iterable[AccessCheck]
+) -> list[Access]:
+    return [check_access(instance, check) for check in checks]
+
+
 def all_errors(found: list[Access]) -> str:
     """Return the refusals, each once."""
     errors = dict.fromkeys(access.error for access in found if access.error)
     return "\n".join(errors)
 
 
-# ==== Commands ========================================================================
+# ==== Commands ================================================================
 #
 # Each is given the instance and the command's arguments, and gives back what the war room
 # shows.
@@ -3720,8 +3768,8 @@ def test_module(instance: Instance, _: Args) -> str:
 def auth_test(instance: Instance, _: Args) -> CommandResults:
     """Return "Success!" and what the instance may do.
 
-    Raises: CommandFailed: risky users or risk detections cannot be read. SignInError: there
-    is no token.
+    Raises: CommandFailed: risky users or risk detections cannot be read. SignInError:
+    there is no token.
     """
     essential = check_all(instance, ESSENTIAL_CHECKS)
     others = check_all(instance, OTHER_CHECKS)
@@ -3773,6 +3821,14 @@ def risky_users_list(instance: Instance, args: Args) -> list[CommandResults]:
     return list_resource(instance.client, RISKY_USERS, args)
 
 
+def no_risk_known(name: str) -> CommandResults:
+    """Return the entry that says that a name is not among the risky users."""
+    text = (
+        f"Graph knows no risk for {name}: there is no risky user of that name."
+    )
+    return CommandResults(readable_output=text, raw_response=[])
+
+
 def risky_user_get(instance: Instance, args: Args) -> CommandResults:
     """Return one risky user by id, or those of a name; of a name, no risk is an answer."""
     argument, value = exactly_one(args, "id", "user_principal_name")
@@ -3788,12 +3844,16 @@ def risky_user_get(instance: Instance, args: Args) -> CommandResults:
     )
 
 
-def no_risk_known(name: str) -> CommandResults:
-    """Return the entry that says that a name is not among the risky users."""
-    text = (
-        f"Graph knows no risk for {name}: there is no risky user of that name."
-    )
-    return CommandResults(readable_output=text, raw_response=[])
+def history_list(
+    client: GraphClient, resource: Resource, args: Args
+) -> list[CommandResults]:
+    """Return the history of the object with an id. Raises: GraphError: none has the id
+    (it is named), or no answer came."""
+    item_id = str(args.get("id") or "").strip()
+    try:
+        return list_resource(client, resource.for_owner(item_id), args)
+    except GraphError as error:
+        raise with_unknown_id(error, resource, item_id) from error
 
 
 def risky_user_history_list(
@@ -3813,18 +3873,6 @@ def risky_user_history_list(
 
     its_id = {"id": users[0]["id"]}
     return history_list(instance.client, RISKY_USER_HISTORY, {**args, **its_id})
-
-
-def history_list(
-    client: GraphClient, resource: Resource, args: Args
-) -> list[CommandResults]:
-    """Return the history of the object with an id. Raises: GraphError: none has the id (it
-    is named), or no answer came."""
-    item_id = str(args.get("id") or "").strip()
-    try:
-        return list_resource(client, resource.for_owner(item_id), args)
-    except GraphError as error:
-        raise with_unknown_id(error, resource, item_id) from error
 
 
 def risk_detections_list(
@@ -3905,6 +3953,13 @@ def service_principals_dismiss(
     return run_action(instance, DISMISS_PRINCIPALS, args)
 
 
+def fetch_settings_of(instance: Instance) -> FetchSettings:
+    """Return what an instance fetches. Raises: SettingsError: it was not read."""
+    if instance.settings.fetch is None:
+        raise SettingsError("This instance's fetch parameters were not read.")
+    return instance.settings.fetch
+
+
 def fetch_preview(instance: Instance, _: Args) -> CommandResults:
     """Return what the fetch settings select, without moving anything."""
     settings = fetch_settings_of(instance)
@@ -3922,14 +3977,7 @@ def fetch_preview(instance: Instance, _: Args) -> CommandResults:
     )
 
 
-def fetch_settings_of(instance: Instance) -> FetchSettings:
-    """Return what an instance fetches. Raises: SettingsError: it was not read."""
-    if instance.settings.fetch is None:
-        raise SettingsError("This instance's fetch parameters were not read.")
-    return instance.settings.fetch
-
-
-def fetch(instance: Instance) -> None:
+def fetch_command(instance: Instance) -> None:
     """Hand new incidents over to the platform, and keep how far that came."""
     settings = fetch_settings_of(instance)
     last_run = demisto.getLastRun()
@@ -3943,7 +3991,8 @@ def fetch(instance: Instance) -> None:
     demisto.incidents(fetched.incidents)
 
 
-# ==== Entry point =====================================================================
+# ==== Entry point =============================================================
+
 
 COMMANDS: dict[str, Callable[[Instance, Args], Any]] = {
     "test-module": test_module,
@@ -3970,6 +4019,7 @@ COMMANDS: dict[str, Callable[[Instance, Args], Any]] = {
     "azure-risky-service-principals-dismiss": service_principals_dismiss,
     "azure-risky-users-fetch-preview": fetch_preview,
 }
+
 FETCH = "fetch-incidents"
 TEST = "test-module"
 FETCHING = (FETCH, "azure-risky-users-fetch-preview")
@@ -4009,7 +4059,7 @@ def main() -> None:
         handle_proxy()
         instance = build_instance(settings, persistent=command != TEST)
         if command == FETCH:
-            fetch(instance)
+            fetch_command(instance)
         else:
             return_results(COMMANDS[command](instance, demisto.args()))
     except Exception as error:
