@@ -3379,7 +3379,7 @@ def rising_pages(
     client: GraphClient, source: Source, fetch: FetchSettings, floor: str
 ) -> Iterator[ReadPage]:
     """The same by asking anew. Raises: OrderIgnored: the pages do not rise in time."""
-    since = floor
+    since = yield from pages_up_to_a_rise(client, source, fetch, floor)
     while since < END_OF_TIME:
         client.check_walk_period()
         since = yield from pages_up_to_a_rise(client, source, fetch, since)

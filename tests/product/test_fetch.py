@@ -624,6 +624,22 @@ def test_a_long_walk_ends_before_the_platform_ends_it_and_goes_on_next_time(
     assert not set(ids(again)) & set(ids(run.incidents))
 
 
+def test_a_long_walk_of_one_type_leaves_the_other_its_first_page(
+    room: WarRoom, simulator: Simulator, tenant: Tenant, instance: Row, no_waiting: list[float]
+) -> None:
+    instance |= {"fetch_types": BOTH, "max_fetch": "200"}
+    tenant.largest_page = 2
+    for number in range(600):
+        tenant.arrive(id=f"d{number}", detected=ago(hours=1))
+    tenant.add_user(id="u1", riskLastUpdatedDateTime=stamp(ago(days=1)))
+    simulator.throttle = 1
+    run = room.fetch()
+    assert not run.failed
+    assert sum(no_waiting) > aru.WALK_PERIOD
+    assert set(ids(run.incidents)[:100]) <= set(tenant.detections)
+    assert set(ids(run.incidents)[100:]) == set(tenant.users)
+
+
 # What is remembered
 
 
