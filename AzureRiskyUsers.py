@@ -1,10 +1,15 @@
-"""Microsoft Entra ID Protection for Cortex XSOAR: risky users and risk detections, read from Microsoft Graph.
+"""Microsoft Entra ID Protection for Cortex XSOAR: risky users and risk detections.
 
     demisto.params() -> Settings -> HttpSession -> Authenticator -> GraphClient
-    demisto.args()   -> COMMANDS[command](client, args) -> CommandResults -> war room and context
+    demisto.args()   -> COMMANDS[command](instance, args) -> CommandResults
 
-Graph's objects stay dicts with Graph's own property names from the wire to the context: they are the public contract.
-Only `main`, `fetch`, `TokenStore` and `auth_reset` touch the platform; everything else takes and gives plain values.
+Graph's objects stay dicts with Graph's own property names, from the wire to the
+context: they are the public contract. Only `main`, `fetch_command`, `auth_reset` and
+`IntegrationStore` touch the platform; all else takes and gives plain values.
+
+The sections follow each other as a command runs: errors, arguments, settings, http,
+sign-in, odata, graph client, words, resources, lists, actions, fetch, access checks,
+commands, entry point.
 """
 
 import demistomock as demisto  # noqa: F401
@@ -12,13 +17,14 @@ from CommonServerPython import *  # noqa: F401
 
 # isort: split
 import base64
+import dataclasses
 import hashlib
 import json
 import re
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from enum import Enum
@@ -30,29 +36,75 @@ import requests
 import urllib3
 from dateutil.relativedelta import relativedelta
 
-# Constants
+Args = dict[str, Any]  # a command's arguments, or an instance's parameters
+Json = dict[str, Any]  # an object of JSON
+Row = dict[str, Any]  # an object of Graph's, under Graph's own property names
 
-GRAPH_VERSION = "v1.0"
-DEFAULT_LIMIT = 50  # rows
-MAX_PAGE_SIZE = 500  # rows; Graph's upper bound of $top for these collections
-MAX_COMPARISONS = 15  # in one $filter, Graph's usual bound
-REQUEST_TIMEOUT = (5, 30)  # seconds: (to connect, between two bytes of the answer)
-IDENTITY_TIMEOUT = (
-    2,
-    10,
-)  # seconds; the managed identity endpoint is on the machine itself or not there at all
-RETRY_PERIOD = (
-    90  # seconds from the command's start in which failed requests are repeated
-)
-WALK_PERIOD = 240  # seconds after which a walk over pages ends; the platform ends a command after five minutes
-MAX_IDS = 60  # in one action (https://learn.microsoft.com/graph/api/riskyuser-dismiss)
-VERIFY_INTERVAL = 30  # seconds between two looks at what became of an action
-VERIFY_PERIOD = (
-    900  # seconds after which an action that has not taken effect counts as failed
-)
-TOKEN_RESERVE = 300  # seconds a stored token must still be valid for
+# ==== Errors ==================================================================
+#
+#   DemistoException        the platform's; main() shows those below by their text alone
+#   +-- SettingsError       the instance is not configured for what was asked
+#   +-- ArgumentError       an argument cannot be read exactly; nothing was sent
+#   +-- CommandFailed       a command did not do all that was asked, and shows what it did
+#   +-- RequestError        a request did not bring what it was sent for
+#       +-- SignInError     ... sent to the login service or the managed identity endpoint
+#       +-- GraphError      ... sent to Graph
+
+
+class SettingsError(DemistoException):
+    """The instance's parameters do not suffice for what was asked."""
+
+
+class ArgumentError(DemistoException):
+    """An argument cannot be read exactly: says which, its value and what is accepted."""
+
+    def __init__(self, name: str, value: object, accepted: str):
+        shown = str(value)[:200]
+        super().__init__(
+            f'{name}="{shown}" cannot be used. Accepted: {accepted}.'
+        )
+
+
+class CommandFailed(DemistoException):
+    """A command did not do all that was asked.
+
+    Attributes: results (entries that show what it did do; they are given back first).
+    """
+
+    def __init__(self, message: str, results: list[CommandResults]):
+        super().__init__(message)
+        self.results = results
+
+
+class RequestError(DemistoException):
+    """A request did not bring what it was sent for."""
+
+
+class SignInError(RequestError):
+    """No access token could be had. The text has the AADSTS code, where there is one."""
+
+
+class GraphError(RequestError):
+    """Graph refused, could not be reached, or answered something that is not Graph's.
+
+    Attributes: status (int, 0 without an HTTP answer), reason (what to do about it, else
+    Graph's own message).
+    """
+
+    def __init__(self, message: str, status: int = 0, reason: str = ""):
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+
+
+# ==== Arguments ===============================================================
+#
+# Readers of arguments and parameters. Each gives back exactly what was meant or raises
+# ArgumentError; nothing is dropped, widened or guessed.
+
 
 RISK_LEVELS = ("low", "medium", "high", "hidden", "none")
+
 RISK_STATES = (
     "none",
     "confirmedSafe",
@@ -62,63 +114,206 @@ RISK_STATES = (
     "confirmedCompromised",
 )
 
-Args = dict[str, Any]
-Row = dict[str, Any]
+# Reads one value of the argument that is named, and gives it back as text.
+Reader = Callable[[str, Any], str]
 
 
-# Errors: DemistoException is the platform's; main() shows those below as they are.
-#
-#   DemistoException
-#   +-- SettingsError    the instance is not configured for what was asked
-#   +-- ArgumentError    an argument cannot be read exactly; nothing was sent
-#   +-- CommandFailed    a command did not do all that was asked, and shows what it did
-#   +-- RequestError     a request did not bring what it was sent for
-#       +-- SignInError  ... sent to the login service or the managed identity endpoint
-#       +-- GraphError   ... sent to Graph
+def given(args: Args, name: str) -> bool:
+    """Tell whether an argument is given: a playbook passes '' for one it leaves open."""
+    return args.get(name) not in (None, "", [])
 
 
-class SettingsError(DemistoException):
-    """The instance's parameters do not suffice for what was asked."""
+def choice(allowed: Iterable[str]) -> Reader:
+    """Make a reader that accepts exactly the allowed texts."""
+    options = tuple(allowed)
+
+    def read(name: str, value: Any) -> str:
+        if value not in options:
+            raise ArgumentError(name, value, ", ".join(options))
+        return str(value)
+
+    return read
 
 
-class ArgumentError(DemistoException):
-    """An argument cannot be read exactly. Says which one, its value and what would be accepted."""
+def choices(args: Args, name: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the options that an argument of several values holds, each once."""
+    read = choice(allowed)
+    options = [read(name, value) for value in argToList(args.get(name))]
+    return tuple(dict.fromkeys(options))
 
-    def __init__(self, name: str, value: object, accepted: str):
-        super().__init__(
-            f'{name}="{str(value)[:200]}" cannot be used. Accepted: {accepted}.'
+
+def flag(args: Args, name: str) -> bool:
+    """Return an argument that has to be true or false; false when it is not given."""
+    text = str(args.get(name) or "false").lower()
+    read = choice(("true", "false"))
+    return read(name, text) == "true"
+
+
+LARGEST_NUMBER = 999_999_999  # nine digits
+
+
+def whole_number(
+    args: Args, name: str, default: int, maximum: int | None = None
+) -> int:
+    """Return an argument that has to be a whole number from 1 to `maximum`."""
+    if not given(args, name):
+        return default
+
+    text = str(args[name]).strip()
+    is_number = re.fullmatch("[0-9]{1,9}", text)
+    largest = LARGEST_NUMBER if maximum is None else maximum
+    if is_number and 1 <= int(text) <= largest:
+        return int(text)
+
+    upper_bound = "up" if maximum is None else f"to {maximum}"
+    accepted = f"a whole number from 1 {upper_bound}"
+    raise ArgumentError(name, args[name], accepted)
+
+
+def text_value(name: str, value: Any) -> str:
+    """Return a text that Graph can match; an empty one would match everything."""
+    text = str(value).strip()
+    if not text or not text.isprintable():
+        raise ArgumentError(
+            name, value, "a text that is not empty and has no line breaks"
         )
 
-
-class RequestError(DemistoException):
-    """A request did not bring what it was sent for."""
+    return text
 
 
-class SignInError(RequestError):
-    """No access token could be had. Keeps the AADSTS code where the login service gave one."""
+def text_values(args: Args, name: str) -> list[str]:
+    """Return the values of a comma-separated argument, each once whatever its case."""
+    if args.get(name) in (None, ""):
+        return []
+
+    values = argToList(args[name])
+    if not values:
+        raise ArgumentError(name, args[name], "at least one value")
+
+    texts = [text_value(name, value) for value in values]
+    by_lower_case = {text.lower(): text for text in texts}
+    return list(by_lower_case.values())
 
 
-class CommandFailed(DemistoException):
-    """A command did not do all that was asked. `results` are the entries that show what it did, given back first."""
-
-    def __init__(self, message: str, results: list[CommandResults]):
-        super().__init__(message)
-        self.results = results
+def id_values(args: Args, name: str) -> list[str]:
+    """Return comma-separated ids in lower case: the case of a GUID means nothing."""
+    return [text.lower() for text in text_values(args, name)]
 
 
-class GraphError(RequestError):
-    """Graph refused, could not be reached, or answered something that is not Graph's.
+def exactly_one(args: Args, *names: str) -> tuple[str, str]:
+    """Return name and value of the one argument that is given among several."""
+    values = {}
+    for name in names:
+        if given(args, name):
+            values[name] = str(args[name]).strip()
+    if len(values) == 1:
+        return values.popitem()
 
-    Attributes: status (int, 0 without an HTTP answer), reason (what to do about it, else Graph's own message).
+    shown = ", ".join(values.values())
+    raise ArgumentError(" / ".join(names), shown, "exactly one of them")
+
+
+def path_segment(name: str, value: Any) -> str:
+    """Return an id as one segment of a path, whatever characters it holds.
+
+    Dots alone are refused: no encoding keeps them from meaning another path.
     """
+    text = str(value or "").strip()
+    if not text.strip("."):
+        raise ArgumentError(name, text, "an object ID")
+    return quote(text, safe="")
 
-    def __init__(self, message: str, status: int = 0, reason: str = ""):
-        super().__init__(message)
-        self.status = status
-        self.reason = reason
+
+ISO_TIME = re.compile(
+    r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:T(?P<minute>[0-9]{2}:[0-9]{2})(?P<second>:[0-9]{2})?(?P<fraction>\.[0-9]{1,7})?"
+    r"(?P<zone>Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+)
+
+RELATIVE_TIME = re.compile(
+    r"(?P<number>[0-9]{1,6}) *(?P<unit>minute|hour|day|week|month|year)s?(?: +ago)?",
+    re.IGNORECASE,
+)
+
+MOMENT_FORMS = (
+    "ISO 8601 such as 2024-02-27T04:49:26.257525Z or 2024-02-27, "
+    'or a time ago such as "10 days", "2 hours"'
+)
 
 
-# Settings
+def utc_now() -> datetime:
+    """Return the present moment; the one clock that dates are read by."""
+    return datetime.now(timezone.utc)
+
+
+def seconds_text(moment: datetime) -> str:
+    # isoformat, because strftime writes a year before 1000 with three digits.
+    return moment.isoformat()[:19]
+
+
+def parse_iso_time(text: str) -> str:
+    """Return the OData literal of an ISO 8601 time; one without a zone is UTC.
+
+    The fraction is carried as text: datetime holds six digits of it, and Graph seven.
+    """
+    match = ISO_TIME.fullmatch(text)
+    if not match:
+        raise ValueError("not ISO 8601")
+
+    parts = match.groupdict(default="")
+    if parts["fraction"] and not parts["second"]:
+        raise ValueError("a fraction needs seconds")
+
+    minute = parts["minute"] or "00:00"
+    second = parts["second"] or ":00"
+    zone = parts["zone"] or "Z"
+    whole = f"{parts['day']}T{minute}{second}{zone}"
+    moment = datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S%z")
+    in_utc = moment.astimezone(timezone.utc)
+    return f"{seconds_text(in_utc)}{parts['fraction']}Z"
+
+
+def seconds_literal(moment: datetime) -> str:
+    """Return the OData literal of a UTC moment, to the second."""
+    return f"{seconds_text(moment)}Z"
+
+
+def parse_moment(text: str, now: datetime) -> str:
+    """Return the OData literal of a moment. Raises: ValueError, OverflowError: none is
+    meant."""
+    match = RELATIVE_TIME.fullmatch(text)
+    if not match:
+        return parse_iso_time(text)
+
+    unit = match["unit"].lower()
+    # Months and years go by the calendar.
+    span = {f"{unit}s": int(match["number"])}
+    return seconds_literal(now - relativedelta(**span))  # type: ignore[arg-type]
+
+
+def datetime_literal(name: str, value: Any) -> str:
+    """Return the OData literal, in UTC, of a moment in ISO 8601 or as a time ago."""
+    text = str(value).strip()
+    try:
+        return parse_moment(text, utc_now())
+    except (ValueError, OverflowError) as error:
+        raise ArgumentError(name, value, MOMENT_FORMS) from error
+
+
+def instant(value: Any) -> str:
+    """Write a UTC time with seven digits of a second, so that times compare as text.
+
+    Graph itself sends hours of one digit. What is no time becomes '', before all times.
+    """
+    text = re.sub("T([0-9]):", r"T0\1:", str(value or ""))
+    if not text:
+        return ""
+
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    return f"{whole}.{fraction:0<7}Z"
+
+
+# ==== Settings ================================================================
 
 
 class SignIn(Enum):
@@ -145,20 +340,71 @@ class Cloud(NamedTuple):
 
 CLOUDS = {
     "Worldwide": Cloud(
-        "https://login.microsoftonline.com", "https://graph.microsoft.com"
+        login="https://login.microsoftonline.com",
+        graph="https://graph.microsoft.com",
     ),
     "US Government L4 (GCC High)": Cloud(
-        "https://login.microsoftonline.us", "https://graph.microsoft.us"
+        login="https://login.microsoftonline.us",
+        graph="https://graph.microsoft.us",
     ),
     "US Government L5 (DoD)": Cloud(
-        "https://login.microsoftonline.us", "https://dod-graph.microsoft.us"
+        login="https://login.microsoftonline.us",
+        graph="https://dod-graph.microsoft.us",
     ),
 }
+
+FETCH_TYPES = ("Risk Detections", "Risky Users")
+MAX_FETCH = 200  # incidents in one fetch
+MAX_LOOK_BACK = 10_080  # minutes, a week
+# Objects per type; above it, a fetch overlaps less with the ones before.
+MAX_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True)
+class FetchSettings:
+    """What is fetched, checked.
+
+    since: where the very first fetch begins. look_back: minutes in which a detection may
+    surface late. max_remembered: objects of one type that are told apart from new ones.
+    """
+
+    since: str
+    max_fetch: int
+    look_back: int
+    types: tuple[str, ...]
+    levels: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
+    event_types: tuple[str, ...] = ()
+    max_remembered: int = MAX_REMEMBERED
+
+
+def read_fetch_settings(params: Args) -> FetchSettings:
+    """Return what the fetch parameters mean; an older instance may have none of them."""
+    first_fetch = params.get("first_fetch") or "3 days"
+    since = datetime_literal("first_fetch", first_fetch)
+    max_fetch = whole_number(params, "max_fetch", 50, MAX_FETCH)
+    look_back = whole_number(params, "look_back", 60, MAX_LOOK_BACK)
+    types = choices(params, "fetch_types", FETCH_TYPES)
+    levels = choices(params, "fetch_risk_levels", RISK_LEVELS)
+    states = choices(params, "fetch_risk_states", RISK_STATES)
+    event_types = argToList(params.get("fetch_event_types"))
+    return FetchSettings(
+        since=since,
+        max_fetch=max_fetch,
+        look_back=look_back,
+        types=types or FETCH_TYPES[:1],
+        levels=levels,
+        states=states,
+        event_types=tuple(event_types),
+    )
+
+
+NO_PART_OF_SIGN_IN = {"signs_in": False}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One instance's parameters, checked."""
+    """One instance's parameters, checked. `fetch` is None where nothing is fetched."""
 
     sign_in: SignIn
     client_id: str = ""
@@ -169,26 +415,37 @@ class Settings:
     managed_identity_client_id: str = ""
     cloud: Cloud = CLOUDS["Worldwide"]
     allow_response: bool = False
-    fetch: Row = field(
-        default_factory=dict, repr=False
-    )  # as given; read where incidents are fetched
+    verify: bool = field(default=True, metadata=NO_PART_OF_SIGN_IN)
+    fetch: FetchSettings | None = field(
+        default=None, metadata=NO_PART_OF_SIGN_IN
+    )
 
     @property
     def client_credential(self) -> str | dict[str, str]:
-        """What the application proves itself with, as msal takes it: a secret, a certificate, or '' for neither."""
+        """What the application proves itself with, as msal takes it: a secret, a
+        certificate, or '' for neither."""
         if self.thumbprint and self.private_key:
-            return {"thumbprint": self.thumbprint, "private_key": self.private_key}
+            return {
+                "thumbprint": self.thumbprint,
+                "private_key": self.private_key,
+            }
         return self.client_secret
 
     @property
-    def binding(self) -> str:
-        """A fingerprint of all sign-in settings: whatever was got with other ones is never used with these."""
-        values = [
-            str(getattr(self, name))
-            for name in sorted(self.__dataclass_fields__)
-            if name != "fetch"
+    def credentials_fingerprint(self) -> str:
+        """A digest of all sign-in settings. What was stored under another one is not
+        used.
+
+        A new field counts unless it is marked: a token too many is fetched at worst.
+        """
+        counted = [
+            each.name
+            for each in dataclasses.fields(self)
+            if each.metadata != NO_PART_OF_SIGN_IN
         ]
-        return hashlib.sha256(json.dumps(values).encode()).hexdigest()
+        values = [str(getattr(self, name)) for name in sorted(counted)]
+        text = json.dumps(values)
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 REQUIRED_SETTINGS = {
@@ -202,94 +459,133 @@ REQUIRED_SETTINGS = {
 }
 
 
-def read_settings(params: Args) -> Settings:
-    """Return the settings that the instance's parameters mean.
-
-    Raises: SettingsError: an option is unknown, a value unusable, or what the sign-in needs is missing (all is named).
-    """
-    certificate = params.get("creds_certificate") or {}
-    settings = Settings(
-        sign_in=SignIn(
-            option(
-                "Authentication Type",
-                params.get("authentication_type"),
-                SIGN_IN_OPTIONS,
-            )
-        ),
-        client_id=credential(params.get("client_id")),
-        tenant_id=(params.get("tenant_id") or "").strip(),
-        client_secret=credential(params.get("client_secret")),
-        thumbprint=re.sub("[: ]", "", certificate.get("identifier") or ""),
-        private_key=pem_text(certificate.get("password") or ""),
-        managed_identity_client_id=credential(
-            params.get("managed_identities_client_id")
-        ),
-        cloud=CLOUDS[option("Azure Cloud", params.get("azure_cloud"), tuple(CLOUDS))],
-        allow_response=argToBoolean(params.get("allow_response") or False),
-        fetch={name: params.get(name) for name in FETCH_PARAMETERS},
-    )
-    check_settings(settings)
-    return settings
-
-
 def check_settings(settings: Settings) -> None:
     """Raise SettingsError unless the settings suffice for their sign-in type."""
-    needed = REQUIRED_SETTINGS[settings.sign_in]
-    missing = [label for name, label in needed.items() if not getattr(settings, name)]
+    required = REQUIRED_SETTINGS[settings.sign_in]
+    missing = [
+        label for name, label in required.items() if not getattr(settings, name)
+    ]
     if missing:
+        sign_in, labels = settings.sign_in.value, ", ".join(missing)
+        raise SettingsError(f"Sign-in with {sign_in} also needs: {labels}.")
+
+    tenant_id = settings.tenant_id
+    if not re.fullmatch(r"[A-Za-z0-9.-]*", tenant_id):
         raise SettingsError(
-            f"Sign-in with {settings.sign_in.value} also needs: {', '.join(missing)}."
+            f'Tenant ID "{tenant_id}" is neither a GUID nor a domain name.'
         )
-    if not re.fullmatch(r"[A-Za-z0-9.-]*", settings.tenant_id):
-        raise SettingsError(
-            f'Tenant ID "{settings.tenant_id}" is neither a GUID nor a domain name.'
-        )
+
     if settings.client_secret and settings.thumbprint:
         raise SettingsError(
-            "Both a Client Secret and a certificate are given. Empty the one that is not to be used."
+            "Both a Client Secret and a certificate are given. "
+            "Empty the one that is not to be used."
         )
+
     if not re.fullmatch("([0-9A-Fa-f]{40})?", settings.thumbprint):
         raise SettingsError(
-            "Certificate Thumbprint is not a SHA-1 thumbprint, which has 40 hexadecimal digits."
+            "Certificate Thumbprint is not a SHA-1 thumbprint, "
+            "which has 40 hexadecimal digits."
         )
 
 
 def option(label: str, value: str | None, options: tuple[str, ...]) -> str:
-    """Return the option that a selection parameter holds; the first, which is its default, when it is not filled."""
-    if (value or options[0]) not in options:
+    """Return the option that a selection holds; the first one is the default."""
+    selected = value or options[0]
+    if selected not in options:
         raise SettingsError(
             f'{label} "{value}" is unknown. Options: {", ".join(options)}.'
         )
-    return value or options[0]
+
+    return selected
+
+
+PEM_BLOCK = re.compile(
+    "(-----BEGIN [A-Z ]+-----)(.*?)(-----END [A-Z ]+-----)", re.DOTALL
+)
+
+
+def pem_block(match: re.Match[str]) -> str:
+    begin, body, end = match.groups()
+    lines = [begin, *body.split(), end, ""]
+    return "\n".join(lines)
 
 
 def pem_text(text: str) -> str:
-    """Return a PEM key with the line breaks that the platform's password box turns into spaces."""
-    blocks = re.findall(
-        "(-----BEGIN [A-Z ]+-----)(.*?)(-----END [A-Z ]+-----)", text, re.DOTALL
-    )
-    return (
-        "".join(
-            "\n".join([begin, *body.split(), end, ""]) for begin, body, end in blocks
-        )
-        or text
-    )
+    """Return a PEM key with its line breaks: a password box turns them into spaces."""
+    blocks = [pem_block(match) for match in PEM_BLOCK.finditer(text)]
+    return "".join(blocks) or text
 
 
-def credential(value: Any) -> str:
-    """Return the text of a credentials parameter, which older instances may hold as plain text."""
+def credential(params: Args, name: str) -> str:
+    """Return a credentials parameter, which older instances may hold as plain text."""
+    value = params.get(name)
     text = value.get("password") if isinstance(value, dict) else value
     return (text or "").strip()
 
 
-# HTTP
+def read_settings(params: Args, *, with_fetch: bool = False) -> Settings:
+    """Return the settings that the instance's parameters mean.
+
+    with_fetch: whether to read the fetch parameters, which other commands do not need.
+    Raises: SettingsError: an option is unknown, a value is unusable, or what the sign-in
+    needs is missing (all of it is named). ArgumentError: a fetch parameter is unusable.
+    """
+    sign_in = params.get("authentication_type")
+    cloud = option("Azure Cloud", params.get("azure_cloud"), tuple(CLOUDS))
+    certificate = params.get("creds_certificate") or {}
+    thumbprint = certificate.get("identifier") or ""
+    private_key = certificate.get("password") or ""
+    client_id = credential(params, "client_id")
+    tenant_id = params.get("tenant_id") or ""
+    client_secret = credential(params, "client_secret")
+    identity = credential(params, "managed_identities_client_id")
+    settings = Settings(
+        sign_in=SignIn(option("Authentication Type", sign_in, SIGN_IN_OPTIONS)),
+        client_id=client_id,
+        tenant_id=tenant_id.strip(),
+        client_secret=client_secret,
+        thumbprint=re.sub("[: ]", "", thumbprint),
+        private_key=pem_text(private_key),
+        managed_identity_client_id=identity,
+        cloud=CLOUDS[cloud],
+    )
+    check_settings(settings)
+    return replace(
+        settings,
+        allow_response=argToBoolean(params.get("allow_response") or False),
+        verify=not argToBoolean(params.get("insecure") or False),
+        fetch=read_fetch_settings(params) if with_fetch else None,
+    )
+
+
+# ==== HTTP ====================================================================
+
+
+# Seconds: to connect, and between two bytes of the answer.
+REQUEST_TIMEOUT = (5, 30)
+RETRY_PERIOD = 90  # seconds from the command's start with repetitions
+FIRST_WAIT = 1.0  # seconds before the first repetition
+
+RETRY_RULES = {
+    "total": 6,
+    "read": 3,
+    "status": 6,
+    "other": 0,  # Certificates that fail will fail again.
+    "status_forcelist": (429, 500, 502, 503, 504),
+    "allowed_methods": None,  # Every request here may be repeated.
+    "backoff_factor": 1,  # seconds
+    "backoff_jitter": 0.5,  # seconds
+    "backoff_max": 20,  # seconds
+    "raise_on_status": False,  # Graph's own words are wanted, not urllib3's.
+}
 
 
 class BoundedRetry(urllib3.Retry):
-    """Repeats failed requests after growing waits, never beyond `deadline` (a time.monotonic() value).
+    """Repeats failed requests after growing waits, never beyond a deadline.
 
-    Throttled requests count against the tenant's limit, so even the first repetition waits
-    (https://learn.microsoft.com/graph/throttling). A Retry-After beyond the deadline ends the attempts at once.
+    deadline: a value of time.monotonic(). Throttled requests count against the tenant's
+    limit (https://learn.microsoft.com/graph/throttling), so even the first repetition
+    waits. A Retry-After beyond the deadline ends the attempts at once.
     """
 
     def __init__(self, *, deadline: float, **rules: Any):
@@ -300,7 +596,7 @@ class BoundedRetry(urllib3.Retry):
         return super().new(deadline=self.deadline, **changes)
 
     def get_backoff_time(self) -> float:
-        return super().get_backoff_time() or 1.0
+        return super().get_backoff_time() or FIRST_WAIT
 
     def get_retry_after(self, response: Any) -> float | None:
         try:
@@ -309,32 +605,43 @@ class BoundedRetry(urllib3.Retry):
             return None
 
     def is_exhausted(self) -> bool:
-        return (
-            super().is_exhausted()
-            or time.monotonic() + self.get_backoff_time() > self.deadline
+        return super().is_exhausted() or self.is_too_long(
+            self.get_backoff_time()
         )
+
+    def is_too_long(self, seconds: float) -> bool:
+        """Tell whether a wait that begins now would end beyond the deadline."""
+        return time.monotonic() + seconds > self.deadline
 
     def increment(self, *request: Any, **named: Any) -> Any:
         response = named.get("response")
-        if (
-            response is not None
-            and time.monotonic() + (self.get_retry_after(response) or 0) > self.deadline
+        if response is not None and self.is_too_long(
+            self.get_retry_after(response) or 0
         ):
-            reason = urllib3.exceptions.ResponseError(
-                "asked to wait longer than a command may"
-            )
             raise urllib3.exceptions.MaxRetryError(
-                named["_pool"], str(response.url), reason
+                pool=named["_pool"],
+                url=str(response.url),
+                reason=urllib3.exceptions.ResponseError(
+                    "asked to wait longer than a command may"
+                ),
             )
+
         return super().increment(*request, **named)
 
 
-class HttpSession(requests.Session):
-    """One way to the network for Graph and the login service alike: certificates, proxy, time limits, retries.
+def unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Leave a request as it is: without an auth, requests would sign from a .netrc file."""
+    return request
 
-    Handed to msal as well, so that both obey the same switches, and neither leaves the cloud (None: any host).
-    Proxies come from the environment, which the platform's handle_proxy() has put in order. A redirect raises
-    TooManyRedirects: nothing follows it, least of all a token or a secret.
+
+class HttpSession(requests.Session):
+    """One way to the network for Graph and the login service alike: certificates, proxy,
+    time limits, retries.
+
+    msal is handed it too, so that both obey the same switches. Neither leaves the cloud
+    (None: any host). Proxies come from the environment, which the platform's
+    handle_proxy() has put in order. A redirect raises TooManyRedirects: nothing follows
+    it, least of all a token or a secret.
     """
 
     def __init__(
@@ -352,21 +659,30 @@ class HttpSession(requests.Session):
         self.started = time.monotonic()
         self.max_redirects = 0
         self.auth = unsigned
-        adapter = requests.adapters.HTTPAdapter(
-            max_retries=retry_rules(self.started + RETRY_PERIOD, connects)
-        )
-        for prefix in list(self.adapters):
-            self.mount(prefix, adapter)
+        self.mount_retries(connects)
         if not verify:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
-    def request(self, method: str, url: str, **options: Any) -> requests.Response:  # type: ignore[override]
-        # Said on every request: requests lets REQUESTS_CA_BUNDLE override a session's verify, and msal sets no timeout.
+    def mount_retries(self, connects: int) -> None:
+        """Repeat failed requests everywhere; a failed connection so many times."""
+        deadline = self.started + RETRY_PERIOD
+        retries = BoundedRetry(
+            deadline=deadline, connect=connects, **RETRY_RULES
+        )
+        adapter = requests.adapters.HTTPAdapter(max_retries=retries)
+        for prefix in list(self.adapters):
+            self.mount(prefix, adapter)
+
+    def request(  # type: ignore[override]
+        self, method: str, url: str, **options: Any
+    ) -> requests.Response:
+        # Said on every request: requests lets REQUESTS_CA_BUNDLE override a session's
+        # verify, and msal sets no timeout.
         options = {"verify": self.verify, "timeout": self.timeout, **options}
         try:
             return super().request(method, url, **options)
         except requests.exceptions.ChunkedEncodingError:
-            # The body broke off after the headers, where urllib3 no longer repeats. Every request here may be repeated.
+            # The body broke off after the headers, where urllib3 repeats no more.
             return super().request(method, url, **options)
 
     def send(
@@ -376,408 +692,84 @@ class HttpSession(requests.Session):
             self.check_host(str(request.url))
             return super().send(request, **options)
         except requests.RequestException as error:
-            error.request = (
-                request  # Not every error names it, and network_fault() wants the host.
-            )
+            # Not every error names its request, and network_fault() wants the host.
+            error.request = request
             raise
 
     def check_host(self, url: str) -> None:
-        """Raise InvalidURL for a host outside the cloud, whoever named it: msal goes where discovery sends it."""
-        if self.cloud and not url.startswith(
-            (f"{self.cloud.login}/", f"{self.cloud.graph}/")
-        ):
-            raise requests.exceptions.InvalidURL("The host is none of the cloud's.")
+        """Raise InvalidURL for a host outside the cloud: msal goes where discovery leads."""
+        if not self.cloud:
+            return
+        if not url.startswith((f"{self.cloud.login}/", f"{self.cloud.graph}/")):
+            raise requests.exceptions.InvalidURL(
+                "The host is none of the cloud's."
+            )
 
 
-def retry_rules(deadline: float, connects: int) -> BoundedRetry:
-    """Return what is repeated and how often. Certificates that fail (`other`) fail again, so they are not retried."""
-    return BoundedRetry(
-        deadline=deadline,
-        total=6,
-        connect=connects,
-        read=3,
-        status=6,
-        other=0,
-        status_forcelist=(429, 500, 502, 503, 504),
-        allowed_methods=None,
-        backoff_factor=1,
-        backoff_jitter=0.5,
-        backoff_max=20,
-        raise_on_status=False,
-    )
-
-
-def unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Leave a request as it is. An auth that does nothing keeps requests from signing with a .netrc file."""
-    return request
-
-
+# From the special to the general: the first that fits is told.
 NETWORK_FAULTS: tuple[tuple[type[Exception], str], ...] = (
     (
         requests.exceptions.SSLError,
-        "its certificate is not trusted. If a proxy with a certificate of its own stands between, add that certificate "
-        "to the engine or server, or select 'Trust any certificate (not secure)'",
+        "its certificate is not trusted. If a proxy with a certificate of its own stands "
+        "between, add that certificate to the engine or server, or select 'Trust any "
+        "certificate (not secure)'",
     ),
-    (requests.exceptions.ProxyError, "the proxy refused. Check 'Use system proxy settings' and the server's proxy"),
-    (requests.exceptions.ConnectTimeout, "no connection was made in time. Check firewall and proxy settings"),
-    (requests.exceptions.TooManyRedirects, "it answered with a redirect, which is not followed. A sign-in page of the "
-     "network may stand between"),
-    (requests.exceptions.InvalidURL, "it is no host of the instance's cloud. Nothing was sent"),
-    (requests.exceptions.ChunkedEncodingError, "its answer broke off, twice"),
-    (requests.exceptions.RequestException, "the connection failed or there was no answer in time. Check name "
-     "resolution, firewall and proxy settings"),
-)  # fmt: skip
+    (
+        requests.exceptions.ProxyError,
+        "the proxy refused. Check 'Use system proxy settings' and the server's proxy",
+    ),
+    (
+        requests.exceptions.ConnectTimeout,
+        "no connection was made in time. Check firewall and proxy settings",
+    ),
+    (
+        requests.exceptions.TooManyRedirects,
+        "it answered with a redirect, which is not followed. A sign-in page of the network "
+        "may stand between",
+    ),
+    (
+        requests.exceptions.InvalidURL,
+        "it is no host of the instance's cloud. Nothing was sent",
+    ),
+    (
+        requests.exceptions.ChunkedEncodingError,
+        "its answer broke off, twice",
+    ),
+    (
+        requests.exceptions.RequestException,
+        "the connection failed or there was no answer in time. Check name resolution, "
+        "firewall and proxy settings",
+    ),
+)
 
 
 def network_fault(error: requests.RequestException) -> str:
-    """Return what happened on the way to a host and what to do about it. Never quotes the URL's query or a body."""
-    host = urlsplit(getattr(error.request, "url", "") or "").hostname or "The host"
-    meaning = next(text for kind, text in NETWORK_FAULTS if isinstance(error, kind))
-    return f"{host} was not reached: {meaning} ({type(error).__name__})."
+    """Say what happened on the way to a host and what to do about it.
 
-
-# Signing in
-
-
-class TokenStore:
-    """msal's token cache, a pending device code and a copy of the last fetch's state, kept in the integration context.
-
-    What was stored under other settings, or by other software, is not used and goes with the first write. Under the
-    Test button the platform has no integration context (persistent=False): nothing is read or kept.
+    Neither the URL's query nor a body is quoted: they may hold names or secrets.
     """
-
-    def __init__(self, binding: str, *, persistent: bool = True):
-        self.binding = binding
-        self.persistent = persistent
-        self.cache = msal.SerializableTokenCache()
-        self.device_flow: Row = {}
-        self.last_run = "{}"
-        stored = get_integration_context() if persistent else {}
-        if stored.get("binding") == binding:
-            self.load(stored)
-
-    def load(self, stored: Row) -> None:
-        """Take over what `save` wrote; unreadable text counts as nothing stored."""
-        try:
-            self.cache.deserialize(stored.get("token_cache"))
-            self.device_flow = json.loads(stored.get("device_flow") or "{}")
-            self.last_run = stored.get("last_run") or "{}"
-        except ValueError:
-            self.cache, self.device_flow = msal.SerializableTokenCache(), {}
-        self.mask()
-
-    def save(self) -> None:
-        """Write everything, as text, in place of whatever was there."""
-        self.mask()
-        if self.persistent:
-            set_integration_context(
-                {
-                    "binding": self.binding,
-                    "token_cache": self.cache.serialize(),
-                    "device_flow": json.dumps(self.device_flow),
-                    "last_run": self.last_run,
-                }
-            )
-
-    def mask(self) -> None:
-        """Have the platform's own log hide every token and code."""
-        kinds = msal.TokenCache.CredentialType
-        entries = [
-            entry
-            for kind in (kinds.ACCESS_TOKEN, kinds.REFRESH_TOKEN, kinds.ID_TOKEN)
-            for entry in self.cache.search(kind)
-        ]
-        for secret in [entry["secret"] for entry in entries] + [
-            self.device_flow.get("device_code")
-        ]:
-            if secret:
-                add_sensitive_log_strs(secret)
-
-    def access_tokens(self) -> list[Row]:
-        """Return the cached access tokens, as msal keeps them."""
-        return list(self.cache.search(msal.TokenCache.CredentialType.ACCESS_TOKEN))
-
-    def valid_access_token(self) -> str:
-        """Return a token that holds for five more minutes, or ''."""
-        earliest = time.time() + TOKEN_RESERVE
-        return next(
-            (
-                entry["secret"]
-                for entry in self.access_tokens()
-                if int(entry["expires_on"]) > earliest
-            ),
-            "",
-        )
-
-    def forget_access_tokens(self) -> None:
-        """Drop the access tokens; a refresh token stays."""
-        for entry in self.access_tokens():
-            self.cache.remove_at(entry)
+    url = getattr(error.request, "url", None)
+    host = urlsplit(url or "").hostname or "The host"
+    meanings = [
+        text for kind, text in NETWORK_FAULTS if isinstance(error, kind)
+    ]
+    name = type(error).__name__
+    return f"{host} was not reached: {meanings[0]} ({name})."
 
 
-class Authenticator:
-    """Gives access tokens for Graph. Its kinds differ in `acquire`, which asks msal and returns msal's answer."""
-
-    def __init__(self, settings: Settings, session: HttpSession, store: TokenStore):
-        self.settings = settings
-        self.session = session
-        self.store = store
-        self.current = ""  # A token that is too short-lived to be stored still serves this command.
-
-    def token(self) -> str:
-        """Return a token: the stored one while it is valid, without any request, otherwise a new one.
-
-        Raises: SignInError: there is none to be had.
-        """
-        self.current = self.current or self.store.valid_access_token() or self.renew()
-        return self.current
-
-    def renew(self) -> str:
-        """Return a new token, whatever is stored. Raises: SignInError: there is none to be had."""
-        self.store.forget_access_tokens()
-        answer = ask_login(self.acquire)
-        if "access_token" not in answer:
-            raise self.refusal(answer)
-        self.store.save()
-        self.current = str(answer["access_token"])
-        return self.current
-
-    def acquire(self) -> Row:
-        """Ask for a token. Returns msal's answer: a dict with access_token, or with error and its description."""
-        raise NotImplementedError
-
-    def refusal(self, answer: Row) -> SignInError:
-        """Return the error that an answer without a token means."""
-        return sign_in_error(answer)
-
-    def granted(self) -> set[str] | None:
-        """Return the permissions that the present token carries, by its own claims; None for an opaque token."""
-        claims = token_claims(self.token())
-        return (
-            None
-            if claims is None
-            else {*claims.get("roles", ()), *str(claims.get("scp", "")).split()}
-        )
-
-    def start(self) -> Row:
-        """Begin an interactive sign-in. Only device code has one."""
-        raise SettingsError(
-            f"This instance signs in with {self.settings.sign_in.value}, which needs no "
-            "!azure-risky-users-auth-start or !azure-risky-users-auth-complete. Nothing was changed."
-        )
-
-    complete = start
-
-    @property
-    def after_consent(self) -> str:
-        """What to do for a permission to reach the token, once it is granted."""
-        return "Once it is granted, run !azure-risky-users-auth-reset, which drops the stored token."
-
-    @property
-    def delegated(self) -> bool:
-        """Whether a person has signed in, whose roles count beside the application's permissions."""
-        return self.settings.sign_in is SignIn.DEVICE_CODE
-
-    def application(self, kind: Callable[..., Any], tenant: str, **options: Any) -> Any:
-        """Return an msal application that uses this session and cache; building one costs a discovery request."""
-        options = {"token_cache": self.store.cache, **options}
-        authority = f"{self.settings.cloud.login}/{tenant}"
-        return kind(
-            self.settings.client_id,
-            authority=authority,
-            http_client=self.session,
-            instance_discovery=False,
-            **options,
-        )
+# ==== Sign-in =================================================================
 
 
-class ClientCredentials(Authenticator):
-    """The application signs in as itself, with its secret or its certificate."""
+TOKEN_RESERVE = 300  # seconds a stored token must still be valid for
+# Seconds, as above; that endpoint is on the machine itself or nowhere.
+IDENTITY_TIMEOUT = (2, 10)
+CREDENTIAL_TYPES = msal.TokenCache.CredentialType
 
-    def acquire(self) -> Row:
-        if self.settings.private_key:
-            check_private_key(self.settings.private_key)
-        # False: msal would otherwise let an environment variable choose another login host.
-        application = self.application(
-            msal.ConfidentialClientApplication,
-            self.settings.tenant_id,
-            client_credential=self.settings.client_credential,
-            azure_region=False,
-        )
-        answer: Row = application.acquire_token_for_client(
-            [f"{self.settings.cloud.graph}/.default"]
-        )
-        return answer
-
-
-def check_private_key(pem: str) -> None:
-    """Raise SettingsError unless msal can sign with this key; its own errors would not name the setting."""
-    # Imported here, because it takes long and only certificates need it.
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-    try:
-        usable = isinstance(
-            load_pem_private_key(pem.encode(), password=None), RSAPrivateKey
-        )
-    except (TypeError, ValueError):
-        usable = False
-    if not usable:
-        raise SettingsError(
-            "Private Key cannot be used. It has to be an RSA key in PEM form without a passphrase."
-        )
-
-
-READ_PERMISSIONS = ("IdentityRiskEvent.Read.All", "IdentityRiskyUser.Read.All")
-RESPONSE_PERMISSIONS = (
-    "IdentityRiskyUser.ReadWrite.All",
-    "IdentityRiskyServicePrincipal.ReadWrite.All",
+SECRET_TYPES = (
+    CREDENTIAL_TYPES.ACCESS_TOKEN,
+    CREDENTIAL_TYPES.REFRESH_TOKEN,
+    CREDENTIAL_TYPES.ID_TOKEN,
 )
-SIGN_IN_ANEW = "Run !azure-risky-users-auth-start to sign in."
-DECLINED = f"The sign-in was declined in the browser. {SIGN_IN_ANEW}"
-TOO_LATE = f"The code has expired before the sign-in was finished. {SIGN_IN_ANEW}"
-DEVICE_CODE_ANSWERS = {
-    "authorization_pending": "The sign-in is not finished yet. Enter the code on the page that "
-    "!azure-risky-users-auth-start named, then run !azure-risky-users-auth-complete again.",
-    "slow_down": "The sign-in is not finished yet, and the login service asks for patience. Wait ten seconds, then run "
-    "!azure-risky-users-auth-complete again.",
-    "authorization_declined": DECLINED,
-    "access_denied": DECLINED,
-    "expired_token": TOO_LATE,
-    "code_expired": TOO_LATE,
-}
-PENDING = ("authorization_pending", "slow_down")
-
-
-class DeviceCode(Authenticator):
-    """A person signs in with a browser; the refresh token is kept for the commands that follow.
-
-    Source: https://learn.microsoft.com/entra/identity-platform/v2-oauth2-device-code
-    """
-
-    @property
-    def scopes(self) -> list[str]:
-        """The delegated permissions asked for; msal adds offline_access, which brings the refresh token."""
-        permissions = READ_PERMISSIONS + (
-            RESPONSE_PERMISSIONS if self.settings.allow_response else ()
-        )
-        return [
-            f"{self.settings.cloud.graph}/{permission}" for permission in permissions
-        ]
-
-    @property
-    def after_consent(self) -> str:
-        return (
-            f"{SIGN_IN_ANEW} For more than reading users and detections, first select 'Allow response commands' in "
-            "the instance."
-        )
-
-    def public_application(self, **options: Any) -> Any:
-        tenant = self.settings.tenant_id or "organizations"
-        return self.application(msal.PublicClientApplication, tenant, **options)
-
-    def acquire(self) -> Row:
-        if not any(self.store.cache.search(msal.TokenCache.CredentialType.ACCOUNT)):
-            raise SignInError(
-                f"Nobody has signed in for this instance yet. {SIGN_IN_ANEW}"
-            )
-        application = self.public_application()
-        answer: Row | None = application.acquire_token_silent_with_error(
-            self.scopes, application.get_accounts()[0]
-        )
-        return answer or {}
-
-    def refusal(self, answer: Row) -> SignInError:
-        ended = not answer or answer.get("error") == "invalid_grant"
-        return sign_in_error(
-            answer, f"The sign-in has ended. {SIGN_IN_ANEW}" if ended else ""
-        )
-
-    def start(self) -> Row:
-        """Ask for a code to enter in the browser. Returns msal's flow: user_code, verification_uri and more."""
-        flow = ask_login(
-            lambda: self.public_application().initiate_device_flow(self.scopes)
-        )
-        if "user_code" not in flow:
-            raise sign_in_error(flow)
-        self.store.device_flow = flow
-        self.store.save()
-        return flow
-
-    def complete(self) -> Row:
-        """Ask once whether the person has finished. Returns msal's answer. Raises: SignInError: not, and why not."""
-        flow = self.store.device_flow
-        if not flow:
-            raise SignInError(f"No sign-in has been started. {SIGN_IN_ANEW}")
-        # A cache of its own, so that whoever was signed in before is forgotten on success, and only then.
-        cache = msal.SerializableTokenCache()
-        answer = ask_login(lambda: self.poll(flow, cache))
-        if answer.get("error") in PENDING:
-            raise SignInError(DEVICE_CODE_ANSWERS[answer["error"]])
-        self.store.device_flow = {}
-        if "access_token" in answer:
-            self.store.cache = cache
-        self.store.save()
-        if "access_token" not in answer:
-            raise sign_in_error(
-                answer, DEVICE_CODE_ANSWERS.get(answer.get("error", ""), SIGN_IN_ANEW)
-            )
-        return answer
-
-    def poll(self, flow: Row, cache: msal.SerializableTokenCache) -> Row:
-        """Ask the login service once. msal would ask without end if it were told to wait 0 seconds between."""
-        patient = {**flow, "interval": max(int(flow.get("interval") or 0), 1)}
-        application = self.public_application(token_cache=cache)
-        answer: Row = application.acquire_token_by_device_flow(
-            patient, exit_condition=lambda _: True
-        )
-        return answer
-
-
-class ManagedIdentity(Authenticator):
-    """The Azure machine that runs the integration signs in as itself; no proxy may stand between.
-
-    Source: https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token
-    """
-
-    def acquire(self) -> Row:
-        session = HttpSession(timeout=IDENTITY_TIMEOUT, connects=0)
-        session.trust_env = False
-        client_id = self.settings.managed_identity_client_id
-        identity = (
-            msal.UserAssignedManagedIdentity(client_id=client_id)
-            if client_id
-            else msal.SystemAssignedManagedIdentity()
-        )
-        client = msal.ManagedIdentityClient(
-            identity, http_client=session, token_cache=self.store.cache
-        )
-        try:
-            answer: Row = client.acquire_token_for_client(
-                resource=self.settings.cloud.graph
-            )
-        except (
-            requests.RequestException,
-            ValueError,
-        ) as error:  # ValueError: another cloud's machine, or a web page
-            raise SignInError(
-                "No managed identity answered. This sign-in type works only where the integration runs on an Azure "
-                f"resource that has a managed identity ({type(error).__name__})."
-            ) from error
-        return answer
-
-    def refusal(self, answer: Row) -> SignInError:
-        return sign_in_error(
-            answer,
-            "Check that this managed identity is assigned to the machine of the integration.",
-        )
-
-
-AUTHENTICATORS = {
-    SignIn.CLIENT_CREDENTIALS: ClientCredentials,
-    SignIn.DEVICE_CODE: DeviceCode,
-    SignIn.MANAGED_IDENTITY: ManagedIdentity,
-}
 
 # What to do about the login service's commonest refusals, by AADSTS number
 # (https://learn.microsoft.com/entra/identity-platform/reference-error-codes).
@@ -788,23 +780,35 @@ SIGN_IN_HINTS: tuple[tuple[tuple[int, ...], str], ...] = (
     ),
     (
         (7000222,),
-        "The client secret has expired. Create a new one in the app registration and enter its Value.",
+        "The client secret has expired. Create a new one in the app registration and enter "
+        "its Value.",
     ),
     (
         (700027,),
-        "The certificate is not one of the app registration's, or the private key does not belong to it.",
+        "The certificate is not one of the app registration's, or the private key does not "
+        "belong to it.",
     ),
-    ((700024,), "The clock of the machine that runs the integration is wrong."),
+    (
+        (700024,),
+        "The clock of the machine that runs the integration is wrong.",
+    ),
     (
         (7000218,),
-        "For device code, allow public client flows in the app registration (Authentication).",
+        "For device code, allow public client flows in the app registration "
+        "(Authentication).",
     ),
     (
         (700016, 70001),
         "The tenant does not know this application. Check Client ID and Tenant ID.",
     ),
-    ((7000112,), "The application is disabled in the tenant."),
-    ((90002, 900021, 900023), "The tenant was not found. Check Tenant ID."),
+    (
+        (7000112,),
+        "The application is disabled in the tenant.",
+    ),
+    (
+        (90002, 900021, 900023),
+        "The tenant was not found. Check Tenant ID.",
+    ),
     (
         (90038, 900382, 500011, 650057, 50001),
         "Application, tenant and cloud do not belong together.",
@@ -831,11 +835,63 @@ SIGN_IN_HINTS: tuple[tuple[tuple[int, ...], str], ...] = (
     ),
 )
 
+NOT_THE_LOGIN_SERVICE = (
+    "What answered is not the Microsoft login service. "
+    "A proxy or a sign-in page of the network may stand between."
+)
 
-def ask_login(acquire: Callable[[], Row]) -> Row:
+
+def first_line(description: str) -> str:
+    """Return the first line of an error description as a sentence, without its trace id."""
+    if not description:
+        return ""
+
+    line = description.splitlines()[0]
+    words, _, _ = line.partition(" Trace ID:")
+    return f"{words.rstrip('. ')}."
+
+
+def hint_for(description: str) -> str:
+    """Return what to do about the AADSTS number in a description, '' for an unknown one."""
+    match = re.search(r"AADSTS(\d+)", description)
+    if not match:
+        return ""
+
+    number = int(match.group(1))
+    for numbers, hint in SIGN_IN_HINTS:
+        if number in numbers:
+            return hint
+
+    return ""
+
+
+def sign_in_error(answer: Json, advice: str = "") -> SignInError:
+    """Make the error for an answer without a token: the login service's own first line,
+    what to do about its AADSTS number, and further advice."""
+    words = answer.get("error_description") or answer.get("error")
+    description = str(words or "")
+    sentences = [
+        "Sign-in failed.",
+        first_line(description),
+        hint_for(description),
+        advice,
+    ]
+    return SignInError(" ".join(filter(None, sentences)))
+
+
+def discovery_answer(error: Exception) -> Json:
+    """Return the login service's words, which msal buries in the error it replaced."""
+    match = re.search(r"AADSTS\d+[^\"\\]*", str(error.__context__))
+    return {
+        "error_description": match.group() if match else NOT_THE_LOGIN_SERVICE
+    }
+
+
+def ask_login(acquire: Callable[[], Json]) -> Json:
     """Return what msal answers.
 
-    Raises: SignInError: the login service could not be reached, is down, or what answered is not the login service.
+    Raises: SignInError: the login service could not be reached, is down, or what answered
+    is not the login service.
     """
     try:
         return acquire()
@@ -845,54 +901,30 @@ def ask_login(acquire: Callable[[], Row]) -> Row:
         raise SignInError(
             f"Sign-in failed. The login service is out of order ({error}). Try again later."
         ) from error
-    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        # In one of these ways msal stumbles over an answer that is no JSON, or not the JSON it expects.
+    except (
+        AttributeError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
+        # In one of these ways msal stumbles over an answer that is not the JSON it
+        # expects.
         raise sign_in_error(discovery_answer(error)) from error
 
 
-def discovery_answer(error: Exception) -> Row:
-    """Return the login service's words from the text of msal's error, which buries them in the one it replaced."""
-    found = re.search(r"AADSTS\d+[^\"\\]*", str(error.__context__))
-    return {"error_description": found.group() if found else NOT_THE_LOGIN_SERVICE}
+def token_claims(token: str) -> Json | None:
+    """Return what an access token says of itself, None when it cannot be read.
 
-
-NOT_THE_LOGIN_SERVICE = (
-    "What answered is not the Microsoft login service. "
-    "A proxy or a sign-in page of the network may stand between."
-)
-
-
-def sign_in_error(answer: Row, hint: str = "") -> SignInError:
-    """Return the error for an answer without a token: the first line of the description, and what to do about it."""
-    description = str(answer.get("error_description") or answer.get("error") or "")
-    text = (
-        f"{description.splitlines()[0].split(' Trace ID:')[0].rstrip('. ')}."
-        if description
-        else ""
-    )
-    code = re.search(r"AADSTS(\d+)", description)
-    known = next(
-        (
-            words
-            for codes, words in SIGN_IN_HINTS
-            if code and int(code.group(1)) in codes
-        ),
-        "",
-    )
-    return SignInError(
-        " ".join(part for part in ("Sign-in failed.", text, known, hint) if part)
-    )
-
-
-def token_claims(token: str) -> Row | None:
-    """Return what an access token says of itself, or None when it cannot be read. Its signature is Graph's business."""
+    Its signature is Graph's business.
+    """
     try:
         payload = token.split(".")[1]
-        claims = json.loads(
-            base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
-        )
+        padding = "=" * (-len(payload) % 4)
+        claims = json.loads(base64.urlsafe_b64decode(payload + padding))
     except (IndexError, ValueError):
         return None
+
     return claims if isinstance(claims, dict) else None
 
 
@@ -902,221 +934,580 @@ class BearerAuth(requests.auth.AuthBase):
     def __init__(self, token: str):
         self.token = token
 
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+    def __call__(
+        self, request: requests.PreparedRequest
+    ) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self.token}"
         return request
 
 
-# Dates and filters (OData)
+class IntegrationStore:
+    """msal's token cache and a pending device code, kept in the integration context.
 
-ISO_TIME = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:T([0-9]{2}:[0-9]{2})(:[0-9]{2})?(\.[0-9]{1,7})?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
-)
-RELATIVE_TIME = re.compile(
-    r"([0-9]{1,6}) *(minute|hour|day|week|month|year)s?(?: +ago)?", re.IGNORECASE
-)
-MOMENT_FORMS = 'ISO 8601 such as 2024-02-27T04:49:26.257525Z or 2024-02-27, or a time ago such as "10 days", "2 hours"'
-
-
-def utc_now() -> datetime:
-    """Return the present moment; the one clock that dates are read by."""
-    return datetime.now(timezone.utc)
-
-
-def now_literal(later: int = 0) -> str:
-    """Return the OData literal for the present moment, or for one that many seconds later."""
-    return f"{utc_now() + relativedelta(seconds=later):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def moment_literal(name: str, value: Any) -> str:
-    """Return the OData literal for a moment given in ISO 8601 or as a time ago, in UTC, fraction as it was given.
-
-    Raises: ArgumentError: it is neither.
+    What was stored under other settings, or by other software, is not used and goes with
+    the first write. Under the Test button the platform has no integration context
+    (persistent=False): nothing is read or kept.
     """
-    text = str(value).strip()
-    try:
-        return relative_moment(text) or iso_moment(text)
-    except (ValueError, OverflowError) as error:
-        raise ArgumentError(name, value, MOMENT_FORMS) from error
 
+    def __init__(
+        self, credentials_fingerprint: str, *, persistent: bool = True
+    ):
+        self.credentials_fingerprint = credentials_fingerprint
+        self.persistent = persistent
+        self.cache = msal.SerializableTokenCache()
+        self.device_flow: Json = {}
+        stored = get_integration_context() if persistent else {}
+        if stored.get("binding") == credentials_fingerprint:
+            self.load(stored)
 
-def relative_moment(text: str) -> str:
-    """Return the literal for "3 days", "1 month ago", ... (months and years by the calendar), or ''."""
-    found = RELATIVE_TIME.fullmatch(text)
-    if not found:
-        return ""
-    span: Row = {f"{found.group(2).lower()}s": int(found.group(1))}
-    # isoformat, because strftime writes a year before 1000 with three digits.
-    return f"{(utc_now() - relativedelta(**span)).isoformat()[:19]}Z"
+    def load(self, stored: Json) -> None:
+        """Take over what `save` wrote; unreadable text counts as nothing stored."""
+        try:
+            self.cache.deserialize(stored.get("token_cache"))
+            self.device_flow = json.loads(stored.get("device_flow") or "{}")
+        except ValueError:
+            self.cache = msal.SerializableTokenCache()
+            self.device_flow = {}
 
+        self.mask_secrets()
 
-def iso_moment(text: str) -> str:
-    """Return the literal for an ISO 8601 time; without a zone it is UTC. Raises: ValueError: it is none."""
-    found = ISO_TIME.fullmatch(text)
-    if not found:
-        raise ValueError("not ISO 8601")
-    day, minute, second, fraction, zone = found.groups()
-    if fraction and not second:
-        raise ValueError("a fraction needs seconds")
-    moment = datetime.strptime(
-        f"{day}T{minute or '00:00'}{second or ':00'}{zone or 'Z'}",
-        "%Y-%m-%dT%H:%M:%S%z",
-    ).astimezone(timezone.utc)
-    # The fraction is carried as text, because datetime holds six digits and Graph seven.
-    return f"{moment.isoformat()[:19]}{fraction or ''}Z"
+    def save(self) -> None:
+        """Write everything, as text, in place of whatever was there."""
+        self.mask_secrets()
+        if not self.persistent:
+            return
 
-
-def moment_order(moment: Any) -> tuple[str, str]:
-    """Return a key that sorts UTC times by time, whatever the length of their fractions.
-
-    Graph itself sends times with hours of one digit; what is no text sorts before every time.
-    """
-    whole, _, fraction = (
-        re.sub("T([0-9]):", r"T0\1:", str(moment or "")).rstrip("Z").partition(".")
-    )
-    return whole, fraction.ljust(7, "0")
-
-
-def choice(allowed: Iterable[str]) -> Callable[[str, Any], str]:
-    """Return a reader of arguments that takes exactly the allowed texts."""
-    options = tuple(allowed)
-
-    def read(name: str, value: Any) -> str:
-        if value not in options:
-            raise ArgumentError(name, value, ", ".join(options))
-        return str(value)
-
-    return read
-
-
-def whole_number(args: Args, name: str, default: int, most: int | None = None) -> int:
-    """Return an argument that has to be a whole number from 1 up to `most`; the default when it is not given.
-
-    Raises: ArgumentError: it is anything else.
-    """
-    value = default if args.get(name) in (None, "") else args.get(name)
-    text = str(value).strip()
-    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= (most or 10**9):
-        raise ArgumentError(
-            name,
-            value,
-            f"a whole number from 1 to {most}" if most else "a whole number from 1 up",
+        set_integration_context(
+            {
+                "binding": self.credentials_fingerprint,
+                "token_cache": self.cache.serialize(),
+                "device_flow": json.dumps(self.device_flow),
+            }
         )
-    return int(text)
+
+    def mask_secrets(self) -> None:
+        """Have the platform's own log hide every token and code."""
+        for credential_type in SECRET_TYPES:
+            for entry in self.cache.search(credential_type):
+                add_sensitive_log_strs(entry["secret"])
+        if self.device_flow.get("device_code"):
+            add_sensitive_log_strs(self.device_flow["device_code"])
+
+    def access_tokens(self) -> list[Json]:
+        """Return the cached access tokens, as msal keeps them."""
+        return list(self.cache.search(CREDENTIAL_TYPES.ACCESS_TOKEN))
+
+    def valid_access_token(self) -> str:
+        """Return a token that holds for five more minutes, or ''."""
+        earliest_end = time.time() + TOKEN_RESERVE
+        for entry in self.access_tokens():
+            if int(entry["expires_on"]) > earliest_end:
+                return str(entry["secret"])
+
+        return ""
+
+    def has_account(self) -> bool:
+        """Tell whether a person has signed in."""
+        return any(self.cache.search(CREDENTIAL_TYPES.ACCOUNT))
+
+    def forget_access_tokens(self) -> None:
+        """Drop the access tokens; a refresh token stays."""
+        for entry in self.access_tokens():
+            self.cache.remove_at(entry)
 
 
-class Filter(NamedTuple):
-    """How one command argument becomes comparisons of $filter; `literal` reads one value or raises ArgumentError."""
+class Authenticator:
+    """Gives access tokens for Graph.
+
+    Its kinds differ in `acquire`, which asks msal and returns msal's answer: a dict with
+    access_token, or with error and its description.
+    """
+
+    consent_hint = (
+        "Once it is granted, run !azure-risky-users-auth-reset, "
+        "which drops the stored token."
+    )
+
+    def __init__(
+        self, settings: Settings, session: HttpSession, store: IntegrationStore
+    ):
+        self.settings = settings
+        self.session = session
+        self.store = store
+        # A token that is too short-lived to be stored still serves this command.
+        self.current_token = ""
+
+    def token(self) -> str:
+        """Return a token: the stored one while it is valid, without any request,
+        otherwise a new one. Raises: SignInError: there is none to be had."""
+        if not self.current_token:
+            self.current_token = self.store.valid_access_token() or self.renew()
+        return self.current_token
+
+    def renew(self) -> str:
+        """Return a new token, whatever is stored. Raises: SignInError: there is none."""
+        self.store.forget_access_tokens()
+        answer = ask_login(self.acquire)
+        if "access_token" not in answer:
+            raise self.refusal(answer)
+
+        self.store.save()
+        self.current_token = str(answer["access_token"])
+        return self.current_token
+
+    def acquire(self) -> Json:
+        raise NotImplementedError
+
+    def refusal(self, answer: Json) -> SignInError:
+        """Make the error that an answer without a token means."""
+        return sign_in_error(answer)
+
+    def token_permissions(self) -> set[str] | None:
+        """Return the permissions in the token's own claims; None for an opaque token."""
+        claims = token_claims(self.token())
+        if claims is None:
+            return None
+
+        delegated = str(claims.get("scp", "")).split()
+        return {*claims.get("roles", ()), *delegated}
+
+    def start(self) -> Json:
+        """Begin an interactive sign-in. Only device code has one."""
+        raise SettingsError(
+            f"This instance signs in with {self.settings.sign_in.value}, which needs no "
+            "!azure-risky-users-auth-start or !azure-risky-users-auth-complete. "
+            "Nothing was changed."
+        )
+
+    complete = start
+
+    @property
+    def delegated(self) -> bool:
+        """Whether a person has signed in, whose roles count beside the permissions."""
+        return self.settings.sign_in is SignIn.DEVICE_CODE
+
+    def msal_application(
+        self, kind: Callable[..., Any], tenant: str, **options: Any
+    ) -> Any:
+        """Return an msal application that uses this session and cache.
+
+        Building one costs a discovery request, so it is built only for a new token.
+        """
+        return kind(
+            self.settings.client_id,
+            authority=f"{self.settings.cloud.login}/{tenant}",
+            http_client=self.session,
+            instance_discovery=False,
+            **{"token_cache": self.store.cache, **options},
+        )
+
+
+def check_private_key(pem: str) -> None:
+    """Raise SettingsError unless msal can sign with this key; msal's own errors would not
+    name the setting."""
+    # Imported here, because it takes long and only certificates need it.
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import (
+        load_pem_private_key,
+    )
+
+    try:
+        key = load_pem_private_key(pem.encode(), password=None)
+    except (TypeError, ValueError):
+        key = None
+
+    if not isinstance(key, RSAPrivateKey):
+        raise SettingsError(
+            "Private Key cannot be used. "
+            "It has to be an RSA key in PEM form without a passphrase."
+        )
+
+
+class ClientCredentials(Authenticator):
+    """The application signs in as itself, with its secret or its certificate."""
+
+    def acquire(self) -> Json:
+        if self.settings.private_key:
+            check_private_key(self.settings.private_key)
+
+        application = self.msal_application(
+            msal.ConfidentialClientApplication,
+            self.settings.tenant_id,
+            client_credential=self.settings.client_credential,
+            # msal would otherwise let an environment variable choose another login host.
+            azure_region=False,
+        )
+        scopes = [f"{self.settings.cloud.graph}/.default"]
+        answer: Json = application.acquire_token_for_client(scopes)
+        return answer
+
+
+READ_PERMISSIONS = ("IdentityRiskEvent.Read.All", "IdentityRiskyUser.Read.All")
+
+RESPONSE_PERMISSIONS = (
+    "IdentityRiskyUser.ReadWrite.All",
+    "IdentityRiskyServicePrincipal.ReadWrite.All",
+)
+
+SIGN_IN_ANEW = "Run !azure-risky-users-auth-start to sign in."
+DECLINED = f"The sign-in was declined in the browser. {SIGN_IN_ANEW}"
+
+TOO_LATE = (
+    f"The code has expired before the sign-in was finished. {SIGN_IN_ANEW}"
+)
+
+PENDING_ANSWERS = {
+    "authorization_pending": (
+        "The sign-in is not finished yet. Enter the code on the page that "
+        "!azure-risky-users-auth-start named, then run !azure-risky-users-auth-complete "
+        "again."
+    ),
+    "slow_down": (
+        "The sign-in is not finished yet, and the login service asks for patience. Wait ten "
+        "seconds, then run !azure-risky-users-auth-complete again."
+    ),
+}
+
+FINAL_ANSWERS = {
+    "authorization_declined": DECLINED,
+    "access_denied": DECLINED,
+    "expired_token": TOO_LATE,
+    "code_expired": TOO_LATE,
+}
+
+
+class DeviceCode(Authenticator):
+    """A person signs in with a browser; the refresh token is kept for later commands.
+
+    Source: https://learn.microsoft.com/entra/identity-platform/v2-oauth2-device-code
+    """
+
+    consent_hint = (
+        f"{SIGN_IN_ANEW} For more than reading users and detections, first select 'Allow "
+        "response commands' in the instance."
+    )
+
+    @property
+    def scopes(self) -> list[str]:
+        """The delegated permissions asked for; msal adds offline_access, which brings the
+        refresh token."""
+        response = RESPONSE_PERMISSIONS if self.settings.allow_response else ()
+        permissions = READ_PERMISSIONS + response
+        return [
+            f"{self.settings.cloud.graph}/{permission}"
+            for permission in permissions
+        ]
+
+    def public_application(self, **options: Any) -> Any:
+        tenant = self.settings.tenant_id or "organizations"
+        return self.msal_application(
+            msal.PublicClientApplication, tenant, **options
+        )
+
+    def acquire(self) -> Json:
+        if not self.store.has_account():
+            raise SignInError(
+                f"Nobody has signed in for this instance yet. {SIGN_IN_ANEW}"
+            )
+
+        application = self.public_application()
+        account = application.get_accounts()[0]
+        answer = application.acquire_token_silent_with_error(
+            self.scopes, account
+        )
+        return answer or {}
+
+    def refusal(self, answer: Json) -> SignInError:
+        has_ended = not answer or answer.get("error") == "invalid_grant"
+        advice = f"The sign-in has ended. {SIGN_IN_ANEW}" if has_ended else ""
+        return sign_in_error(answer, advice)
+
+    def start(self) -> Json:
+        """Ask for a code to enter in the browser. Returns msal's flow: user_code,
+        verification_uri and more."""
+        flow = ask_login(
+            lambda: self.public_application().initiate_device_flow(self.scopes)
+        )
+        if "user_code" not in flow:
+            raise sign_in_error(flow)
+
+        self.store.device_flow = flow
+        self.store.save()
+        return flow
+
+    def complete(self) -> Json:
+        """Ask once whether the person has finished. Returns msal's answer.
+
+        Raises: SignInError: the person has not, and why not.
+        """
+        flow = self.store.device_flow
+        if not flow:
+            raise SignInError(f"No sign-in has been started. {SIGN_IN_ANEW}")
+
+        # A cache of its own: who was signed in before is forgotten on success only.
+        cache = msal.SerializableTokenCache()
+        answer = ask_login(lambda: self.poll(flow, cache))
+        error = answer.get("error", "")
+        if error in PENDING_ANSWERS:
+            raise SignInError(PENDING_ANSWERS[error])
+
+        self.store.device_flow = {}
+        if "access_token" in answer:
+            self.store.cache = cache
+
+        self.store.save()
+        if "access_token" not in answer:
+            raise sign_in_error(answer, FINAL_ANSWERS.get(error, SIGN_IN_ANEW))
+
+        return answer
+
+    def poll(self, flow: Json, cache: msal.SerializableTokenCache) -> Json:
+        """Ask the login service once."""
+        # msal would ask without end if it were told to wait 0 seconds between.
+        interval = max(int(flow.get("interval") or 0), 1)
+        application = self.public_application(token_cache=cache)
+        answer: Json = application.acquire_token_by_device_flow(
+            {**flow, "interval": interval}, exit_condition=lambda _: True
+        )
+        return answer
+
+
+class ManagedIdentity(Authenticator):
+    """The Azure machine that runs the integration signs in as itself; no proxy may stand
+    between.
+
+    Source: https://learn.microsoft.com/entra/identity/managed-identities-azure-resources,
+    "How to use managed identities on an Azure VM to acquire an access token".
+    """
+
+    def acquire(self) -> Json:
+        session = HttpSession(timeout=IDENTITY_TIMEOUT, connects=0)
+        session.trust_env = False
+        client = msal.ManagedIdentityClient(
+            self.identity(), http_client=session, token_cache=self.store.cache
+        )
+        graph = self.settings.cloud.graph
+        try:
+            answer: Json = client.acquire_token_for_client(resource=graph)
+        except (requests.RequestException, ValueError) as error:
+            # ValueError: a machine of another cloud, or a web page, has answered.
+            raise SignInError(
+                "No managed identity answered. This sign-in type works only where the "
+                "integration runs on an Azure resource that has a managed identity "
+                f"({type(error).__name__})."
+            ) from error
+
+        return answer
+
+    def identity(self) -> Any:
+        """Return the identity that is meant: the machine's own, unless one is named."""
+        client_id = self.settings.managed_identity_client_id
+        if not client_id:
+            return msal.SystemAssignedManagedIdentity()
+        return msal.UserAssignedManagedIdentity(client_id=client_id)
+
+    def refusal(self, answer: Json) -> SignInError:
+        return sign_in_error(
+            answer,
+            "Check that this managed identity is assigned to the machine of the integration.",
+        )
+
+
+AUTHENTICATORS = {
+    SignIn.CLIENT_CREDENTIALS: ClientCredentials,
+    SignIn.DEVICE_CODE: DeviceCode,
+    SignIn.MANAGED_IDENTITY: ManagedIdentity,
+}
+
+
+# ==== OData ===================================================================
+
+
+MAX_COMPARISONS = 15  # in one $filter, Graph's usual bound
+
+
+class Comparison(NamedTuple):
+    """One comparison of a $filter, with the literal as OData writes it."""
 
     property: str
     operator: str
-    literal: Callable[[str, Any], str]
+    literal: str
 
-    def asked(self, args: Args, name: str) -> bool:
-        """Tell whether an argument is given. '' is no text to match, and left out it would match everything."""
-        return given(args, name) or (
-            self.literal is text_literal and args.get(name) is not None
-        )
+    def text(self) -> str:
+        return f"{self.property} {self.operator} {self.literal}"
 
-    def comparisons(self, name: str, value: Any) -> list[str]:
+
+class Filter(NamedTuple):
+    """How one command argument becomes comparisons of $filter.
+
+    literal: reads one value. empty_is_error: whether '' is refused; it is no text to
+    match, and left out it would match everything.
+    """
+
+    property: str
+    operator: str
+    literal: Reader
+    empty_is_error: bool = False
+
+    def is_asked_for(self, args: Args, name: str) -> bool:
+        if self.empty_is_error:
+            return args.get(name) is not None
+        return given(args, name)
+
+    def comparisons(self, name: str, value: Any) -> list[Comparison]:
+        """Return the comparisons of which any has to hold."""
         # A bound is one moment: of two, either one would do, which nobody means.
-        items = argToList(value) if self.operator == "eq" else [value]
-        if not items:
+        values = argToList(value) if self.operator == "eq" else [value]
+        if not values:
             raise ArgumentError(name, value, "at least one value")
-        literals = dict.fromkeys(self.literal(name, item) for item in items)
-        return [f"{self.property} {self.operator} {literal}" for literal in literals]
+
+        literals = [self.literal(name, each) for each in values]
+        return [
+            Comparison(self.property, self.operator, literal)
+            for literal in dict.fromkeys(literals)
+        ]
 
 
-def enum_literal(members: Iterable[str]) -> Callable[[str, Any], str]:
-    """Return a reader that quotes a member of a Graph enumeration."""
-    read = choice(members)
-    return lambda name, value: f"'{read(name, value)}'"
+# The comparisons of each argument that is given; of one argument, any has to hold.
+Conditions = dict[str, list[Comparison]]
 
 
 def text_literal(name: str, value: Any) -> str:
-    """Return any text as an OData string. Raises: ArgumentError: it is empty or holds control characters."""
-    text = str(value).strip()
-    if not text.isprintable() or not text:
-        raise ArgumentError(
-            name, value, "a text that is not empty and has no line breaks"
-        )
-    return "'" + text.replace("'", "''") + "'"
+    """Return any text as an OData string."""
+    escaped = text_value(name, value).replace("'", "''")
+    return f"'{escaped}'"
 
 
-def given(args: Args, name: str) -> bool:
-    """Tell whether an argument is given. The platform passes '' for one that a playbook leaves open."""
-    return args.get(name) not in (None, "", [])
+def text_filter(property_name: str) -> Filter:
+    return Filter(property_name, "eq", text_literal, empty_is_error=True)
 
 
-def build_filters(filters: dict[str, Filter], args: Args) -> list[str]:
-    """Return the $filter texts that the arguments ask for ([''] for none); their rows together are the answer.
-
-    The longest list of values is split where it does not fit one request.
-    Raises: ArgumentError: an argument cannot be read, two contradict each other, or two lists are too long together.
-    """
-    clauses = {
-        name: row.comparisons(name, args[name])
-        for name, row in filters.items()
-        if row.asked(args, name)
-    }
-    refuse_empty_window(filters, clauses)
-    longest = max(clauses, key=lambda name: len(clauses[name]), default="")
-    others = sum(
-        len(comparisons) for name, comparisons in clauses.items() if name != longest
+def enum_filter(property_name: str, members: Iterable[str]) -> Filter:
+    read = choice(members)
+    return Filter(
+        property_name, "eq", lambda name, value: f"'{read(name, value)}'"
     )
-    if others >= MAX_COMPARISONS:
-        raise ArgumentError(
-            longest,
-            args[longest],
-            f"at most {MAX_COMPARISONS} values in all beside another long list",
-        )
-    parts = batches(clauses.get(longest, []), MAX_COMPARISONS - others)
-    return [
-        " and ".join(
-            any_of(group) for group in {**clauses, longest: part}.values() if group
-        )
-        for part in parts
-    ]
 
 
-def batches(items: list[str], size: int) -> list[list[str]]:
-    """Return a list in pieces of at most `size`; one empty piece for an empty list."""
-    return [items[start : start + size] for start in range(0, len(items) or 1, size)]
-
-
-def any_of(comparisons: list[str]) -> str:
-    """Return one clause that holds where any of the comparisons does."""
-    return comparisons[0] if len(comparisons) == 1 else f"({' or '.join(comparisons)})"
-
-
-def refuse_empty_window(
-    filters: dict[str, Filter], clauses: dict[str, list[str]]
-) -> None:
-    """Raise ArgumentError where the moment to begin with is not before the one to end with."""
-    bounds = {
-        filters[name].operator: (name, texts[0].split()[-1])
-        for name, texts in clauses.items()
-        if texts
-    }
+def refuse_empty_window(conditions: Conditions) -> None:
+    """Raise ArgumentError where the moment to begin with is not before the one to end
+    with."""
+    bounds = {}
+    for name, comparisons in conditions.items():
+        comparison = comparisons[0]
+        bounds[comparison.operator] = (name, comparison.literal)
     if "ge" not in bounds or "lt" not in bounds:
         return
-    (after, start), (before, end) = bounds["ge"], bounds["lt"]
-    if moment_order(start) >= moment_order(end):
+
+    after, start = bounds["ge"]
+    before, end = bounds["lt"]
+    if instant(start) >= instant(end):
         raise ArgumentError(after, start, f'a moment before {before}="{end}"')
 
 
-# Graph
+def batches(items: list[Any], size: int) -> list[list[Any]]:
+    """Return a list in pieces of at most `size`."""
+    starts = range(0, len(items), size)
+    return [items[start : start + size] for start in starts]
 
 
-def path_segment(name: str, value: Any) -> str:
-    """Return an id as one segment of a path, whatever characters it holds.
+def split_longest(conditions: Conditions, args: Args) -> list[Conditions]:
+    """Split the longest list of values so that each part fits one request."""
+    if not conditions:
+        return [{}]
 
-    Raises: ArgumentError: it is empty, or dots only, which a path cannot hold.
+    numbers = {
+        name: len(comparisons) for name, comparisons in conditions.items()
+    }
+    longest = max(numbers, key=numbers.__getitem__)
+    others = sum(numbers.values()) - numbers[longest]
+    if others >= MAX_COMPARISONS:
+        accepted = (
+            f"at most {MAX_COMPARISONS} values in all beside another long list"
+        )
+        raise ArgumentError(longest, args[longest], accepted)
+
+    parts = batches(conditions[longest], MAX_COMPARISONS - others)
+    return [{**conditions, longest: part} for part in parts]
+
+
+def any_of(comparisons: list[Comparison]) -> str:
+    """Return the clause that holds where any of the comparisons does."""
+    texts = [comparison.text() for comparison in comparisons]
+    if len(texts) == 1:
+        return texts[0]
+    return f"({' or '.join(texts)})"
+
+
+def filter_text(conditions: Conditions) -> str:
+    clauses = [any_of(comparisons) for comparisons in conditions.values()]
+    return " and ".join(clauses)
+
+
+def build_filters(filters: dict[str, Filter], args: Args) -> list[str]:
+    """Return the $filter texts that the arguments ask for; [''] for none.
+
+    Where the values do not fit one request there are several: their rows together are the
+    answer. Raises: ArgumentError: an argument cannot be read, two contradict each other,
+    or two lists are too long together.
     """
-    text = str(value or "").strip()
-    if not text.strip("."):
-        raise ArgumentError(name, text, "an object ID")
-    return quote(text, safe="")
+    conditions = {
+        name: each.comparisons(name, args[name])
+        for name, each in filters.items()
+        if each.is_asked_for(args, name)
+    }
+    refuse_empty_window(conditions)
+    return [filter_text(part) for part in split_longest(conditions, args)]
+
+
+# ==== Graph client ============================================================
+
+
+GRAPH_VERSION = "v1.0"
+MAX_PAGE_SIZE = 500  # rows; Graph's upper bound of $top for these collections
+# Seconds in which pages are read; the platform ends a command after 300.
+WALK_PERIOD = 240
+READ_ROLES = "Security Reader, Security Operator, Security Administrator or Global Reader"
+WRITE_ROLE = "Security Administrator"
+OUT_OF_ORDER = "Graph is out of order. Try again later."
+
+ADVICE = {
+    401: (
+        "A new token was refused too. "
+        "Check that application, tenant and cloud belong together."
+    ),
+    429: (
+        "Graph allows one request a second for the whole tenant, shared by all its "
+        "applications. Try again later."
+    ),
+    500: OUT_OF_ORDER,
+    502: OUT_OF_ORDER,
+    503: OUT_OF_ORDER,
+    504: OUT_OF_ORDER,
+}
+
+
+class GraphPermissions(NamedTuple):
+    """What Graph wants of a caller, by its own names
+    (https://learn.microsoft.com/graph/permissions-reference).
+
+    write_includes_read: whether Graph lets the write permission read as well.
+    """
+
+    read: str
+    write: str
+    licence: str
+    write_includes_read: bool = False
+
+    def needed(self, *, write: bool) -> str:
+        """Return the permission to ask an administrator for."""
+        return self.write if write else self.read
+
+    def sufficient(self, *, write: bool) -> set[str]:
+        """Return the permissions of which any one is enough."""
+        if write or self.write_includes_read:
+            return {self.needed(write=write), self.write}
+        return {self.read}
 
 
 def without_annotations(row: Row) -> Row:
@@ -1124,274 +1515,341 @@ def without_annotations(row: Row) -> Row:
     return {name: value for name, value in row.items() if "@odata." not in name}
 
 
-class Needs(NamedTuple):
-    """What Graph wants of a caller, by its own names (https://learn.microsoft.com/graph/permissions-reference)."""
-
-    read: str
-    write: str
-    licence: str
-    write_reads: bool = False  # whether Graph lets the write permission read as well
-
-    def permission(self, *, write: bool) -> str:
-        return self.write if write else self.read
-
-
 class Resource(NamedTuple):
-    """One collection of identityProtection: what Graph understands there, and how the war room shows it."""
+    """One collection of identityProtection: what Graph understands there, and how the war
+    room shows it.
+
+    context: its name in context, below AzureRiskyUsers. item_columns: the columns of a
+    single object, where they are not those of the list. default_order: '' where nothing
+    shows that Graph can order. key: what tells its objects apart in context. owner: the
+    property that says whose object it is, where `path` has room for an id. to_context:
+    from Graph's object to context. to_table: from context to the table.
+    """
 
     path: str
     noun: str
-    context: str  # below AzureRiskyUsers
+    context: str
     list_title: str
     columns: tuple[str, ...]
-    needs: Needs
+    permissions: GraphPermissions
     item_title: str = ""
-    item_columns: tuple[
-        str, ...
-    ] = ()  # of a single object, where they are not those of the list
+    item_columns: tuple[str, ...] = ()
     filters: dict[str, Filter] = {}
     orders: tuple[str, ...] = ()
-    default_order: str = ""  # '' where nothing shows that Graph can order
-    key: tuple[str, ...] = ("id",)  # what tells its objects apart in context
+    default_order: str = ""
+    key: tuple[str, ...] = ("id",)
     options: tuple[str, ...] = ("$filter", "$orderby", "$top")
-    owner: str = (
-        ""  # the property that names whose object it is, where path has room for an id
-    )
-    shape: Callable[[Row], Row] = without_annotations  # from Graph's object to context
-    view: Callable[[Row], Row] = dict  # from context to table
+    owner: str = ""
+    to_context: Callable[[Row], Row] = without_annotations
+    to_table: Callable[[Row], Row] = dict
     numbered_pages: bool = False
 
-    def of(self, owner_id: str) -> "Resource":
-        """Return the collection of one owner's objects. Raises: ArgumentError: the id cannot be part of a path."""
+    def for_owner(self, owner_id: str) -> "Resource":
+        """Return the collection of one owner's objects; each then names the owner.
+
+        Raises: ArgumentError: the id cannot be part of a path.
+        """
         path = self.path.format(path_segment("id", owner_id))
+        owned = {self.owner: owner_id}
         return self._replace(
-            path=path, shape=lambda row: {**self.shape(row), self.owner: owner_id}
+            path=path, to_context=lambda row: {**self.to_context(row), **owned}
         )
 
 
 class Page(NamedTuple):
-    """One answer of a list: rows, and the address of the rest ('' on the last page)."""
+    """One answer of a list: rows as they go to context, the address of the rest ('' on
+    the last page), and why no more could be read, where that is so."""
 
     rows: list[Row]
     next_link: str
+    failure: RequestError | None = None
+
+
+def error_details(answer: Json) -> Json:
+    """Return code and message of Graph's error; {} where there is none."""
+    error = answer.get("error")
+    return error if isinstance(error, dict) else {}
+
+
+def is_list_of_objects(value: Any) -> bool:
+    if not isinstance(value, list):
+        return False
+    return all(isinstance(each, dict) for each in value)
+
+
+def was_throttled(response: requests.Response) -> bool:
+    """Tell whether an earlier attempt of this request was refused for coming too often."""
+    retries = getattr(response.raw, "retries", None)
+    attempts = getattr(retries, "history", ())
+    return any(attempt.status == 429 for attempt in attempts)
+
+
+def json_object(response: requests.Response) -> Json:
+    """Return the JSON object of an answer. Raises: GraphError: it is none, as when a
+    gateway answers in HTML."""
+    try:
+        answer = response.json()
+    except ValueError:
+        answer = None
+
+    if isinstance(answer, dict):
+        return answer
+
+    status = response.status_code
+    kind = response.headers.get("Content-Type", "nothing")
+    raise GraphError(
+        f"Graph was not reached: what answered ({status}, {kind}) is no JSON object. "
+        "A gateway, a proxy or a sign-in page of the network may stand between.",
+        status,
+    )
 
 
 class GraphClient:
     """Reads the identityProtection collections of Graph, one request at a time.
 
-    The service allows one request a second for the whole tenant (https://learn.microsoft.com/graph/throttling-limits).
-    Requests are sent at once until the first refusal for that reason, and a second apart from then on.
+    The service allows one request a second for the whole tenant
+    (https://learn.microsoft.com/graph/throttling-limits). Requests are sent at once until
+    the first refusal for that reason, and a second apart from then on.
+
+    Its methods raise GraphError where Graph refuses, is not reached or answers something
+    that is not Graph's, and SignInError where there is no token.
     """
 
-    def __init__(self, session: HttpSession, authenticator: Authenticator, graph: str):
+    def __init__(
+        self, session: HttpSession, authenticator: Authenticator, graph_url: str
+    ):
         self.session = session
         self.authenticator = authenticator
-        self.base = f"{graph}/{GRAPH_VERSION}/identityProtection"
+        self.base_url = f"{graph_url}/{GRAPH_VERSION}/identityProtection"
         self.throttled = False
 
-    def item(self, resource: Resource, item_id: str) -> Row:
-        """Return one object. Raises: GraphError: it does not exist, or as for `pages`."""
-        return self.get(
-            resource, f"{self.collection(resource)}/{path_segment('id', item_id)}"
-        )
+    def get_item(self, resource: Resource, item_id: str) -> Row:
+        """Return one object as it goes to context."""
+        segment = path_segment("id", item_id)
+        row = self.get(resource, f"{self.collection_url(resource)}/{segment}")
+        return resource.to_context(row)
 
-    def pages(
-        self, resource: Resource, query: Row, next_link: str = ""
-    ) -> Iterator[Page]:
-        """Yield the pages of a list, from the first or from next_link on; a page is asked for when it is wanted.
+    def pages(self, resource: Resource, query: Json) -> Iterator[Page]:
+        """Yield the pages of a list; each is asked for when it is wanted.
 
-        Raises: RequestError: a page cannot be had, or its link leads elsewhere or in a circle.
+        Raises besides: GraphError: a link leads elsewhere or in a circle, or reading has
+        taken as long as it may.
         """
-        page = (
-            self.next_page(resource, next_link)
-            if next_link
-            else self.first_page(resource, query)
-        )
-        seen = {next_link}
+        page = self.first_page(resource, query)
         yield page
+        links = set[str]()
         while page.next_link:
-            if page.next_link in seen:
+            if page.next_link in links:
                 raise GraphError(
                     "Graph's link to the next page leads back to one that was already read."
                 )
-            if time.monotonic() - self.session.started > WALK_PERIOD:
-                raise GraphError(
-                    f"Reading on was stopped after {WALK_PERIOD} seconds, before the platform would."
-                )
-            seen.add(page.next_link)
+            links.add(page.next_link)
+            self.check_walk_period()
             page = self.next_page(resource, page.next_link)
             yield page
 
-    def act(self, action: "Action", ids: list[str]) -> None:
-        """Ask Graph to change the risk of the objects with these ids, which it does within minutes.
-
-        Raises: GraphError: Graph refuses, and then nothing is changed; SignInError: as for `get`.
-        """
-        url = f"{self.collection(action.resource)}/{action.path}"
-        response = self.signed("POST", url, {"json": {action.ids_property: ids}})
-        # Graph accepts with an empty body; a success with a body comes from something that stands between.
-        if not response.ok or response.content:
-            raise self.refusal(
-                response, json_object(response), action.resource, write=True
-            )
-
-    def first_page(self, resource: Resource, query: Row) -> Page:
-        """Return the first page of a list. Raises: GraphError, SignInError: as for `get`."""
-        return self.read_page(
-            resource, self.get(resource, self.collection(resource), query)
-        )
+    def first_page(self, resource: Resource, query: Json) -> Page:
+        """Return the first page of a list."""
+        answer = self.get(resource, self.collection_url(resource), query)
+        return self.read_page(resource, answer)
 
     def next_page(self, resource: Resource, next_link: str) -> Page:
-        """Return the page a link leads to, which is sent as it was given: a token rewritten may skip rows.
-
-        Raises: GraphError: the link leads out of this very collection, or as for `get`. SignInError: as for `get`.
-        """
+        """Return the page a link leads to, which is sent as it was given: one that was
+        rewritten may skip rows."""
         if not self.leads_into(resource, next_link):
+            collection = self.collection_url(resource)
             raise GraphError(
-                f"Graph's link to the next page leads away from {self.collection(resource)}."
+                f"Graph's link to the next page leads away from {collection}."
             )
+
         return self.read_page(resource, self.get(resource, next_link))
 
     def leads_into(self, resource: Resource, link: str) -> bool:
-        """Tell whether a link asks for a page of this collection, on this Graph, over https."""
-        return link.lower().startswith(f"{self.collection(resource)}?".lower())
+        """Tell whether a link asks for a page of this collection, on this Graph, by
+        https."""
+        prefix = f"{self.collection_url(resource)}?"
+        return link.lower().startswith(prefix.lower())
 
-    def read_page(self, resource: Resource, answer: Row) -> Page:
-        rows = answer.get("value")
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise GraphError(f"Graph's answer holds no list of {resource.noun}s.")
-        return Page(
-            [resource.shape(row) for row in rows],
-            str(answer.get("@odata.nextLink") or ""),
-        )
+    def read_page(self, resource: Resource, answer: Json) -> Page:
+        """Return the page in an answer, its rows as they go to context."""
+        rows: Any = answer.get("value")
+        if not is_list_of_objects(rows):
+            raise GraphError(
+                f"Graph's answer holds no list of {resource.noun}s."
+            )
 
-    def collection(self, resource: Resource) -> str:
-        """Return the address of a collection."""
-        return f"{self.base}/{resource.path}"
+        next_link = answer.get("@odata.nextLink")
+        shaped = [resource.to_context(row) for row in rows]
+        return Page(shaped, str(next_link or ""))
 
-    def get(self, resource: Resource, url: str, query: Row | None = None) -> Row:
-        """Return the object that Graph answers.
+    def collection_url(self, resource: Resource) -> str:
+        return f"{self.base_url}/{resource.path}"
 
-        Raises: GraphError: Graph refuses or is not reached, or its answer is none. SignInError: there is no token.
+    def is_late(self) -> bool:
+        """Tell whether the command has used up the time in which it may go on asking."""
+        return time.monotonic() - self.session.started > WALK_PERIOD
+
+    def check_walk_period(self) -> None:
+        """Raise GraphError when it is too late to read another page."""
+        if self.is_late():
+            raise GraphError(
+                f"Reading on was stopped after {WALK_PERIOD} seconds, "
+                "before the platform would."
+            )
+
+    def invoke_action(
+        self, resource: Resource, action: str, body: Json
+    ) -> None:
+        """Ask Graph to change something about a collection's objects.
+
+        Graph accepts with an empty answer and changes it within minutes; where it
+        refuses, nothing is changed.
         """
-        response = self.signed("GET", url, {"params": query})
+        url = f"{self.collection_url(resource)}/{action}"
+        response = self.send_authorized("POST", url, json=body)
+        # A success with a body comes from something that stands between.
+        if not response.ok or response.content:
+            answer = json_object(response)
+            raise self.refusal(
+                response, answer, resource.permissions, write=True
+            )
+
+    def get(
+        self, resource: Resource, url: str, query: Json | None = None
+    ) -> Json:
+        """Return the object that Graph answers."""
+        response = self.send_authorized("GET", url, params=query)
         answer = json_object(response)
         if not response.ok:
-            raise self.refusal(response, answer, resource)
+            raise self.refusal(
+                response, answer, resource.permissions, write=False
+            )
+
         return answer
 
-    def signed(self, method: str, url: str, content: Row) -> requests.Response:
-        """Return Graph's answer to a signed request; a token that is refused is renewed once."""
-        response = self.send(method, url, content, self.authenticator.token())
+    def send_authorized(
+        self, method: str, url: str, **content: Any
+    ) -> requests.Response:
+        """Return the answer to a signed request; a token that is refused is renewed once."""
+        response = self.send(method, url, self.authenticator.token(), content)
         if response.status_code == 401:
-            response = self.send(method, url, content, self.authenticator.renew())
+            response = self.send(
+                method, url, self.authenticator.renew(), content
+            )
         return response
 
     def send(
-        self, method: str, url: str, content: Row, token: str
+        self, method: str, url: str, token: str, content: Json
     ) -> requests.Response:
         if self.throttled:
             time.sleep(1)
+
         # Prefer keeps Graph from replacing newer enum members by unknownFutureValue
-        # (https://learn.microsoft.com/graph/best-practices-concept). Links to next pages do not carry it.
+        # (https://learn.microsoft.com/graph/best-practices-concept). Links to next pages
+        # do not carry it.
         headers = {
             "Accept": "application/json",
             "Prefer": "include-unknown-enum-members",
             "client-request-id": str(uuid.uuid4()),
         }
+        auth = BearerAuth(token)
         try:
             response = self.session.request(
-                method, url, headers=headers, auth=BearerAuth(token), **content
+                method, url, headers=headers, auth=auth, **content
             )
         except requests.RequestException as error:
             raise GraphError(network_fault(error)) from error
-        retries = getattr(response.raw, "retries", None)
-        self.throttled |= any(
-            attempt.status == 429 for attempt in getattr(retries, "history", ())
-        )
+
+        if was_throttled(response):
+            self.throttled = True
+
         return response
 
     def refusal(
         self,
         response: requests.Response,
-        answer: Row,
-        resource: Resource,
+        answer: Json,
+        permissions: GraphPermissions,
         *,
-        write: bool = False,
+        write: bool,
     ) -> GraphError:
-        """Return the error for an answer that is a refusal: Graph's code, message and request id, and what to do."""
-        error = answer["error"] if isinstance(answer.get("error"), dict) else {}
-        code, reason = (
-            error.get("code") or "no code",
-            error.get("message") or "no message.",
-        )
-        request_id = response.headers.get("request-id", "unknown")
-        status = response.status_code
-        advice = (
-            self.forbidden(reason, resource.needs, write=write)
-            if status == 403
-            else ADVICE.get(status, "")
-        )
-        if "Retry-After" in response.headers:
-            advice += f" Retry-After: {response.headers['Retry-After']}."
-        text = f"Graph answered {status} {code}: {reason} {advice}".strip()
-        return GraphError(f"{text} (request-id {request_id})", status, advice or reason)
+        """Make the error for a refusal: Graph's code, message and request id, what to do."""
+        details = error_details(answer)
+        code = details.get("code") or "no code"
+        message = details.get("message") or "no message."
 
-    def forbidden(self, reason: str, needs: Needs, *, write: bool) -> str:
-        """Return which of the three causes a 403 has: licence, permission, or the role of the person signed in."""
-        if "licen" in reason.lower() or "premium" in reason.lower():
-            return f"Licence missing: the tenant needs {needs.licence}."
-        lacking = self.lacks_permission(needs, write=write)
-        if self.authenticator.delegated and not lacking:
-            return f"Role missing: the person who signed in needs the role {WRITE_ROLE if write else READ_ROLES}."
-        if self.authenticator.granted() is not None and not lacking:
-            return f"The token does hold the permission {needs.permission(write=write)}; Graph says no more."
+        status = response.status_code
+        advice = ADVICE.get(status, "")
+        if status == 403:
+            advice = self.explain_forbidden(message, permissions, write=write)
+
+        retry_after = response.headers.get("Retry-After")
+        if retry_after is not None:
+            advice = f"{advice} Retry-After: {retry_after}."
+
+        text = f"Graph answered {status} {code}: {message} {advice}".strip()
+        request_id = response.headers.get("request-id", "unknown")
+        return GraphError(
+            f"{text} (request-id {request_id})",
+            status,
+            reason=advice or message,
+        )
+
+    def explain_forbidden(
+        self, message: str, permissions: GraphPermissions, *, write: bool
+    ) -> str:
+        """Say which cause a 403 has: licence, permission, or the role of the person
+        signed in. Graph's own message tells only the first."""
+        lower = message.lower()
+        if "licen" in lower or "premium" in lower:
+            return f"Licence missing: the tenant needs {permissions.licence}."
+        if self.lacks_permission(permissions, write=write):
+            return self.missing_permission(permissions, write=write)
+        if self.authenticator.delegated:
+            roles = WRITE_ROLE if write else READ_ROLES
+            return f"Role missing: the person who signed in needs the role {roles}."
+        if self.authenticator.token_permissions() is None:
+            return self.missing_permission(permissions, write=write)
+
+        permission = permissions.needed(write=write)
+        return f"The token does hold the permission {permission}; Graph says no more."
+
+    def missing_permission(
+        self, permissions: GraphPermissions, *, write: bool
+    ) -> str:
+        """Say which permission to add."""
         kind = "delegated" if self.authenticator.delegated else "application"
         return (
-            f"Permission missing: the application needs the {kind} permission {needs.permission(write=write)}, with "
-            f"admin consent. {self.authenticator.after_consent}"
+            f"Permission missing: the application needs the {kind} permission "
+            f"{permissions.needed(write=write)}, with admin consent. "
+            f"{self.authenticator.consent_hint}"
         )
 
-    def lacks_permission(self, needs: Needs, *, write: bool) -> bool:
-        """Tell whether the token's own claims lack what a read or a write needs. An opaque token is trusted."""
-        granted = self.authenticator.granted()
-        sufficient = {
-            needs.permission(write=write),
-            *([needs.write] if needs.write_reads else []),
-        }
-        return granted is not None and not granted & sufficient
+    def lacks_permission(
+        self, permissions: GraphPermissions, *, write: bool
+    ) -> bool:
+        """Tell whether the token's own claims lack what is needed. An opaque token is
+        trusted."""
+        granted = self.authenticator.token_permissions()
+        if granted is None:
+            return False
+        return not granted & permissions.sufficient(write=write)
 
 
-READ_ROLES = (
-    "Security Reader, Security Operator, Security Administrator or Global Reader"
-)
-WRITE_ROLE = "Security Administrator"
-ADVICE = {
-    401: "A new token was refused too. Check that application, tenant and cloud belong together.",
-    429: "Graph allows one request a second for the whole tenant, shared by all its applications. Try again later.",
-    **dict.fromkeys((500, 502, 503, 504), "Graph is out of order. Try again later."),
-}
+class Instance(NamedTuple):
+    """What a command is given to work with."""
+
+    settings: Settings
+    client: GraphClient
+    authenticator: Authenticator
+    store: IntegrationStore
 
 
-def json_object(response: requests.Response) -> Row:
-    """Return the JSON object of an answer. Raises: GraphError: it is none, as when a gateway answers in HTML."""
-    try:
-        answer = response.json()
-    except ValueError:
-        answer = None
-    if isinstance(answer, dict):
-        return answer
-    kind = response.headers.get("Content-Type", "nothing")
-    raise GraphError(
-        f"Graph was not reached: what answered ({response.status_code}, {kind}) is no JSON object. "
-        "A gateway, a proxy or a sign-in page of the network may stand between.",
-        response.status_code,
-    )
+# ==== Words ===================================================================
 
 
-# Resources: what the war room and $filter need to know of each collection, one row each.
-
-# What the Entra admin centre calls Graph's event types, an open set: what is not here is shown as it comes
+# What the Entra admin centre calls Graph's event types, an open set: what is not here is
+# shown as it comes
 # (https://learn.microsoft.com/entra/id-protection/concept-identity-protection-risks).
 EVENT_WORDS = {
     "adminConfirmedServicePrincipalCompromised": "Admin confirmed service principal compromised",
@@ -1409,7 +1867,9 @@ EVENT_WORDS = {
     "leakedCredentials": "Leaked credentials",
     "maliciousApplication": "Malicious application",
     "maliciousIPAddress": "Malicious IP address",
-    "maliciousIPAddressValidCredentialsBlockedIP": "Blocked malicious IP address with valid credentials",
+    "maliciousIPAddressValidCredentialsBlockedIP": (
+        "Blocked malicious IP address with valid credentials"
+    ),
     "malwareInfectedIPAddress": "Malware-linked IP address",
     "mcasFinSuspiciousFileAccess": "Mass access to sensitive files",
     "mcasImpossibleTravel": "Impossible travel",
@@ -1430,7 +1890,9 @@ EVENT_WORDS = {
     "unlikelyTravel": "Atypical travel",
     "userReportedSuspiciousActivity": "User reported suspicious activity",
 }
-# riskDetail says how a risk ended (https://learn.microsoft.com/graph/api/resources/riskdetection).
+
+# riskDetail says how a risk ended
+# (https://learn.microsoft.com/graph/api/resources/riskdetection).
 DETAIL_WORDS = {
     "adminConfirmedAccountSafe": "Admin confirmed account safe",
     "adminConfirmedServicePrincipalCompromised": "Admin confirmed service principal compromised",
@@ -1449,10 +1911,36 @@ DETAIL_WORDS = {
     "userPerformedSecuredPasswordChange": "User performed secured password change",
     "userPerformedSecuredPasswordReset": "User performed secured password reset",
 }
+
 WORDS = {"riskEventType": EVENT_WORDS, "riskDetail": DETAIL_WORDS}
 
-RISK_COLUMNS = ("riskLevel", "riskState", "riskDetail", "riskLastUpdatedDateTime")
+
+def word_for(property_name: str, value: Any) -> Any:
+    """Return what an analyst calls a value of Graph's, or the value where that is
+    unknown."""
+    words = WORDS.get(property_name, {})
+    return words.get(str(value), value)
+
+
+def in_words(row: Row, columns: Iterable[str]) -> Row:
+    """Return the columns of a row, in words where these are known."""
+    return {name: word_for(name, row.get(name)) for name in columns}
+
+
+# ==== Resources ===============================================================
+#
+# What the war room and $filter need to know of each collection, one row each.
+
+
+RISK_COLUMNS = (
+    "riskLevel",
+    "riskState",
+    "riskDetail",
+    "riskLastUpdatedDateTime",
+)
+
 USER_COLUMNS = ("id", "userDisplayName", "userPrincipalName", *RISK_COLUMNS)
+
 PRINCIPAL_COLUMNS = (
     "id",
     "displayName",
@@ -1461,6 +1949,7 @@ PRINCIPAL_COLUMNS = (
     "isEnabled",
     *RISK_COLUMNS,
 )
+
 HISTORY_COLUMNS = (
     "riskLastUpdatedDateTime",
     "riskLevel",
@@ -1469,7 +1958,9 @@ HISTORY_COLUMNS = (
     "riskEventTypes",
     "initiatedBy",
 )
+
 EVENT_COLUMNS = ("riskDetail", "riskEventType", "riskLevel", "riskState")
+
 DETECTION_COLUMNS = (
     "id",
     "userId",
@@ -1477,6 +1968,7 @@ DETECTION_COLUMNS = (
     "userPrincipalName",
     *EVENT_COLUMNS,
 )
+
 PRINCIPAL_DETECTION_COLUMNS = (
     "id",
     "servicePrincipalId",
@@ -1486,64 +1978,90 @@ PRINCIPAL_DETECTION_COLUMNS = (
 )
 
 RISK_FILTERS = {
-    "risk_state": Filter("riskState", "eq", enum_literal(RISK_STATES)),
-    "risk_level": Filter("riskLevel", "eq", enum_literal(RISK_LEVELS)),
+    "risk_state": enum_filter("riskState", RISK_STATES),
+    "risk_level": enum_filter("riskLevel", RISK_LEVELS),
 }
+
 UPDATED_FILTERS = {
-    "updated_after": Filter("riskLastUpdatedDateTime", "ge", moment_literal),
-    "updated_before": Filter("riskLastUpdatedDateTime", "lt", moment_literal),
+    "updated_after": Filter("riskLastUpdatedDateTime", "ge", datetime_literal),
+    "updated_before": Filter("riskLastUpdatedDateTime", "lt", datetime_literal),
 }
+
 DETECTED_FILTERS = {
-    "detected_date_time_after": Filter("detectedDateTime", "ge", moment_literal),
-    "detected_date_time_before": Filter("detectedDateTime", "lt", moment_literal),
+    "detected_date_time_after": Filter(
+        "detectedDateTime", "ge", datetime_literal
+    ),
+    "detected_date_time_before": Filter(
+        "detectedDateTime", "lt", datetime_literal
+    ),
 }
-DETECTION_ORDERS = ("detectedDateTime", "activityDateTime", "lastUpdatedDateTime")
-P2, WORKLOAD_PREMIUM = "Microsoft Entra ID P2", "Microsoft Entra Workload ID Premium"
-USER_NEEDS = Needs("IdentityRiskyUser.Read.All", "IdentityRiskyUser.ReadWrite.All", P2)
-DETECTION_NEEDS = Needs(
-    "IdentityRiskEvent.Read.All",
-    "IdentityRiskEvent.ReadWrite.All",
-    "Microsoft Entra ID P1 or P2",
-)
-PRINCIPAL_NEEDS = Needs(
-    "IdentityRiskyServicePrincipal.Read.All",
-    "IdentityRiskyServicePrincipal.ReadWrite.All",
-    WORKLOAD_PREMIUM,
-    True,
+
+DETECTION_ORDERS = (
+    "detectedDateTime",
+    "activityDateTime",
+    "lastUpdatedDateTime",
 )
 
+WORKLOAD_PREMIUM = "Microsoft Entra Workload ID Premium"
 
-def detection_shape(row: Row) -> Row:
-    """Return a detection for context: Graph's properties untouched, and additionalInfo's contents as an object."""
-    return {
-        **without_annotations(row),
-        "additionalDetails": additional_details(row.get("additionalInfo")),
-    }
+USER_PERMISSIONS = GraphPermissions(
+    read="IdentityRiskyUser.Read.All",
+    write="IdentityRiskyUser.ReadWrite.All",
+    licence="Microsoft Entra ID P2",
+)
+
+DETECTION_PERMISSIONS = GraphPermissions(
+    read="IdentityRiskEvent.Read.All",
+    write="IdentityRiskEvent.ReadWrite.All",
+    licence="Microsoft Entra ID P1 or P2",
+)
+
+PRINCIPAL_PERMISSIONS = GraphPermissions(
+    read="IdentityRiskyServicePrincipal.Read.All",
+    write="IdentityRiskyServicePrincipal.ReadWrite.All",
+    licence=WORKLOAD_PREMIUM,
+    write_includes_read=True,
+)
+
+PRINCIPAL_DETECTION_PERMISSIONS = DETECTION_PERMISSIONS._replace(
+    licence=WORKLOAD_PREMIUM
+)
 
 
-def additional_details(info: Any) -> Row:
-    """Return {Key: Value} of the JSON list of such pairs that Graph puts in a string; {} where there is none."""
+def additional_details(info: Any) -> Json:
+    """Return {Key: Value} of the JSON list of such pairs that Graph puts in a string.
+
+    {} where there is none.
+    """
     try:
-        pairs = json.loads(info)
+        content = json.loads(info)
     except (TypeError, ValueError):
         return {}
-    pairs = pairs if isinstance(pairs, list) else [pairs]
-    return {
-        str(pair["Key"]): pair.get("Value")
-        for pair in pairs
-        if isinstance(pair, dict) and pair.get("Key")
-    }
+
+    pairs = content if isinstance(content, list) else [content]
+    details = {}
+    for pair in pairs:
+        if isinstance(pair, dict) and pair.get("Key"):
+            details[str(pair["Key"])] = pair.get("Value")
+
+    return details
 
 
-def history_view(row: Row) -> Row:
-    """Return a history item with the parts of its activity as columns, and who caused it."""
+def detection_to_context(row: Row) -> Row:
+    """Return a detection with additionalInfo's contents as an object beside it."""
+    details = additional_details(row.get("additionalInfo"))
+    return {**without_annotations(row), "additionalDetails": details}
+
+
+def history_to_table(row: Row) -> Row:
+    """Return a history item with its event types as a column, and who caused it."""
     activity = row.get("activity") or {}
-    events = [
-        EVENT_WORDS.get(event, event) for event in activity.get("riskEventTypes") or ()
-    ]
+    event_types = activity.get("riskEventTypes") or ()
     return {
         **row,
-        "riskEventTypes": events,
+        "riskEventTypes": [
+            word_for("riskEventType", each) for each in event_types
+        ],
         "initiatedBy": row.get("initiatedBy") or "the system",
     }
 
@@ -1554,17 +2072,17 @@ RISKY_USERS = Resource(
     context="RiskyUser",
     list_title="Risky Users List:",
     columns=USER_COLUMNS,
+    permissions=USER_PERMISSIONS,
     item_title="Found Risky User With ID: {id}",
     filters={
         **RISK_FILTERS,
         **UPDATED_FILTERS,
-        "user_id": Filter("id", "eq", text_literal),
-        "user_principal_name": Filter("userPrincipalName", "eq", text_literal),
+        "user_id": text_filter("id"),
+        "user_principal_name": text_filter("userPrincipalName"),
         "is_deleted": Filter("isDeleted", "eq", choice(("true", "false"))),
     },
     orders=("riskLastUpdatedDateTime",),
     default_order="riskLastUpdatedDateTime desc",
-    needs=USER_NEEDS,
 )
 
 RISKY_USER_HISTORY = Resource(
@@ -1573,11 +2091,11 @@ RISKY_USER_HISTORY = Resource(
     context="RiskyUserHistory",
     list_title="Risky User History",
     columns=HISTORY_COLUMNS,
+    permissions=USER_PERMISSIONS,
     key=("userId", "riskLastUpdatedDateTime"),
     options=(),
     owner="userId",
-    view=history_view,
-    needs=USER_NEEDS,
+    to_table=history_to_table,
 )
 
 RISK_DETECTIONS = Resource(
@@ -1586,6 +2104,7 @@ RISK_DETECTIONS = Resource(
     context="RiskDetection",
     list_title="Risk Detections List",
     columns=(*DETECTION_COLUMNS, "lastUpdatedDateTime", "ipAddress"),
+    permissions=DETECTION_PERMISSIONS,
     item_title="Found Risk Detection with ID: {id}",
     item_columns=(
         *DETECTION_COLUMNS,
@@ -1597,14 +2116,13 @@ RISK_DETECTIONS = Resource(
     filters={
         **RISK_FILTERS,
         **DETECTED_FILTERS,
-        "user_id": Filter("userId", "eq", text_literal),
-        "user_principal_name": Filter("userPrincipalName", "eq", text_literal),
-        "risk_event_type": Filter("riskEventType", "eq", text_literal),
+        "user_id": text_filter("userId"),
+        "user_principal_name": text_filter("userPrincipalName"),
+        "risk_event_type": text_filter("riskEventType"),
     },
     orders=DETECTION_ORDERS,
     default_order="detectedDateTime desc",
-    needs=DETECTION_NEEDS,
-    shape=detection_shape,
+    to_context=detection_to_context,
     numbered_pages=True,
 )
 
@@ -1614,15 +2132,15 @@ RISKY_SERVICE_PRINCIPALS = Resource(
     context="RiskyServicePrincipal",
     list_title="Risky Service Principals List",
     columns=PRINCIPAL_COLUMNS,
+    permissions=PRINCIPAL_PERMISSIONS,
     item_title="Found Risky Service Principal with ID: {id}",
     filters={
         **RISK_FILTERS,
         **UPDATED_FILTERS,
-        "service_principal_id": Filter("id", "eq", text_literal),
-        "display_name": Filter("displayName", "eq", text_literal),
+        "service_principal_id": text_filter("id"),
+        "display_name": text_filter("displayName"),
     },
     orders=("riskLastUpdatedDateTime",),
-    needs=PRINCIPAL_NEEDS,
 )
 
 SERVICE_PRINCIPAL_HISTORY = Resource(
@@ -1631,11 +2149,11 @@ SERVICE_PRINCIPAL_HISTORY = Resource(
     context="RiskyServicePrincipalHistory",
     list_title="Risky Service Principal History",
     columns=HISTORY_COLUMNS,
+    permissions=PRINCIPAL_PERMISSIONS,
     key=("servicePrincipalId", "riskLastUpdatedDateTime"),
     options=(),
     owner="servicePrincipalId",
-    view=history_view,
-    needs=PRINCIPAL_NEEDS,
+    to_table=history_to_table,
 )
 
 SERVICE_PRINCIPAL_DETECTIONS = Resource(
@@ -1644,6 +2162,7 @@ SERVICE_PRINCIPAL_DETECTIONS = Resource(
     context="ServicePrincipalRiskDetection",
     list_title="Service Principal Risk Detections List",
     columns=(*PRINCIPAL_DETECTION_COLUMNS, "lastUpdatedDateTime", "ipAddress"),
+    permissions=PRINCIPAL_DETECTION_PERMISSIONS,
     item_title="Found Service Principal Risk Detection with ID: {id}",
     item_columns=(
         *PRINCIPAL_DETECTION_COLUMNS,
@@ -1655,94 +2174,379 @@ SERVICE_PRINCIPAL_DETECTIONS = Resource(
     filters={
         **RISK_FILTERS,
         **DETECTED_FILTERS,
-        "service_principal_id": Filter("servicePrincipalId", "eq", text_literal),
-        "risk_event_type": Filter("riskEventType", "eq", text_literal),
+        "service_principal_id": text_filter("servicePrincipalId"),
+        "risk_event_type": text_filter("riskEventType"),
     },
     orders=DETECTION_ORDERS,
-    needs=DETECTION_NEEDS._replace(licence=WORKLOAD_PREMIUM),
-    shape=detection_shape,
+    to_context=detection_to_context,
     numbered_pages=True,
 )
 
-# Lists
+
+# ==== Lists and single objects ================================================
 
 
-class Window(NamedTuple):
-    """Which rows of a list are asked for: `start` to `stop`.
+DEFAULT_LIMIT = 50  # rows
 
-    Under page_size and next_token (`by_page`) pages are given whole, and the token of the following one with them.
+
+def quotient_rounded_up(number: int, divisor: int) -> int:
+    return -(-number // divisor)
+
+
+class RowRange(NamedTuple):
+    """Which rows of a list are asked for, by position: `start` up to, not with, `stop`.
+
+    whole_pages: whether the last page is given whole. Under page_size the token of the
+    following page comes with the rows, and a row that is cut off would be in neither.
     """
 
     start: int
     stop: int
-    page: int
-    by_page: bool
+    whole_pages: bool = False
 
     @property
     def top(self) -> int:
-        """The $top that brings all rows up to `stop` with the fewest requests, and no more rows than needed."""
-        requests_needed = -(-self.stop // MAX_PAGE_SIZE)
-        return -(-self.stop // requests_needed)
+        """The $top that brings all rows up to `stop` with the fewest requests, and no
+        more rows than needed."""
+        requests_needed = quotient_rounded_up(self.stop, MAX_PAGE_SIZE)
+        return quotient_rounded_up(self.stop, requests_needed)
+
+    def part_of(self, rows: list[Row], position: int) -> list[Row]:
+        """Return what is asked for of a page whose first row has that position."""
+        first = max(self.start - position, 0)
+        if self.whole_pages:
+            return rows[first:]
+
+        last = max(self.stop - position, 0)
+        return rows[first:last]
 
 
-def read_window(args: Args) -> Window:
-    """Return the rows that limit, page and page_size ask for. Raises: ArgumentError: one cannot be read."""
-    size = limit = whole_number(args, "limit", DEFAULT_LIMIT)
-    if given(args, "page_size"):
-        size = whole_number(args, "page_size", limit, MAX_PAGE_SIZE)
-    page = whole_number(args, "page", 1)
-    return Window((page - 1) * size, page * size, page, given(args, "page_size"))
-
-
-class Listing(NamedTuple):
-    """What came of a list: rows, where the rest is, whether there is a rest, and why reading on failed, if it did."""
+class ListResult(NamedTuple):
+    """What came of a list: rows, the address of the rest, whether more rows match, and
+    why reading on failed, if it did."""
 
     rows: list[Row]
     next_link: str
     more: bool
-    failure: RequestError | None
+    failure: RequestError | None = None
 
 
-def collect(pages: Iterator[Page], window: Window) -> Listing:
-    """Return the rows of a window, reading no page beyond it.
+def read_row_range(args: Args) -> RowRange:
+    """Return the rows that limit, page and page_size ask for."""
+    size = whole_number(args, "limit", DEFAULT_LIMIT)
+    whole_pages = given(args, "page_size")
+    if whole_pages:
+        size = whole_number(args, "page_size", size, MAX_PAGE_SIZE)
 
-    Raises: RequestError: not even the first page came. A later failure is told in the listing, with the rows so far.
-    """
-    rows: list[Row] = []
-    passed, next_link, failure = 0, None, None
+    page = whole_number(args, "page", 1)
+    stop = page * size
+    return RowRange(stop - size, stop, whole_pages)
+
+
+def read_order(resource: Resource, args: Args) -> str:
+    """Return the $orderby that is asked for, or the collection's default."""
+    if not given(args, "order_by"):
+        return resource.default_order
+
+    directions = (" desc", " asc", "")
+    orders = [
+        name + direction for name in resource.orders for direction in directions
+    ]
+    return choice(orders)("order_by", args["order_by"])
+
+
+def build_query(
+    resource: Resource, filter_text: str, order: str, top: int
+) -> Json:
+    """Return the query options to send, of those that the collection understands."""
+    options = {"$filter": filter_text, "$orderby": order, "$top": str(top)}
+    return {
+        name: text
+        for name, text in options.items()
+        if text and name in resource.options
+    }
+
+
+def until_failure(pages: Iterator[Page]) -> Iterator[Page]:
+    """Yield pages; a failure after the first becomes an empty page that tells it."""
+    next_link = None
     try:
         for page in pages:
-            # Under by_page a row that is cut off would be lost: the next token begins behind it.
-            stop = len(page.rows) if window.by_page else max(window.stop - passed, 0)
-            rows += page.rows[max(window.start - passed, 0) : stop]
-            passed, next_link = passed + len(page.rows), page.next_link
-            if passed >= window.stop:
-                break
+            next_link = page.next_link
+            yield page
     except RequestError as error:
         if next_link is None:
             raise
-        failure = error
-    cut = passed > window.stop and not window.by_page
-    return Listing(rows, next_link or "", bool(next_link) or cut, failure)
+        yield Page([], next_link, error)
 
 
-def collect_split(walks: list[Iterator[Page]], window: Window, order: str) -> Listing:
-    """Return the rows of a window over several lists that are one list to the caller, in the order asked for."""
-    listings: list[Listing] = []
-    for pages in walks:
-        try:
-            listings.append(collect(pages, window._replace(start=0)))
-        except RequestError as error:
-            if not listings:
-                raise
-            listings.append(Listing([], "", True, error))
-        if listings[-1].failure:
+def collect(pages: Iterator[Page], row_range: RowRange) -> ListResult:
+    """Return the rows of a range, reading no page beyond it.
+
+    Raises: RequestError: not even the first page came. A later failure is told in the
+    result, beside the rows so far.
+    """
+    rows: list[Row] = []
+    position = 0
+    page = Page([], "")
+    for page in until_failure(pages):
+        rows += row_range.part_of(page.rows, position)
+        position += len(page.rows)
+        if position >= row_range.stop:
             break
-    name, _, way = order.partition(" ")
-    rows = [row for listing in listings for row in listing.rows]
-    rows.sort(key=lambda row: moment_order(row.get(name)), reverse=way == "desc")
-    more = any(listing.more for listing in listings) or len(rows) > window.stop
-    return Listing(rows[window.start : window.stop], "", more, listings[-1].failure)
+
+    was_cut = position > row_range.stop and not row_range.whole_pages
+    more = was_cut or page.next_link != ""
+    return ListResult(rows, page.next_link, more, page.failure)
+
+
+def collect_later(pages: Iterator[Page], row_range: RowRange) -> ListResult:
+    """The same for a list after the first: a failure takes no rows of the first away."""
+    try:
+        return collect(pages, row_range)
+    except RequestError as error:
+        return ListResult([], "", more=True, failure=error)
+
+
+def sorted_rows(rows: list[Row], order: str) -> list[Row]:
+    """Return rows in the order of an $orderby by time; as they are where there is none."""
+    name, _, direction = order.partition(" ")
+    if not name:
+        return rows
+
+    newest_first = direction == "desc"
+    return sorted(
+        rows, key=lambda row: instant(row.get(name)), reverse=newest_first
+    )
+
+
+def collect_split(
+    walks: list[Iterator[Page]], row_range: RowRange, order: str
+) -> ListResult:
+    """Return the rows of a range over several lists that are one list to the caller.
+
+    What precedes the range may stand in any of them, so each is read from its start.
+    """
+    from_start = row_range._replace(start=0)
+    first, *others = walks
+    results = [collect(first, from_start)]
+    for pages in others:
+        if results[-1].failure:
+            break
+        results.append(collect_later(pages, from_start))
+
+    rows = [row for result in results for row in result.rows]
+    in_order = sorted_rows(rows, order)
+    is_cut = len(rows) > row_range.stop
+    return ListResult(
+        rows=in_order[row_range.start : row_range.stop],
+        next_link="",
+        more=is_cut or any(result.more for result in results),
+        failure=results[-1].failure,
+    )
+
+
+class ListRequest(NamedTuple):
+    """What the arguments of a list ask for. next_token: '' for none, as Graph gave it
+    else."""
+
+    next_token: str
+    page: int
+    row_range: RowRange
+    order: str
+    filters: list[str]
+
+
+def read_list_request(resource: Resource, args: Args) -> ListRequest:
+    """Read all arguments of a list; what cannot be used is refused beside next_token too."""
+    next_token = str(args.get("next_token") or "").strip()
+    request = ListRequest(
+        next_token=next_token,
+        page=whole_number(args, "page", 1),
+        row_range=read_row_range(args),
+        order=read_order(resource, args),
+        filters=build_filters(resource.filters, args),
+    )
+    if next_token or len(request.filters) == 1:
+        return request
+    if request.row_range.whole_pages:
+        accepted = f"nothing beside more than {MAX_COMPARISONS} values to match"
+        raise ArgumentError("page_size", args["page_size"], accepted)
+
+    return request
+
+
+def read_list(
+    client: GraphClient, resource: Resource, request: ListRequest
+) -> ListResult:
+    """Read the rows that are asked for, by as few requests as can be."""
+    row_range, order = request.row_range, request.order
+    walks = [
+        client.pages(
+            resource, build_query(resource, text, order, row_range.top)
+        )
+        for text in request.filters
+    ]
+    if len(walks) == 1:
+        return collect(walks[0], row_range)
+
+    return collect_split(walks, row_range, order)
+
+
+def follow_token(
+    client: GraphClient, resource: Resource, request: ListRequest
+) -> ListResult:
+    """Return the page that next_token leads to; filters, order and size of the call it
+    came from travel in it.
+
+    Raises: ArgumentError: it leads anywhere else, where the access token must not go.
+    """
+    token = request.next_token
+    if not client.leads_into(resource, token):
+        collection = client.collection_url(resource)
+        accepted = (
+            f"what an earlier call of this command gave, {collection}?..."
+        )
+        raise ArgumentError("next_token", token, accepted)
+
+    if request.page > 1:
+        accepted = "no page beside next_token, which leads to a page itself"
+        raise ArgumentError("page", request.page, accepted)
+
+    page = client.next_page(resource, token)
+    return ListResult(page.rows, page.next_link, more=page.next_link != "")
+
+
+def page_notes(resource: Resource, request: ListRequest) -> list[str]:
+    """Return what the product's description wants above a list of numbered pages."""
+    if not resource.numbered_pages:
+        return []
+
+    row_range = request.row_range
+    return [
+        f"Current page size: {row_range.stop - row_range.start}",
+        f"Showing page {request.page} out others that may exist",
+    ]
+
+
+CONTINUE = "Continue with next_token."
+NARROW = "Raise limit, or narrow the list, to see them."
+
+
+def more_notes(result: ListResult, *, with_token: bool) -> list[str]:
+    """Return the note that more rows match, if they do and that is all there is to say."""
+    if not result.more or result.failure:
+        return []
+    advice = CONTINUE if with_token else NARROW
+    return [f"**More match than the {len(result.rows)} shown here.** {advice}"]
+
+
+def token_table(resource: Resource, next_link: str) -> str:
+    """Return the table that shows the token of the following page, if there is one."""
+    if not next_link:
+        return ""
+
+    title = f"{resource.list_title.rstrip(':')} Token:"
+    row = {"next_token": next_link}
+    return "\n" + tableToMarkdown(title, row, headers=["next_token"])
+
+
+def context_path(resource: Resource) -> str:
+    """Return where a collection's objects go in context.
+
+    The condition is the platform's (outputs_key_field makes the same): an object that is
+    there, `val`, is replaced by a new one, `obj`, that has the same key.
+    """
+    same = [f"val.{name} && val.{name} == obj.{name}" for name in resource.key]
+    condition = " && ".join(same)
+    return f"AzureRiskyUsers.{resource.context}({condition})"
+
+
+def list_context(resource: Resource, rows: list[Row], flags: Json) -> Json:
+    """Return what goes into context: the list's flags, and its rows."""
+    # The condition "true" lets the platform merge the flags into the one object there is.
+    outputs: Json = {"AzureRiskyUsers(true)": flags}
+    if rows:
+        outputs[context_path(resource)] = rows
+    return outputs
+
+
+def raw_list(result: ListResult) -> Json:
+    """Return a list as Graph would send it."""
+    if not result.next_link:
+        return {"value": result.rows}
+    return {"value": result.rows, "@odata.nextLink": result.next_link}
+
+
+def incomplete_warning(result: ListResult) -> CommandResults:
+    """Return the warning that reading on failed."""
+    text = (
+        f"The list is incomplete: only the {len(result.rows)} rows above could be read. "
+        f"{result.failure}"
+    )
+    return CommandResults(
+        readable_output=text, raw_response=text, entry_type=EntryType.WARNING
+    )
+
+
+def markdown(
+    title: str,
+    rows: list[Json],
+    columns: tuple[str, ...],
+    notes: Iterable[str] = (),
+) -> str:
+    """Return rows as the platform's table, under columns named after their properties;
+    one that is empty everywhere is left out."""
+    return tableToMarkdown(
+        title,
+        rows,
+        headers=list(columns),
+        headerTransform=pascalToSpace,
+        removeNull=True,
+        metadata="\n".join(notes) or None,
+    )
+
+
+def table(
+    title: str,
+    resource: Resource,
+    rows: list[Row],
+    notes: Iterable[str] = (),
+    columns: tuple[str, ...] = (),
+) -> str:
+    """Return objects as the war room's table, with notes between title and table."""
+    columns = columns or resource.columns
+    shown = [in_words(resource.to_table(row), columns) for row in rows]
+    return markdown(title, shown, columns, notes)
+
+
+def list_entries(
+    resource: Resource,
+    result: ListResult,
+    notes: list[str],
+    *,
+    with_token: bool,
+) -> list[CommandResults]:
+    """Return a list's entry, and a warning where reading on failed.
+
+    with_token: whether the token of the following page is given.
+    """
+    flags: Json = {f"{resource.context}ListTruncated": result.more}
+    all_notes = notes + more_notes(result, with_token=with_token)
+    readable = table(resource.list_title, resource, result.rows, all_notes)
+    if with_token:
+        flags[f"{resource.context}ListNextToken"] = result.next_link
+        readable += token_table(resource, result.next_link)
+
+    entry = CommandResults(
+        outputs=list_context(resource, result.rows, flags),
+        readable_output=readable,
+        raw_response=raw_list(result),
+    )
+    if not result.failure:
+        return [entry]
+
+    return [entry, incomplete_warning(result)]
 
 
 def list_resource(
@@ -1750,254 +2554,105 @@ def list_resource(
 ) -> list[CommandResults]:
     """Return a collection's rows that the arguments ask for, as a table and context.
 
-    Raises: ArgumentError: an argument cannot be read; nothing was sent. RequestError: not even the first page came.
+    Raises: ArgumentError: an argument cannot be read; nothing was sent. RequestError: not
+    even the first page came.
     """
-    window = read_window(args)
-    order = read_order(resource, args)
-    filters = build_filters(resource.filters, args)
-    if given(args, "next_token"):
-        listing = follow_token(client, resource, args)
-        window = window._replace(page=0, by_page=True)
-    elif len(filters) == 1:
-        listing = collect(
-            client.pages(resource, build_query(resource, filters[0], order, window)),
-            window,
-        )
-    elif window.by_page:
-        raise ArgumentError(
-            "page_size",
-            args["page_size"],
-            f"nothing beside more than {MAX_COMPARISONS} values to match",
-        )
-    else:
-        queries = [build_query(resource, text, order, window) for text in filters]
-        listing = collect_split(
-            [client.pages(resource, query) for query in queries], window, order
-        )
-    return [listing_results(resource, listing, window), *incomplete_warning(listing)]
+    request = read_list_request(resource, args)
+    if request.next_token:
+        result = follow_token(client, resource, request)
+        return list_entries(resource, result, [], with_token=True)
+
+    result = read_list(client, resource, request)
+    notes = page_notes(resource, request)
+    with_token = request.row_range.whole_pages
+    return list_entries(resource, result, notes, with_token=with_token)
 
 
-def build_query(
-    resource: Resource, filter_text: str, order: str, window: Window
-) -> Row:
-    """Return the query options to send, of those that the collection understands."""
-    query = {"$filter": filter_text, "$orderby": order, "$top": str(window.top)}
-    return {
-        name: text for name, text in query.items() if text and name in resource.options
-    }
-
-
-def follow_token(client: GraphClient, resource: Resource, args: Args) -> Listing:
-    """Return the page that next_token leads to; filters, order and size of the call it came from travel in it.
-
-    Raises: ArgumentError: it leads anywhere else, where this instance's access token must not go.
-    """
-    token = str(args["next_token"]).strip()
-    if not client.leads_into(resource, token):
-        accepted = f"what an earlier call of this command gave, {client.collection(resource)}?..."
-        raise ArgumentError("next_token", token, accepted)
-    if whole_number(args, "page", 1) > 1:
-        raise ArgumentError(
-            "page",
-            args["page"],
-            "no page beside next_token, which leads to a page itself",
-        )
-    return collect(client.pages(resource, {}, token), Window(0, 1, 1, by_page=True))
-
-
-def read_order(resource: Resource, args: Args) -> str:
-    """Return the $orderby asked for, or the default. Raises: ArgumentError: the collection has no such order."""
-    orders = [
-        f"{name}{way}" for name in resource.orders for way in (" desc", " asc", "")
-    ]
-    return (
-        choice(orders)("order_by", args["order_by"])
-        if given(args, "order_by")
-        else resource.default_order
-    )
-
-
-def listing_results(
-    resource: Resource, listing: Listing, window: Window
-) -> CommandResults:
-    """Return a list's entry: its table, what is said above it, and context with the list's flags."""
-    flags: Row = {f"{resource.context}ListTruncated": listing.more}
-    tables = [
-        table(
-            resource.list_title,
-            resource,
-            listing.rows,
-            listing_notes(resource, listing, window),
-        )
-    ]
-    if window.by_page:
-        flags[f"{resource.context}ListNextToken"] = listing.next_link
-    if window.by_page and listing.next_link:
-        title = f"{resource.list_title.rstrip(':')} Token:"
-        tables.append(
-            tableToMarkdown(
-                title, {"next_token": listing.next_link}, headers=["next_token"]
-            )
-        )
-    outputs: Row = {"AzureRiskyUsers(true)": flags}
-    if listing.rows:
-        outputs[context_path(resource)] = listing.rows
-    raw = {"value": listing.rows} | (
-        {"@odata.nextLink": listing.next_link} if listing.next_link else {}
-    )
-    return CommandResults(
-        outputs=outputs, readable_output="\n".join(tables), raw_response=raw
-    )
-
-
-def context_path(resource: Resource) -> str:
-    """Return where a collection's objects go in context, and by what those that are there already are known."""
-    known = " && ".join(
-        f"val.{name} && val.{name} == obj.{name}" for name in resource.key
-    )
-    return f"AzureRiskyUsers.{resource.context}({known})"
-
-
-def listing_notes(resource: Resource, listing: Listing, window: Window) -> str:
-    """Return what is said between title and table."""
-    notes = []
-    if resource.numbered_pages and window.page:
-        notes.append(f"Current page size: {window.stop - window.start}")
-        notes.append(f"Showing page {window.page} out others that may exist")
-    if listing.more and not listing.failure:
-        way = (
-            "Continue with next_token."
-            if window.by_page
-            else "Raise limit, or narrow the list, to see them."
-        )
-        notes.append(f"**More match than the {len(listing.rows)} shown here.** {way}")
-    return "\n".join(notes)
-
-
-def incomplete_warning(listing: Listing) -> list[CommandResults]:
-    """Return the warning that reading on failed, if it did."""
-    if not listing.failure:
-        return []
-    text = f"The list is incomplete: only the {len(listing.rows)} rows above could be read. {listing.failure}"
-    return [
-        CommandResults(
-            readable_output=text, raw_response=text, entry_type=EntryType.WARNING
-        )
-    ]
-
-
-def table(
-    title: str,
-    resource: Resource,
-    rows: list[Row],
-    notes: str = "",
-    *,
-    single: bool = False,
-) -> str:
-    """Return objects as the war room's table, known values in words; a column that is empty everywhere is left out."""
-    columns = (single and resource.item_columns) or resource.columns
-    return markdown(
-        title, [in_words(resource.view(row), columns) for row in rows], columns, notes
-    )
-
-
-def markdown(
-    title: str, rows: list[Row], columns: tuple[str, ...], notes: str = ""
-) -> str:
-    """Return rows as the platform's table, under columns named after their properties."""
-    return tableToMarkdown(
-        title,
-        rows,
-        headers=list(columns),
-        headerTransform=pascalToSpace,
-        removeNull=True,
-        metadata=notes or None,
-    )
-
-
-def in_words(row: Row, columns: Iterable[str]) -> Row:
-    """Return the columns of a row, with what an analyst calls Graph's terms where that is known."""
-    return {
-        name: WORDS.get(name, {}).get(str(row.get(name)), row.get(name))
-        for name in columns
-    }
-
-
-# Single objects
-
-
-def get_resource(client: GraphClient, resource: Resource, args: Args) -> CommandResults:
-    """Return one object of a collection. Raises: GraphError: it does not exist (the id is named), or no answer came."""
-    item_id = str(args.get("id") or "").strip()
-    try:
-        row = resource.shape(client.item(resource, item_id))
-    except GraphError as error:
-        raise unknown_id(resource, item_id, error) from error
-    return item_results(resource, [row], resource.item_title.format(id=item_id))
-
-
-def unknown_id(resource: Resource, item_id: str, error: GraphError) -> GraphError:
+def with_unknown_id(
+    error: GraphError, resource: Resource, item_id: str
+) -> GraphError:
     """Return a 404 with the id that is unknown; another error as it is."""
     if error.status != 404:
         return error
-    return GraphError(
-        f'There is no {resource.noun} with the ID "{item_id}". {error}',
-        error.status,
-        error.reason,
-    )
+    text = f'There is no {resource.noun} with the ID "{item_id}". {error}'
+    return GraphError(text, error.status, error.reason)
 
 
-def item_results(resource: Resource, rows: list[Row], title: str) -> CommandResults:
+def item_results(
+    resource: Resource, rows: list[Row], title: str
+) -> CommandResults:
     """Return the entry for single objects: one as it is, several as a list."""
     return CommandResults(
         outputs_prefix=f"AzureRiskyUsers.{resource.context}",
         outputs_key_field=list(resource.key),
         outputs=rows[0] if len(rows) == 1 else rows,
-        readable_output=table(title, resource, rows, single=True),
+        readable_output=table(
+            title, resource, rows, columns=resource.item_columns
+        ),
     )
 
 
-def matching(
+def get_resource(
+    client: GraphClient, resource: Resource, args: Args
+) -> CommandResults:
+    """Return one object of a collection. Raises: GraphError: none has the id (it is
+    named), or no answer came."""
+    item_id = str(args.get("id") or "").strip()
+    try:
+        row = client.get_item(resource, item_id)
+    except GraphError as error:
+        raise with_unknown_id(error, resource, item_id) from error
+
+    return item_results(resource, [row], resource.item_title.format(id=item_id))
+
+
+def find_all(
     client: GraphClient, resource: Resource, argument: str, values: list[str]
 ) -> list[Row]:
     """Return all objects that one of a collection's filters finds for any of the values.
 
-    Raises: ArgumentError: a value cannot be used. RequestError: not all of them could be read.
+    Raises: ArgumentError: a value cannot be used. RequestError: not all could be read.
     """
-    filters = build_filters(resource.filters, {argument: values}) if values else []
-    walks = [
-        client.pages(resource, {"$filter": text, "$top": str(MAX_PAGE_SIZE)})
-        for text in filters
-    ]
-    return [row for pages in walks for page in pages for row in page.rows]
+    if not values:
+        return []
+
+    rows: list[Row] = []
+    for text in build_filters(resource.filters, {argument: values}):
+        query = build_query(resource, text, "", MAX_PAGE_SIZE)
+        for page in client.pages(resource, query):
+            rows += page.rows
+
+    return rows
 
 
-def exactly_one(args: Args, *names: str) -> tuple[str, str]:
-    """Return name and value of the one argument that is given. Raises: ArgumentError: none is, or several are."""
-    found = [(name, str(args[name]).strip()) for name in names if given(args, name)]
-    if len(found) != 1:
-        raise ArgumentError(
-            " / ".join(names),
-            ", ".join(value for _, value in found),
-            "exactly one of them",
-        )
-    return found[0]
+# ==== Actions =================================================================
 
 
-# Actions
+MAX_IDS = 60  # in one request (https://learn.microsoft.com/graph/api/riskyuser-dismiss)
+VERIFY_INTERVAL = 30  # seconds between two looks at what became of an action
+# Seconds after which an action without effect counts as failed.
+VERIFY_PERIOD = 900
 
 
 class Action(NamedTuple):
-    """A change of risk that Graph makes for a list of ids."""
+    """A change of risk that Graph makes for a list of ids.
+
+    ids_property: of the request's body. id_filter: the collection's filter for ids; with
+    an s, the command's argument. state: the riskState that the action leads to.
+    """
 
     command: str
     resource: Resource
     path: str
-    ids_property: str  # of the request's body
-    id_filter: str  # the resource's filter for ids; with an s, the command's argument
+    ids_property: str
+    id_filter: str
     max_argument: str
-    state: str  # the riskState it leads to
+    state: str
     effect: str
+
+    @property
+    def ids_argument(self) -> str:
+        return f"{self.id_filter}s"
 
 
 CONFIRM_USERS_COMPROMISED = Action(
@@ -2008,20 +2663,25 @@ CONFIRM_USERS_COMPROMISED = Action(
     id_filter="user_id",
     max_argument="max_users",
     state="confirmedCompromised",
-    effect="Risk level becomes high. A later dismissal or confirmation as safe takes it back.",
+    effect=(
+        "Risk level becomes high. A later dismissal or confirmation as safe takes it back."
+    ),
 )
+
 CONFIRM_USERS_SAFE = CONFIRM_USERS_COMPROMISED._replace(
     command="azure-risky-users-confirm-safe",
     path="confirmSafe",
     state="confirmedSafe",
     effect="The risk there is now is closed for good; new detections raise new risk.",
 )
+
 DISMISS_USERS = CONFIRM_USERS_COMPROMISED._replace(
     command="azure-risky-users-dismiss",
     path="dismiss",
     state="dismissed",
     effect="All risk is closed, that of past sign-ins too. This cannot be undone.",
 )
+
 CONFIRM_PRINCIPALS_COMPROMISED = CONFIRM_USERS_COMPROMISED._replace(
     command="azure-risky-service-principals-confirm-compromised",
     resource=RISKY_SERVICE_PRINCIPALS,
@@ -2030,6 +2690,7 @@ CONFIRM_PRINCIPALS_COMPROMISED = CONFIRM_USERS_COMPROMISED._replace(
     max_argument="max_service_principals",
     effect="Risk level becomes high. A later dismissal takes it back.",
 )
+
 DISMISS_PRINCIPALS = CONFIRM_PRINCIPALS_COMPROMISED._replace(
     command="azure-risky-service-principals-dismiss",
     path="dismiss",
@@ -2038,376 +2699,543 @@ DISMISS_PRINCIPALS = CONFIRM_PRINCIPALS_COMPROMISED._replace(
 )
 
 
+class ActionRequest(NamedTuple):
+    """Whom an action is for (ids in lower case, and names), and how it is carried out.
+
+    maximum: how many may be changed. verify: whether to look again until it took effect.
+    """
+
+    action: Action
+    ids: list[str]
+    names: list[str]
+    maximum: int
+    dry_run: bool
+    verify: bool
+
+
 class Outcome(NamedTuple):
-    """What became of one id: submitted, refused, not tried, or unknown when no answer came."""
+    """What became of one id.
+
+    status: submitted, refused, not tried, unknown (no answer came) or dry run; of an
+    action looked at later, applied or not applied.
+    """
 
     status: str
     reason: str = ""
 
 
-def respond(client: GraphClient, action: Action, args: Args) -> CommandResults:
-    """Submit an action for the ids and names that the arguments hold, or look at what became of an earlier one.
+# By id in lower case: the case of a GUID means nothing.
+Outcomes = dict[str, Outcome]
+KnownRows = dict[str, Row]
+# What is known of the object behind an id, in the action's table and context.
+SUBJECT_COLUMNS = ("userPrincipalName", "displayName", "riskLevel", "riskState")
+ACTION_COLUMNS = ("id", *SUBJECT_COLUMNS, "action", "status", "reason")
 
-    Names are resolved first; one that is unknown stops everything before anything is changed.
-    Raises: ArgumentError, SettingsError, RequestError: nothing was changed. CommandFailed: not all ids were accepted.
-    """
-    if given(args, "verify_ids"):
-        return verify(client, action, args)
-    dry_run, look_again = flag(args, "dry_run"), flag(args, "verify")
-    ids, names = (
-        ids_in(args, f"{action.id_filter}s"),
-        texts(args, "user_principal_names"),
+
+def read_action_request(action: Action, args: Args) -> ActionRequest:
+    """Return what is asked for. Raises: ArgumentError: it cannot be read, nobody is
+    named, or more than the command may change."""
+    request = ActionRequest(
+        action=action,
+        dry_run=flag(args, "dry_run"),
+        verify=flag(args, "verify"),
+        ids=id_values(args, action.ids_argument),
+        names=text_values(args, "user_principal_names"),
+        maximum=whole_number(args, action.max_argument, MAX_IDS),
     )
-    check_number(action, args, ids + names, dry_run=dry_run)
-    if not dry_run:
-        require_response(client)
-    known = by_id(resolve(client, names))
-    if dry_run:
-        known |= by_id(matching(client, action.resource, action.id_filter, ids))
-        outcomes = {item: expected_outcome(known, item) for item in [*ids, *known]}
-        return action_results(
-            action, known, outcomes, f"Nothing was changed. {action.effect}"
+    number = len(request.ids) + len(request.names)
+    if number == 0:
+        raise ArgumentError(action.ids_argument, "", "at least one ID or name")
+    if number > request.maximum and not request.dry_run:
+        raise ArgumentError(
+            action.max_argument,
+            request.maximum,
+            f"at least {number}, the number of those to be changed. Try dry_run=true first",
         )
-    outcomes = submit(client, action, list(dict.fromkeys([*ids, *known])))
-    results = action_results(
-        action, known, outcomes, f"Graph applies this within minutes. {action.effect}"
-    )
-    failed = sum(outcome.status != "submitted" for outcome in outcomes.values())
-    if failed:
-        raise CommandFailed(
-            f"{failed} of {len(outcomes)} IDs were not accepted; the table tells why.",
-            [results],
-        )
-    return scheduled(results, action, list(outcomes)) if look_again else results
+
+    return request
 
 
-def by_id(rows: list[Row]) -> dict[str, Row]:
-    """Return objects by their id, in the lower case in which ids are compared here: a GUID's case means nothing."""
-    return {str(row["id"]).lower(): row for row in rows}
-
-
-def flag(args: Args, name: str) -> bool:
-    """Return an argument that has to be true or false; false when it is not given. Raises: ArgumentError."""
-    return (
-        choice(("true", "false"))(name, str(args.get(name) or "false").lower())
-        == "true"
-    )
-
-
-def texts(args: Args, name: str) -> list[str]:
-    """Return the values of a comma-separated argument, each once in any case. Raises: ArgumentError: one is empty."""
-    values = [str(value).strip() for value in argToList(args.get(name))]
-    if args.get(name) not in (None, "") and not values:
-        raise ArgumentError(name, args[name], "at least one value")
-    for value in values:
-        text_literal(name, value)
-    return list({value.lower(): value for value in values}.values())
-
-
-def ids_in(args: Args, name: str) -> list[str]:
-    """Return the ids of a comma-separated argument in lower case, each once. Raises: ArgumentError: one is empty."""
-    return [value.lower() for value in texts(args, name)]
-
-
-def check_number(
-    action: Action, args: Args, targets: list[str], *, dry_run: bool
+def require_response_allowed(
+    settings: Settings, authenticator: Authenticator
 ) -> None:
-    """Raise ArgumentError when nobody is named, or more than the command may change."""
-    most = whole_number(args, action.max_argument, MAX_IDS)
-    if not targets:
-        raise ArgumentError(f"{action.id_filter}s", "", "at least one ID or name")
-    if len(targets) > most and not dry_run:
-        accepted = f"at least {len(targets)}, the number of those to be changed. Try dry_run=true first"
-        raise ArgumentError(action.max_argument, most, accepted)
-
-
-def require_response(client: GraphClient) -> None:
     """Raise SettingsError where a person signed in without asking for write permissions."""
-    if (
-        client.authenticator.delegated
-        and not client.authenticator.settings.allow_response
-    ):
+    if authenticator.delegated and not settings.allow_response:
         raise SettingsError(
-            "Response commands are off in this instance. Select 'Allow response commands' in its "
-            "settings, then run !azure-risky-users-auth-start and sign in anew."
+            "Response commands are off in this instance. Select 'Allow response commands' "
+            "in its settings, then run !azure-risky-users-auth-start and sign in anew."
         )
 
 
-def resolve(client: GraphClient, names: list[str]) -> list[Row]:
-    """Return the one risky user that each name means. Raises: ArgumentError: a name means nobody, or several users."""
-    rows = matching(client, RISKY_USERS, "user_principal_name", names)
-    found = Counter(str(row.get("userPrincipalName")).lower() for row in rows)
-    unclear = [name for name in names if found[name.lower()] != 1]
+def resolve_names(client: GraphClient, names: list[str]) -> list[Row]:
+    """Return the one risky user that each name means. Raises: ArgumentError: a name means
+    nobody, or several users."""
+    rows = find_all(client, RISKY_USERS, "user_principal_name", names)
+    matches = Counter(str(row.get("userPrincipalName")).lower() for row in rows)
+    unclear = [name for name in names if matches[name.lower()] != 1]
     if unclear:
-        accepted = "names for which Graph knows exactly one risky user; otherwise use IDs. Nothing was changed"
-        raise ArgumentError("user_principal_names", ", ".join(unclear), accepted)
+        raise ArgumentError(
+            "user_principal_names",
+            ", ".join(unclear),
+            "names for which Graph knows exactly one risky user; otherwise use IDs. "
+            "Nothing was changed",
+        )
+
     return rows
 
 
-def expected_outcome(known: dict[str, Row], item: str) -> Outcome:
-    """Return what a dry run tells of an id."""
+def by_id(rows: list[Row]) -> KnownRows:
+    return {str(row["id"]).lower(): row for row in rows}
+
+
+def expected_outcome(known: KnownRows, item_id: str) -> Outcome:
+    if item_id in known:
+        return Outcome("dry run")
     return Outcome(
-        "dry run",
-        "" if item in known else "Graph knows no risk for this ID, and may refuse it",
+        "dry run", "Graph knows no risk for this ID, and may refuse it"
     )
 
 
-def submit(client: GraphClient, action: Action, ids: list[str]) -> dict[str, Outcome]:
-    """Return what became of each id. A batch that Graph refuses for its ids is halved until the culprits are alone,
-    which takes fewer requests than trying one by one. Any other failure ends the attempts."""
-    outcomes = dict.fromkeys(ids, Outcome("not tried"))
-    waiting = batches(ids, MAX_IDS)
-    while waiting and time.monotonic() - client.session.started < WALK_PERIOD:
-        part = waiting.pop(0)
-        outcome, about_ids = submit_batch(client, action, part)
-        if about_ids and len(part) > 1:
-            waiting = batches(part, -(-len(part) // 2)) + waiting
-            continue
-        outcomes.update(dict.fromkeys(part, outcome))
-        if outcome.status != "submitted" and not about_ids:
-            break
-    return outcomes
+def now_literal(seconds_later: int = 0) -> str:
+    """Return the OData literal of the present moment, or of one some seconds later."""
+    return seconds_literal(utc_now() + relativedelta(seconds=seconds_later))
 
 
-def submit_batch(
-    client: GraphClient, action: Action, ids: list[str]
-) -> tuple[Outcome, bool]:
-    """Return what became of one request, and whether a failure was due to its ids."""
-    try:
-        client.act(action, ids)
-    except GraphError as error:
-        answered = 0 < error.status < 500
-        reason = (
-            str(error)
-            if answered
-            else f"No answer came; the change may or may not have been made. {error}"
-        )
-        return Outcome("refused" if answered else "unknown", reason), error.status in (
-            400,
-            404,
-        )
-    except SignInError as error:
-        return Outcome("not tried", str(error)), False
-    return Outcome("submitted"), False
+def subject_of(row: Row) -> Row:
+    return {name: row[name] for name in SUBJECT_COLUMNS if name in row}
 
 
-ACTION_COLUMNS = (
-    "id",
-    "userPrincipalName",
-    "displayName",
-    "riskLevel",
-    "riskState",
-    "action",
-    "status",
-    "reason",
-)
+def counted_statuses(outcomes: Outcomes) -> str:
+    """Return how many ids have each status, as in "2 submitted, 1 refused"."""
+    numbers = Counter(outcome.status for outcome in outcomes.values())
+    parts = [f"{number} {status}" for status, number in numbers.items()]
+    return ", ".join(parts)
 
 
 def action_results(
-    action: Action, known: dict[str, Row], outcomes: dict[str, Outcome], said: str = ""
+    action: Action, known: KnownRows, outcomes: Outcomes, note: str = ""
 ) -> CommandResults:
-    """Return the entry for an action: a row for each id, with what is known of the object behind it."""
-    time_of_action = now_literal()
+    """Return the entry for an action: a row for each id, with what is known of it."""
+    now = now_literal()
     rows = [
         {
-            "id": item,
-            **{
-                name: known[item][name]
-                for name in ACTION_COLUMNS[1:5]
-                if name in known.get(item, {})
-            },
+            "id": item_id,
+            **subject_of(known.get(item_id, {})),
             "action": action.path,
             **outcome._asdict(),
-            "time": time_of_action,
+            "time": now,
         }
-        for item, outcome in outcomes.items()
+        for item_id, outcome in outcomes.items()
     ]
-    counts = Counter(outcome.status for outcome in outcomes.values())
-    notes = (
-        ", ".join(f"{number} {status}" for status, number in counts.items())
-        + f". {said}"
+    title = (
+        f"{pascalToSpace(action.path)}: {len(rows)} {action.resource.noun}(s)"
     )
-    title = f"{pascalToSpace(action.path)}: {len(rows)} {action.resource.noun}(s)"
+    notes = f"{counted_statuses(outcomes)}. {note}".strip()
     return CommandResults(
         outputs_prefix="AzureRiskyUsers.RiskAction",
         outputs_key_field=["id", "action"],
         outputs=rows,
-        readable_output=markdown(title, rows, ACTION_COLUMNS, notes.strip()),
+        readable_output=markdown(title, rows, ACTION_COLUMNS, [notes]),
     )
 
 
-def scheduled(
-    results: CommandResults, action: Action, ids: list[str], until: str = ""
+def dry_run_action(
+    client: GraphClient, request: ActionRequest
 ) -> CommandResults:
-    """Return the entry with the order to look again later, which the platform carries out."""
+    """Return whom an action would change."""
+    action = request.action
+    named = resolve_names(client, request.names)
+    identified = find_all(
+        client, action.resource, action.id_filter, request.ids
+    )
+    known = by_id(named + identified)
+
+    outcomes = {
+        item_id: expected_outcome(known, item_id) for item_id in request.ids
+    }
+    for item_id in known:
+        outcomes[item_id] = Outcome("dry run")
+
+    note = f"Nothing was changed. {action.effect}"
+    return action_results(action, known, outcomes, note)
+
+
+def number_other_than(status: str, outcomes: Outcomes) -> int:
+    others = [each for each in outcomes.values() if each.status != status]
+    return len(others)
+
+
+def halves(ids: list[str]) -> list[list[str]]:
+    larger_half = quotient_rounded_up(len(ids), 2)
+    return batches(ids, larger_half)
+
+
+class Submission(NamedTuple):
+    """What became of one request, and whether Graph refused it because of its ids."""
+
+    outcome: Outcome
+    blames_ids: bool = False
+
+    @property
+    def may_go_on(self) -> bool:
+        return self.blames_ids or self.outcome.status == "submitted"
+
+
+def failed_outcome(error: GraphError) -> Outcome:
+    """Tell a refusal from a request that may have been carried out without an answer."""
+    if 0 < error.status < 500:
+        return Outcome("refused", str(error))
+    reason = (
+        f"No answer came; the change may or may not have been made. {error}"
+    )
+    return Outcome("unknown", reason)
+
+
+def submit_batch(
+    client: GraphClient, action: Action, ids: list[str]
+) -> Submission:
+    try:
+        client.invoke_action(
+            action.resource, action.path, {action.ids_property: ids}
+        )
+    except GraphError as error:
+        return Submission(
+            failed_outcome(error), blames_ids=error.status in (400, 404)
+        )
+    except SignInError as error:
+        return Submission(Outcome("not tried", str(error)))
+
+    return Submission(Outcome("submitted"))
+
+
+def submit_ids(client: GraphClient, action: Action, ids: list[str]) -> Outcomes:
+    """Submit ids in batches, and return what became of each.
+
+    A batch that Graph refuses for its ids is halved until the culprits are alone, which
+    takes fewer requests than trying one by one. Any other failure ends the attempts.
+    """
+    outcomes = dict.fromkeys(ids, Outcome("not tried"))
+    waiting = batches(ids, MAX_IDS)
+    while waiting and not client.is_late():
+        batch = waiting.pop(0)
+        submission = submit_batch(client, action, batch)
+        if submission.blames_ids and len(batch) > 1:
+            waiting = [*halves(batch), *waiting]
+            continue
+        outcomes.update(dict.fromkeys(batch, submission.outcome))
+        if not submission.may_go_on:
+            break
+
+    return outcomes
+
+
+NO_POLLING = (
+    "This server cannot look again by itself, which needs version 6.2. "
+    "List the IDs to see their state."
+)
+
+
+def with_next_look(
+    results: CommandResults, action: Action, ids: list[str], until: str
+) -> CommandResults:
+    """Return an entry with the order to look again, which the platform carries out.
+
+    until: the moment after which what has not taken effect counts as failed.
+    """
     if not is_demisto_version_ge("6.2.0"):
         results.readable_output = f"{results.readable_output}\n{NO_POLLING}"
         return results
+
     results.scheduled_command = ScheduledCommand(
         command=action.command,
         next_run_in_seconds=VERIFY_INTERVAL,
-        args={
-            "verify_ids": ",".join(ids),
-            "verify_until": until or now_literal(VERIFY_PERIOD),
-        },
+        args={"verify_ids": ",".join(ids), "verify_until": until},
         timeout_in_seconds=VERIFY_PERIOD + 2 * VERIFY_INTERVAL,
     )
     return results
 
 
-NO_POLLING = "This server cannot look again by itself, which needs version 6.2. List the IDs to see their state."
+def submit_action(
+    client: GraphClient, request: ActionRequest
+) -> CommandResults:
+    """Have Graph change all that are named, and tell what became of each."""
+    action = request.action
+    known = by_id(resolve_names(client, request.names))
+    ids = list(dict.fromkeys([*request.ids, *known]))
+    outcomes = submit_ids(client, action, ids)
 
-
-def verify(client: GraphClient, action: Action, args: Args) -> CommandResults:
-    """Return the state of each id once all have the state the action leads to, or the order to look again.
-
-    Raises: CommandFailed: they have not when the time is up. RequestError: the state could not be read.
-    """
-    ids, until = ids_in(args, "verify_ids"), str(args.get("verify_until") or "")
-    known = by_id(matching(client, action.resource, action.id_filter, ids))
-    outcomes = {item: verified_outcome(action, known.get(item, {})) for item in ids}
-    waiting = sum(outcome.status != "applied" for outcome in outcomes.values())
-    if waiting and moment_order(now_literal()) < moment_order(until):
-        text = (
-            f"{len(ids) - waiting} of {len(ids)} changes have taken effect. "
-            f"Looking again in {VERIFY_INTERVAL} seconds."
-        )
-        return scheduled(CommandResults(readable_output=text), action, ids, until)
-    results = action_results(action, known, outcomes)
-    if waiting:
+    note = f"Graph applies this within minutes. {action.effect}"
+    results = action_results(action, known, outcomes, note)
+    failed = number_other_than("submitted", outcomes)
+    if failed:
         raise CommandFailed(
-            f"{waiting} of {len(ids)} changes have not taken effect; the table shows which.",
+            f"{failed} of {len(ids)} IDs were not accepted; the table tells why.",
             [results],
         )
-    return results
+
+    if not request.verify:
+        return results
+
+    until = now_literal(VERIFY_PERIOD)
+    return with_next_look(results, action, ids, until)
 
 
 def verified_outcome(action: Action, row: Row) -> Outcome:
-    """Return whether an object has the state that the action leads to."""
-    if row.get("isProcessing") or row.get("riskState") != action.state:
-        return Outcome(
-            "not applied",
-            "Graph is still processing it" if row.get("isProcessing") else "",
-        )
+    """Tell whether an object has the state that the action leads to."""
+    if row.get("isProcessing"):
+        return Outcome("not applied", "Graph is still processing it")
+    if row.get("riskState") != action.state:
+        return Outcome("not applied")
+
     return Outcome("applied")
 
 
-# Fetching incidents
+def verify_action(
+    client: GraphClient, action: Action, args: Args
+) -> CommandResults:
+    """Return the state of each id once all have the state the action leads to, or the
+    order to look again.
+
+    Raises: CommandFailed: they have not when the time is up. RequestError: the state
+    could not be read.
+    """
+    ids = id_values(args, "verify_ids")
+    until = str(args.get("verify_until") or "")
+    known = by_id(find_all(client, action.resource, action.id_filter, ids))
+    outcomes = {
+        each: verified_outcome(action, known.get(each, {})) for each in ids
+    }
+    missing = number_other_than("applied", outcomes)
+
+    if missing and instant(now_literal()) < instant(until):
+        text = (
+            f"{len(ids) - missing} of {len(ids)} changes have taken effect. "
+            f"Looking again in {VERIFY_INTERVAL} seconds."
+        )
+        return with_next_look(
+            CommandResults(readable_output=text), action, ids, until
+        )
+
+    results = action_results(action, known, outcomes)
+    if missing:
+        raise CommandFailed(
+            f"{missing} of {len(ids)} changes have not taken effect; "
+            "the table shows which.",
+            [results],
+        )
+
+    return results
+
+
+def run_action(
+    instance: Instance, action: Action, args: Args
+) -> CommandResults:
+    """Submit an action for ids and names, try it out, or look at what became of one.
+
+    Names are resolved first; one that is unknown stops everything before a change.
+    Raises: ArgumentError, SettingsError, RequestError: nothing was changed.
+    CommandFailed: not all ids were accepted.
+    """
+    if given(args, "verify_ids"):
+        return verify_action(instance.client, action, args)
+
+    request = read_action_request(action, args)
+    if request.dry_run:
+        return dry_run_action(instance.client, request)
+
+    require_response_allowed(instance.settings, instance.authenticator)
+    return submit_action(instance.client, request)
+
+
+# ==== Fetch ===================================================================
 #
-# A detection is dated by when it was detected, but surfaces later, and several share one instant. So each fetch asks
-# again for all that was detected since a floor, which stays `look_back` behind what was handed over, and remembers
-# what it handed over above the floor. Whatever surfaces within look_back is therefore seen, and nothing twice.
+# A detection is dated by when it was detected, but surfaces later, and several share one
+# instant. So each fetch asks again for all since a floor, which stays `look_back` behind
+# what was handed over, and remembers what it handed over above the floor. Whatever
+# surfaces within look_back is therefore seen, and nothing twice.
+#
+# Two sentences learnt from lost rows: A page proves order only if it rises. The moment
+# before which all was read moves only on proof.
 
 
-@dataclass(frozen=True)
-class FetchSettings:
-    """What is fetched, checked. `since` is where the very first fetch begins, `look_back` is in minutes."""
+CLOCK_TOLERANCE = 5  # minutes this machine may be ahead of Graph
 
-    since: str
-    max_fetch: int
-    look_back: int
-    sources: tuple[str, ...]
-    levels: tuple[str, ...]
-    states: tuple[str, ...]
-    event_types: tuple[str, ...]
-
-
-FETCH_TYPES = ("Risk Detections", "Risky Users")
-FETCH_PARAMETERS = (
-    "isFetch",
-    "first_fetch",
-    "max_fetch",
-    "look_back",
-    "fetch_types",
-    "fetch_risk_levels",
-    "fetch_risk_states",
-    "fetch_event_types",
-)
-MAX_FETCH = 200  # incidents in one fetch
-MAX_LOOK_BACK = 10_080  # minutes, a week
-MAX_KNOWN = 10_000  # objects remembered per type; above it, the overlap with earlier fetches shrinks
-CLOCK_TOLERANCE = 5  # minutes by which this machine's clock may be ahead of Graph's
 SEVERITIES = {
     "low": 1,
     "medium": 2,
     "high": 3,
-}  # the platform's numbers; other levels count as unknown, 0
+}  # the platform's; others are unknown, 0
+
 AT_RISK = ("atRisk", "confirmedCompromised")
+STATE_VERSION = 2
+END_OF_TIME = instant("9999-12-31T23:59:59Z")
 
 
-def read_fetch_settings(params: Args) -> FetchSettings:
-    """Return what the fetch parameters mean; defaults where an older instance has none. Raises: ArgumentError."""
-    return FetchSettings(
-        since=moment_literal("first_fetch", params.get("first_fetch") or "3 days"),
-        max_fetch=whole_number(params, "max_fetch", 50, MAX_FETCH),
-        look_back=whole_number(params, "look_back", 60, MAX_LOOK_BACK),
-        sources=choices(params, "fetch_types", FETCH_TYPES) or FETCH_TYPES[:1],
-        levels=choices(params, "fetch_risk_levels", RISK_LEVELS),
-        states=choices(params, "fetch_risk_states", RISK_STATES),
-        event_types=tuple(argToList(params.get("fetch_event_types"))),
-    )
+class Remembered(NamedTuple):
+    """What is remembered of an object: its instant, and of a user also state and level."""
+
+    time: str
+    state: str = ""
+    level: str = ""
 
 
-def choices(args: Args, name: str, options: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the options that a parameter of several values holds. Raises: ArgumentError: one is unknown."""
-    return tuple(
-        dict.fromkeys(
-            choice(options)(name, value) for value in argToList(args.get(name))
-        )
-    )
+class Cursor:
+    """How far one type has been fetched.
 
-
-Place = tuple[
-    tuple[str, str], str
-]  # in the order of fetching: a time as moment_order has it, and a mark
-END: Place = (("9999-12-31T23:59:59", ""), "")
-
-
-class Track:
-    """How far one type has been fetched, kept as text from fetch to fetch.
-
-    Everything up to `floor` (time, mark) is done with. `known` tells of what was handed over above it: its mark and
-    a record that begins with its time.
+    floor: the instant before which all is done with. known: what was handed over or noted
+    from there on, by key. passed_key: '', unless the state is of the first version, which
+    was done with the floor's own instant up to that key.
     """
 
-    def __init__(self, text: str, since: str):
-        stored = json.loads(text or "{}")
-        self.floor: tuple[str, str] = tuple(stored.get("floor") or (since, ""))
-        self.known: dict[str, str] = stored.get("known") or {}
+    def __init__(
+        self, floor: str, known: dict[str, Remembered], passed_key: str = ""
+    ):
+        self.floor = floor
+        self.known = known
+        self.passed_key = passed_key
 
-    def text(self) -> str:
-        return json.dumps({"floor": self.floor, "known": self.known})
+    def is_past(self, time: str, key: str) -> bool:
+        """Tell whether an object lies where all is done with."""
+        return (time, key) <= (self.floor, self.passed_key)
 
-    def below(self, moment: Any, mark: str) -> bool:
-        """Tell whether an object of that time is done with."""
-        floor, last_mark = self.floor
-        return (moment_order(moment), mark) <= (moment_order(floor), last_mark)
+    def remember(self, key: str, remembered: Remembered) -> None:
+        self.known[key] = remembered
 
-    def raise_floor(self, moment: str, mark: str = "") -> None:
-        if not self.below(moment, mark):
-            self.floor = (moment, mark)
+    def forget(self, key: str) -> None:
+        self.known.pop(key, None)
 
-    def bound(self, limit: Place) -> None:
-        """Forget the oldest objects beyond MAX_KNOWN, and count them as done with by raising the floor over them.
+    def forget_before(self, time: str) -> None:
+        """Forget all that is older."""
+        newer = {
+            key: each for key, each in self.known.items() if each.time >= time
+        }
+        self.known = newer
 
-        Only those before `limit`: the floor must not pass over an object that is still to be handed over.
+    def advance(self, floor: str) -> None:
+        """Raise the floor; it never falls."""
+        if floor > self.floor:
+            self.floor = floor
+            self.passed_key = ""
+
+    def bound(self, number: int, limit: str) -> None:
+        """Forget the oldest beyond a number, and count them as done with.
+
+        Nothing from `limit` on, which is still to be handed over. Those that share the
+        oldest instant kept all stay, so that the floor need not tell them apart.
         """
-        places = sorted(
-            (moment_order(record.split()[0]), mark)
-            for mark, record in self.known.items()
-        )
-        for _, mark in [place for place in places[:-MAX_KNOWN] if place < limit]:
-            self.raise_floor(self.known.pop(mark).split()[0], mark)
+        times = sorted(remembered.time for remembered in self.known.values())
+        if len(times) <= number:
+            return
+
+        oldest_kept = min(times[-number], limit)
+        self.advance(oldest_kept)
+        self.forget_before(oldest_kept)
 
 
-class Detections:
+def first_version_cursor(state: Json, since: str) -> Cursor:
+    """Take over a state of the first version, so that nothing comes again.
+
+    Its floor was a time with a key, its records were texts joined by spaces.
+    """
+    floor, passed_key = state.get("floor") or (since, "")
+    records = state.get("known") or {}
+    known = {}
+    for key, record in records.items():
+        time, *state_and_level = record.split()
+        known[key] = Remembered(instant(time), *state_and_level)
+
+    return Cursor(instant(floor), known, passed_key)
+
+
+def read_cursor(text: str, since: str) -> Cursor:
+    """Return how far a type was fetched, as `write_cursor` kept it; '' for not at all."""
+    if not text:
+        return Cursor(instant(since), {})
+
+    state = json.loads(text)
+    if state.get("version") != STATE_VERSION:
+        return first_version_cursor(state, since)
+
+    known = {key: Remembered(*values) for key, values in state["known"].items()}
+    return Cursor(state["floor"], known, state["passed_key"])
+
+
+def write_cursor(cursor: Cursor) -> str:
+    """Return a cursor as the text that is kept from fetch to fetch."""
+    state = {"version": STATE_VERSION, **vars(cursor)}
+    return json.dumps(state)
+
+
+class Source:
+    """One type of object that becomes incidents. Its kinds say only what they are.
+
+    keeps_past: whether what is remembered stays so when the floor rises above it.
+    """
+
+    resource: Resource
+    time_property: str
+    keeps_past: bool
+
+    def time(self, row: Row) -> str:
+        return instant(row.get(self.time_property))
+
+    def key(self, row: Row) -> str:
+        """Return what an object is remembered by."""
+        raise NotImplementedError
+
+    def remembered(self, row: Row) -> Remembered:
+        """Return what is remembered of an object."""
+        raise NotImplementedError
+
+    def is_new(
+        self, row: Row, before: Remembered | None, fetch: FetchSettings
+    ) -> bool:
+        """Tell whether an object is an incident, given what was remembered of it."""
+        raise NotImplementedError
+
+    def is_remembered(self, row: Row) -> bool:
+        """Tell whether an object that is no incident has to be remembered all the same."""
+        raise NotImplementedError
+
+    def name(self, row: Row) -> str:
+        """Return the incident's name."""
+        raise NotImplementedError
+
+    def filters(self, fetch: FetchSettings) -> Args:
+        """Return the list arguments that select what is read."""
+        raise NotImplementedError
+
+
+class DetectionSource(Source):
     """Risk detections as incidents: each once."""
 
     resource = RISK_DETECTIONS
-    time = "detectedDateTime"
+    time_property = "detectedDateTime"
+    keeps_past = False
+
+    def key(self, row: Row) -> str:
+        # Short, since thousands may be remembered.
+        digest = hashlib.sha256(str(row["id"]).encode())
+        return digest.hexdigest()[:16]
+
+    def remembered(self, row: Row) -> Remembered:
+        return Remembered(self.time(row))
+
+    def is_new(
+        self, _: Row, before: Remembered | None, __: FetchSettings
+    ) -> bool:
+        return before is None
+
+    def is_remembered(self, _: Row) -> bool:
+        return True
+
+    def name(self, row: Row) -> str:
+        event = word_for("riskEventType", row.get("riskEventType"))
+        return (
+            f"{event}: {row.get('userPrincipalName')} ({row.get('riskLevel')})"
+        )
 
     def filters(self, fetch: FetchSettings) -> Args:
-        """Return the list arguments that select what is fetched."""
         values = {
             "risk_level": fetch.levels,
             "risk_state": fetch.states,
@@ -2415,361 +3243,552 @@ class Detections:
         }
         return {name: list(texts) for name, texts in values.items() if texts}
 
-    def mark(self, row: Row) -> str:
-        """Return what an object is remembered by: short, since thousands may be."""
-        return hashlib.sha256(str(row["id"]).encode()).hexdigest()[:16]
 
-    def place(self, row: Row) -> Place:
-        return moment_order(row.get(self.time)), self.mark(row)
-
-    def wanted(self, row: Row, track: Track, _: FetchSettings) -> bool:
-        """Tell whether an object is an incident that has not been handed over."""
-        mark = self.mark(row)
-        return mark not in track.known and not track.below(row.get(self.time), mark)
-
-    def settle(self, row: Row, track: Track) -> None:
-        """Take note of an object that is no incident."""
-
-    def record(self, row: Row) -> str:
-        """Return what is remembered of an object."""
-        return moment_text(row.get(self.time))
-
-    def forget(self, track: Track) -> None:
-        """Drop what is below the floor, where it will not be asked for again."""
-        track.known = {
-            mark: record
-            for mark, record in track.known.items()
-            if not track.below(record, mark)
-        }
-
-    def name(self, row: Row) -> str:
-        event = str(row.get("riskEventType"))
-        return f"{EVENT_WORDS.get(event, event)}: {row.get('userPrincipalName')} ({row.get('riskLevel')})"
+def is_selected(user: Remembered, fetch: FetchSettings) -> bool:
+    """Tell whether incidents are wanted for a user of this level and state."""
+    if fetch.levels and user.level not in fetch.levels:
+        return False
+    return not fetch.states or user.state in fetch.states
 
 
-class Users(Detections):
-    """Risky users as incidents: when one comes to be at risk or confirmed compromised, and when the level rises.
+class UserSource(Source):
+    """Risky users as incidents: when one comes to be at risk or confirmed compromised,
+    and when the level rises.
 
-    Remembered are the users at risk, with state and level; one that is not remembered was not at risk.
+    Remembered are the users at risk; one who is not remembered was not at risk.
     """
 
     resource = RISKY_USERS
-    time = "riskLastUpdatedDateTime"
+    time_property = "riskLastUpdatedDateTime"
+    keeps_past = True
 
-    def filters(self, _: FetchSettings) -> Args:
-        """Return no filters: to see a user come back, one has to see him go, so all states and levels are read."""
-        return {}
-
-    def mark(self, row: Row) -> str:
+    def key(self, row: Row) -> str:
         return str(row["id"])
 
-    def wanted(self, row: Row, track: Track, fetch: FetchSettings) -> bool:
-        state, level = str(row.get("riskState")), str(row.get("riskLevel"))
-        _, old_state, old_level = track.known.get(self.mark(row), "- - -").split()
-        worse = state != old_state or SEVERITIES.get(level, 0) > SEVERITIES.get(
-            old_level, 0
-        )
-        selected = level in (fetch.levels or (level,)) and state in (
-            fetch.states or (state,)
-        )
-        return (
-            state in AT_RISK
-            and worse
-            and selected
-            and not track.below(row.get(self.time), self.mark(row))
-        )
+    def remembered(self, row: Row) -> Remembered:
+        state = str(row.get("riskState"))
+        level = str(row.get("riskLevel"))
+        return Remembered(self.time(row), state, level)
 
-    def settle(self, row: Row, track: Track) -> None:
-        track.known.pop(self.mark(row), None)
-        if row.get("riskState") in AT_RISK:
-            track.known[self.mark(row)] = self.record(row)
+    def is_new(
+        self, row: Row, before: Remembered | None, fetch: FetchSettings
+    ) -> bool:
+        present = self.remembered(row)
+        if present.state not in AT_RISK or not is_selected(present, fetch):
+            return False
+        if before is None or present.state != before.state:
+            return True
 
-    def record(self, row: Row) -> str:
-        return f"{moment_text(row.get(self.time))} {row.get('riskState')} {row.get('riskLevel')}"
+        severity = SEVERITIES.get(present.level, 0)
+        severity_before = SEVERITIES.get(before.level, 0)
+        return severity > severity_before
 
-    def forget(self, track: Track) -> None:
-        """Drop nothing: users at risk stay remembered whatever the time."""
+    def is_remembered(self, row: Row) -> bool:
+        return row.get("riskState") in AT_RISK
 
     def name(self, row: Row) -> str:
-        return f"Risky user: {row.get('userPrincipalName')} is {row.get('riskState')} ({row.get('riskLevel')})"
+        user = row.get("userPrincipalName")
+        return f"Risky user: {user} is {row.get('riskState')} ({row.get('riskLevel')})"
+
+    def filters(self, _: FetchSettings) -> Args:
+        # None: to see a user come back, one has to see the user go.
+        return {}
 
 
-SOURCES: dict[str, Detections] = dict(
-    zip(FETCH_TYPES, (Detections(), Users()), strict=True)
-)
+SOURCES: dict[str, Source] = {
+    "Risk Detections": DetectionSource(),
+    "Risky Users": UserSource(),
+}
 
 
-def fetch_incidents(
-    client: GraphClient, fetch: FetchSettings, last_run: Row
-) -> tuple[Row, list[Row], list[str]]:
-    """Return the next run's state, the incidents of this one, oldest first, and notes on what could not be read.
+class OrderIgnored(Exception):  # noqa: N818 - no error: there is another way
+    """Graph's pages do not rise in time, as was asked for. `rows` are those of the page
+    that showed it."""
 
-    Raises: ArgumentError: too many event types. RequestError: not even the first page of a type came.
-    """
-    incidents: list[Row] = []
-    notes: list[str] = []
-    next_run = dict(last_run)
-    for position, name in enumerate(fetch.sources):
-        room = -(-(fetch.max_fetch - len(incidents)) // (len(fetch.sources) - position))
-        track = Track(last_run.get(name, ""), fetch.since)
-        rows, failure = (
-            fetch_rows(client, SOURCES[name], fetch, track, room)
-            if room
-            else ([], None)
-        )
-        incidents += [incident(SOURCES[name], name, row) for row in rows]
-        notes += [str(failure)] if failure else []
-        next_run[name] = track.text()
-    return next_run, incidents, notes
+    def __init__(self, rows: list[Row]):
+        super().__init__()
+        self.rows = rows
 
 
-def fetch_rows(
-    client: GraphClient,
-    source: Detections,
-    fetch: FetchSettings,
-    track: Track,
-    room: int,
-) -> tuple[list[Row], RequestError | None]:
-    """Return up to `room` objects that are incidents, oldest first, move the track past them, and say what failed."""
-    started = utc_now() - relativedelta(minutes=CLOCK_TOLERANCE)
-    reading = read_open(client, source, fetch, track, room)
-    waiting = sorted(reading.rows, key=source.place)
-    for row in waiting[:room]:
-        track.known[source.mark(row)] = source.record(row)
-    # All before this is done with: it was read, and what was to be handed over of it has been.
-    limit = min([reading.reached, *map(source.place, waiting[room:])])
-    reached = datetime.strptime(limit[0][0], "%Y-%m-%dT%H:%M:%S").replace(
-        tzinfo=timezone.utc
-    )
-    behind = min(reached, started) - relativedelta(minutes=fetch.look_back)
-    track.raise_floor(f"{behind:%Y-%m-%dT%H:%M:%SZ}")
-    source.forget(track)
-    track.bound(limit)
-    return waiting[:room], reading.failure
-
-
-class Reading(NamedTuple):
-    """What a walk from the floor brought: incidents not yet handed over, the place before which all was read, and why
-    it broke off, if it did."""
+class ReadPage(NamedTuple):
+    """A page of what a fetch reads, and the instant before which all was read by then."""
 
     rows: list[Row]
-    reached: Place
-    failure: RequestError | None
+    complete_before: str
 
 
-def read_open(
-    client: GraphClient,
-    source: Detections,
-    fetch: FetchSettings,
-    track: Track,
-    room: int,
-) -> Reading:
-    """Read on from the floor until there are enough incidents to hand over; to the end, if Graph's order is none.
-
-    An object that a later page shows again is what that page says. Raises: RequestError: not even the first page came.
-    """
-    found: dict[str, Row] = {}
-    reached: Place | None = None
-    try:
-        for page, reached in walk(client, source, fetch, track):
-            for row in page.rows:
-                if source.wanted(row, track, fetch):
-                    found[source.mark(row)] = row
-                else:
-                    found.pop(source.mark(row), None)
-                    source.settle(row, track)
-            if (
-                page.next_link
-                and sum(source.place(row) < reached for row in found.values()) >= room
-            ):
-                return Reading(list(found.values()), reached, None)
-    except RequestError as error:
-        if reached is None:
-            raise
-        return Reading(list(found.values()), reached, error)
-    return Reading(list(found.values()), END, None)
-
-
-def walk(
-    client: GraphClient, source: Detections, fetch: FetchSettings, track: Track
-) -> Iterator[tuple[Page, Place]]:
-    """Yield each page from the floor on, with the place before which all has been read.
-
-    A link counts rows: when one of those read leaves or moves on, another slips over the page's edge, unread. So where
-    times rise as asked for, what follows is asked for anew, from the newest time on. Where they fall, Graph's order is
-    none, and links lead through everything.
-    """
-    floor = since = track.floor[0]
-    ordered = again = True
-    while again:
-        again, times = False, list[tuple[str, str]]()
-        for page in client.pages(source.resource, fetch_query(source, fetch, since)):
-            moments = [moment_order(row.get(source.time)) for row in page.rows]
-            times += moments
-            if ordered and times != sorted(times):
-                ordered, again, since = False, since != floor, floor
-            elif ordered and max(moments[:1], [moment_order(since)]) < moments[-1:]:
-                again, since = bool(page.next_link), moment_text(".".join(moments[-1]))
-            yield page, (moment_order(since), "")
-            if again and time.monotonic() - client.session.started < WALK_PERIOD:
-                break
-
-
-def fetch_query(source: Detections, fetch: FetchSettings, since: str) -> Row:
-    """Return the query for everything since a moment. Raises: ArgumentError: too many values for one request."""
+def fetch_clauses(source: Source, fetch: FetchSettings) -> list[str]:
+    """Return the clauses that select what is fetched, beside its time."""
     filters = build_filters(source.resource.filters, source.filters(fetch))
     if len(filters) > 1:
-        most = f"at most {MAX_COMPARISONS} event types, levels and states in all"
-        raise ArgumentError("fetch_event_types", ", ".join(fetch.event_types), most)
+        event_types = ", ".join(fetch.event_types)
+        accepted = (
+            f"at most {MAX_COMPARISONS} event types, levels and states in all"
+        )
+        raise ArgumentError("fetch_event_types", event_types, accepted)
+
+    return [text for text in filters if text]
+
+
+def short_literal(time: str) -> str:
+    """Return the OData literal of an instant, without the zeros that end its fraction."""
+    return re.sub(r"\.?0*Z$", "Z", time)
+
+
+def fetch_query(source: Source, fetch: FetchSettings, since: str) -> Json:
+    """Return the query for everything since an instant. Raises: ArgumentError: there are
+    too many values for one request."""
+    since_clause = f"{source.time_property} ge {short_literal(since)}"
+    clauses = [since_clause, *fetch_clauses(source, fetch)]
     return {
-        "$filter": " and ".join(
-            filter(None, (f"{source.time} ge {since}", filters[0]))
-        ),
-        "$orderby": f"{source.time} asc",
+        "$filter": " and ".join(clauses),
+        "$orderby": f"{source.time_property} asc",
         "$top": str(MAX_PAGE_SIZE),
     }
 
 
-def moment_text(moment: Any) -> str:
-    """Return a time of Graph's in the form that $filter and the platform take, with seven digits of a second."""
-    whole, fraction = moment_order(moment)
-    return f"{whole}.{fraction}Z"
+def pages_up_to_a_rise(
+    client: GraphClient, source: Source, fetch: FetchSettings, since: str
+) -> Generator[ReadPage, None, str]:
+    """Yield pages up to the first whose times rise. Returns where to ask anew.
+
+    Before that all have one time, and only links tell their rows apart.
+    """
+    newest = since
+    query = fetch_query(source, fetch, since)
+    for page in client.pages(source.resource, query):
+        times = [source.time(row) for row in page.rows]
+        in_order = sorted([newest, *times])
+        if in_order != [newest, *times]:
+            raise OrderIgnored(page.rows)
+
+        if not page.next_link:
+            yield ReadPage(page.rows, END_OF_TIME)
+            break
+
+        newest = in_order[-1]
+        if times and times[0] < newest:
+            yield ReadPage(page.rows, newest)
+            return newest
+        yield ReadPage(page.rows, since)
+
+    return END_OF_TIME
 
 
-def incident(source: Detections, fetch_type: str, row: Row) -> Row:
+def rising_pages(
+    client: GraphClient, source: Source, fetch: FetchSettings, floor: str
+) -> Iterator[ReadPage]:
+    """The same by asking anew. Raises: OrderIgnored: the pages do not rise in time."""
+    since = yield from pages_up_to_a_rise(client, source, fetch, floor)
+    while since < END_OF_TIME:
+        client.check_walk_period()
+        since = yield from pages_up_to_a_rise(client, source, fetch, since)
+
+
+def read_pages(
+    client: GraphClient, source: Source, fetch: FetchSettings, floor: str
+) -> Iterator[ReadPage]:
+    """Yield the pages of all since the floor.
+
+    A link counts rows: when one of those read leaves or moves on, another slips over the
+    page's edge, unread. So what follows a page is asked for anew, from its newest time
+    on. Where Graph keeps to no order, links lead through everything, and nothing is
+    proven before the last.
+    """
+    try:
+        yield from rising_pages(client, source, fetch, floor)
+    except OrderIgnored as ignored:
+        yield ReadPage(ignored.rows, floor)
+        query = fetch_query(source, fetch, floor)
+        for page in client.pages(source.resource, query):
+            complete_before = floor if page.next_link else END_OF_TIME
+            yield ReadPage(page.rows, complete_before)
+
+
+class NewObjects:
+    """The objects that a fetch finds new, by key; of the others the cursor takes note."""
+
+    def __init__(self, source: Source, fetch: FetchSettings, cursor: Cursor):
+        self.source = source
+        self.fetch = fetch
+        self.cursor = cursor
+        self.rows: dict[str, Row] = {}
+
+    def take(self, row: Row) -> None:
+        """Take in an object; one that came before is what it is now."""
+        key = self.source.key(row)
+        if self.cursor.is_past(self.source.time(row), key):
+            return
+        if self.source.is_new(row, self.cursor.known.get(key), self.fetch):
+            self.rows[key] = row
+            return
+
+        self.rows.pop(key, None)
+        if self.source.is_remembered(row):
+            self.cursor.remember(key, self.source.remembered(row))
+        else:
+            self.cursor.forget(key)
+
+    def in_order(self) -> list[Row]:
+        """Return the new objects, oldest first."""
+        return sorted(self.rows.values(), key=self.place)
+
+    def place(self, row: Row) -> tuple[str, str]:
+        return self.source.time(row), self.source.key(row)
+
+    def number_before(self, time: str) -> int:
+        times = map(self.source.time, self.rows.values())
+        earlier = [each for each in times if each < time]
+        return len(earlier)
+
+
+class Reading(NamedTuple):
+    """What a fetch read of one type: new objects, oldest first, the instant before which
+    all was read, and why reading broke off, if it did."""
+
+    rows: list[Row]
+    complete_before: str
+    failure: RequestError | None
+
+
+def read_new(
+    client: GraphClient, source: Source, fetch: FetchSettings, cursor: Cursor
+) -> Reading:
+    """Read on from the floor until a fetch has enough new objects, or to the end.
+
+    Raises: RequestError: not even the first page came.
+    """
+    new = NewObjects(source, fetch, cursor)
+    complete_before = ""
+    failure = None
+    try:
+        for page in read_pages(client, source, fetch, cursor.floor):
+            complete_before = page.complete_before
+            for row in page.rows:
+                new.take(row)
+            if new.number_before(complete_before) >= fetch.max_fetch:
+                break
+    except RequestError as error:
+        if not complete_before:
+            raise
+        failure = error
+
+    return Reading(new.in_order(), complete_before, failure)
+
+
+def floor_behind(limit: str, now: datetime, look_back: int) -> str:
+    """Return the instant so many minutes before a limit, or before now if that is sooner."""
+    naive = datetime.strptime(limit[:19], "%Y-%m-%dT%H:%M:%S")
+    read_up_to = naive.replace(tzinfo=timezone.utc)
+    surely_past = now - relativedelta(minutes=CLOCK_TOLERANCE)
+    latest = min(read_up_to, surely_past)
+    behind = latest - relativedelta(minutes=look_back)
+    return instant(seconds_literal(behind))
+
+
+def fetch_source(
+    client: GraphClient,
+    source: Source,
+    fetch: FetchSettings,
+    cursor: Cursor,
+    now: datetime,
+) -> Reading:
+    """Return the new objects to hand over, and move the cursor past them."""
+    reading = read_new(client, source, fetch, cursor)
+    batch = reading.rows[: fetch.max_fetch]
+    waiting = reading.rows[fetch.max_fetch :]
+
+    for row in batch:
+        cursor.remember(source.key(row), source.remembered(row))
+
+    # Before this all was read, and what was new of it has been handed over.
+    waiting_times = [source.time(row) for row in waiting]
+    limit = min([reading.complete_before, *waiting_times])
+
+    cursor.advance(floor_behind(limit, now, fetch.look_back))
+    if not source.keeps_past:
+        cursor.forget_before(cursor.floor)
+
+    cursor.bound(fetch.max_remembered, limit)
+    return reading._replace(rows=batch)
+
+
+class Fetched(NamedTuple):
+    """What a fetch brought: the state for the next one, incidents, oldest first of each
+    type, and notes on what could not be read."""
+
+    next_run: Json
+    incidents: list[Json]
+    notes: list[str]
+
+
+def to_incident(fetch_type: str, row: Row) -> Json:
     """Return an object as the platform's incident."""
+    source = SOURCES[fetch_type]
+    level = str(row.get("riskLevel"))
+    raw = {**row, "fetchType": fetch_type}
     return {
         "name": source.name(row),
-        "occurred": moment_text(row.get(source.time)),
-        "severity": SEVERITIES.get(str(row.get("riskLevel")), 0),
-        "rawJSON": json.dumps({**row, "fetchType": fetch_type}),
+        "occurred": source.time(row),
+        "severity": SEVERITIES.get(level, 0),
+        "rawJSON": json.dumps(raw),
         "dbotMirrorId": str(row["id"]),
     }
 
 
-# What an instance may do
+def to_incidents(fetch_type: str, rows: list[Row]) -> list[Json]:
+    return [to_incident(fetch_type, row) for row in rows]
 
 
-class Capability(NamedTuple):
+def fetch_one_type(
+    client: GraphClient,
+    fetch_type: str,
+    fetch: FetchSettings,
+    fetched: Fetched,
+    now: datetime,
+) -> None:
+    """Fetch one type, and add what came of it to what was fetched."""
+    last_state = fetched.next_run.get(fetch_type, "")
+    cursor = read_cursor(last_state, fetch.since)
+    source = SOURCES[fetch_type]
+    reading = fetch_source(client, source, fetch, cursor, now)
+
+    fetched.next_run[fetch_type] = write_cursor(cursor)
+    fetched.incidents.extend(to_incidents(fetch_type, reading.rows))
+    if reading.failure:
+        fetched.notes.append(str(reading.failure))
+
+
+def fetch_incidents(
+    client: GraphClient, fetch: FetchSettings, last_run: Json, now: datetime
+) -> Fetched:
+    """Fetch every type; each may bring an equal share of what those before it left.
+
+    Raises: ArgumentError: too many event types. RequestError: not even the first page of
+    a type came.
+    """
+    fetched = Fetched(dict(last_run), [], [])
+    types_left = len(fetch.types)
+    for fetch_type in fetch.types:
+        remaining = fetch.max_fetch - len(fetched.incidents)
+        share = quotient_rounded_up(remaining, types_left)
+        types_left -= 1
+        if share:
+            its_settings = replace(fetch, max_fetch=share)
+            fetch_one_type(client, fetch_type, its_settings, fetched, now)
+
+    return fetched
+
+
+def occurred(incident: Json) -> str:
+    return str(incident["occurred"])
+
+
+def newest_selected(
+    client: GraphClient, source: Source, fetch: FetchSettings
+) -> list[Row]:
+    """Return the newest objects that would be incidents if nothing were known, among all
+    since the first fetch's beginning."""
+    query = fetch_query(source, fetch, instant(fetch.since))
+    query["$orderby"] = f"{source.time_property} desc"
+    selected: list[Row] = []
+    for page in client.pages(source.resource, query):
+        for row in page.rows:
+            if source.is_new(row, None, fetch):
+                selected.append(row)
+        if len(selected) >= fetch.max_fetch:
+            break
+
+    return selected[: fetch.max_fetch]
+
+
+def preview_incidents(client: GraphClient, fetch: FetchSettings) -> list[Json]:
+    """Return what the fetch settings select, newest first and at most as many as one
+    fetch brings, whether or not they were handed over already."""
+    incidents: list[Json] = []
+    for fetch_type in fetch.types:
+        rows = newest_selected(client, SOURCES[fetch_type], fetch)
+        incidents.extend(to_incidents(fetch_type, rows))
+
+    newest_first = sorted(incidents, key=occurred, reverse=True)
+    return newest_first[: fetch.max_fetch]
+
+
+# ==== Access checks ===========================================================
+
+
+class AccessCheck(NamedTuple):
     """One thing an instance may be able to do."""
 
     name: str
     resource: Resource
     write: bool = False
 
+    @property
+    def permission(self) -> str:
+        return self.resource.permissions.needed(write=self.write)
 
-ESSENTIAL_CAPABILITIES = (
-    Capability("Read risky users", RISKY_USERS),
-    Capability("Read risk detections", RISK_DETECTIONS),
+
+ESSENTIAL_CHECKS = (
+    AccessCheck("Read risky users", RISKY_USERS),
+    AccessCheck("Read risk detections", RISK_DETECTIONS),
 )
-OTHER_CAPABILITIES = (
-    Capability("Read risky service principals", RISKY_SERVICE_PRINCIPALS),
-    Capability("Read service principal detections", SERVICE_PRINCIPAL_DETECTIONS),
-    Capability("Change risk of users", RISKY_USERS, write=True),
-    Capability(
-        "Change risk of service principals", RISKY_SERVICE_PRINCIPALS, write=True
+
+OTHER_CHECKS = (
+    AccessCheck("Read risky service principals", RISKY_SERVICE_PRINCIPALS),
+    AccessCheck(
+        "Read service principal detections", SERVICE_PRINCIPAL_DETECTIONS
+    ),
+    AccessCheck("Change risk of users", RISKY_USERS, write=True),
+    AccessCheck(
+        "Change risk of service principals",
+        RISKY_SERVICE_PRINCIPALS,
+        write=True,
     ),
 )
 
-
-def examine(client: GraphClient, capability: Capability) -> Row:
-    """Return a capability's row: what it needs, whether the token has it, what a read of one row brought ("works", or
-    what is missing), and under `error` Graph's whole refusal."""
-    resource, write = capability.resource, capability.write
-    token = token_ability(client, resource.needs, write=write)
-    error = None if write else read_failure(client, resource)
-    read = error.reason or str(error) if error else "works"
-    return {
-        "capability": capability.name,
-        "permission": resource.needs.permission(write=write),
-        "token": token,
-        "result": write_ability(client, resource, token) if write else read,
-        "error": str(error or ""),
-    }
+HAS_PERMISSION = "has it"
+LACKS_PERMISSION = "lacks it"
+OPAQUE_TOKEN = "opaque"
 
 
-def read_failure(client: GraphClient, resource: Resource) -> GraphError | None:
-    """Return why Graph does not give a row, or None when it does. Raises: GraphError: Graph was not reached at all."""
+class Access(NamedTuple):
+    """What a check found, as the war room shows it.
+
+    token: whether the token's own claims hold the permission. result: "works", or what is
+    missing. error: Graph's whole refusal, '' for none.
+    """
+
+    capability: str
+    permission: str
+    token: str
+    result: str
+    error: str
+
+
+ACCESS_COLUMNS = ("capability", "permission", "token", "result")
+
+
+def token_access(client: GraphClient, check: AccessCheck) -> str:
+    """Tell whether the token's own claims hold what a check needs."""
+    if client.authenticator.token_permissions() is None:
+        return OPAQUE_TOKEN
+
+    permissions = check.resource.permissions
+    if client.lacks_permission(permissions, write=check.write):
+        return LACKS_PERMISSION
+
+    return HAS_PERMISSION
+
+
+def read_access(client: GraphClient, resource: Resource) -> tuple[str, str]:
+    """Read one row. Returns the result in short, and Graph's whole refusal if it did."""
     try:
         client.first_page(resource, {"$top": "1"})
     except GraphError as error:
         if not error.status:
             raise
-        return error
-    return None
+        return error.reason or str(error), str(error)
+
+    return "works", ""
 
 
-def token_ability(client: GraphClient, needs: Needs, *, write: bool) -> str:
-    """Return whether the token's own claims hold a permission."""
-    if client.authenticator.granted() is None:
-        return "opaque"
-    return "lacks it" if client.lacks_permission(needs, write=write) else "has it"
-
-
-def write_ability(client: GraphClient, resource: Resource, token: str) -> str:
-    """Return what the token tells of an action, which cannot be tried without changing something."""
+def write_access(instance: Instance, check: AccessCheck, token: str) -> str:
+    """Say what the token tells of a change, which cannot be tried without making it."""
     try:
-        require_response(client)
+        require_response_allowed(instance.settings, instance.authenticator)
     except SettingsError as error:
         return str(error)
-    return {
-        "has it": "permitted (not tried)",
-        "lacks it": client.forbidden("", resource.needs, write=True),
-        "opaque": "unknown: the token cannot be read, and an action cannot be tried",
-    }[token]
+
+    if token == OPAQUE_TOKEN:
+        return (
+            "unknown: the token cannot be read, and an action cannot be tried"
+        )
+    if token == LACKS_PERMISSION:
+        return instance.client.missing_permission(
+            check.resource.permissions, write=True
+        )
+
+    return "permitted (not tried)"
 
 
-# Commands: each takes the client and the command's arguments, and gives back what the war room shows.
+def check_access(instance: Instance, check: AccessCheck) -> Access:
+    """Find out about one thing: by a read of one row, or for a change by the token alone.
+
+    Raises: GraphError: Graph was not reached at all. SignInError: there is no token.
+    """
+    token = token_access(instance.client, check)
+    if check.write:
+        result, error = write_access(instance, check, token), ""
+    else:
+        result, error = read_access(instance.client, check.resource)
+
+    return Access(check.name, check.permission, token, result, error)
 
 
-def test_module(client: GraphClient, _: Args) -> str:
-    """Return "ok" when Graph answers for users and detections, and to a fetch if the instance fetches."""
-    if client.authenticator.delegated:
+def check_all(
+    instance: Instance, checks: Iterable[AccessCheck]
+) -> list[Access]:
+    return [check_access(instance, check) for check in checks]
+
+
+def all_errors(found: list[Access]) -> str:
+    """Return the refusals, each once."""
+    errors = dict.fromkeys(access.error for access in found if access.error)
+    return "\n".join(errors)
+
+
+# ==== Commands ================================================================
+#
+# Each is given the instance and the command's arguments, and gives back what the war room
+# shows.
+
+
+def test_module(instance: Instance, _: Args) -> str:
+    """Return "ok" when Graph answers for users and detections, and to a fetch if the
+    instance fetches."""
+    if instance.authenticator.delegated:
         raise SettingsError(
-            "The Test button cannot test a Device Code sign-in, which the platform keeps from it. In the War Room, run "
-            "!azure-risky-users-auth-start, follow its instructions, run !azure-risky-users-auth-complete, then "
+            "The Test button cannot test a Device Code sign-in, which the platform keeps "
+            "from it. In the War Room, run !azure-risky-users-auth-start, follow its "
+            "instructions, run !azure-risky-users-auth-complete, then "
             "!azure-risky-users-auth-test."
         )
-    rows = [examine(client, capability) for capability in ESSENTIAL_CAPABILITIES]
-    if any(row["error"] for row in rows):
-        raise RequestError(all_errors(rows))
-    if argToBoolean(client.authenticator.settings.fetch.get("isFetch") or False):
-        fetch = read_fetch_settings(client.authenticator.settings.fetch)
-        fetch_incidents(client, replace(fetch, max_fetch=1), {})
+
+    errors = all_errors(check_all(instance, ESSENTIAL_CHECKS))
+    if errors:
+        raise RequestError(errors)
+    if instance.settings.fetch:
+        one_each = replace(instance.settings.fetch, max_fetch=1)
+        fetch_incidents(instance.client, one_each, {}, utc_now())
+
     return "ok"
 
 
-def auth_test(client: GraphClient, _: Args) -> CommandResults:
-    """Return "Success!" and what the instance may do, each shown by a read of one row and the token's claims.
+def auth_test(instance: Instance, _: Args) -> CommandResults:
+    """Return "Success!" and what the instance may do.
 
-    Raises: CommandFailed: risky users or risk detections cannot be read. SignInError: there is no token.
+    Raises: CommandFailed: risky users or risk detections cannot be read. SignInError:
+    there is no token.
     """
-    rows = [
-        examine(client, capability)
-        for capability in ESSENTIAL_CAPABILITIES + OTHER_CAPABILITIES
-    ]
-    essential = rows[: len(ESSENTIAL_CAPABILITIES)]
-    report = markdown(
-        "What this instance may do",
-        rows,
-        ("capability", "permission", "token", "result"),
+    essential = check_all(instance, ESSENTIAL_CHECKS)
+    others = check_all(instance, OTHER_CHECKS)
+    rows = [access._asdict() for access in essential + others]
+    report = markdown("What this instance may do", rows, ACCESS_COLUMNS)
+
+    errors = all_errors(essential)
+    if errors:
+        results = CommandResults(readable_output=report, raw_response=rows)
+        raise CommandFailed(errors, [results])
+
+    return CommandResults(
+        readable_output=f"Success!\n{report}", raw_response=rows
     )
-    if any(row["error"] for row in essential):
-        raise CommandFailed(
-            all_errors(essential),
-            [CommandResults(readable_output=report, raw_response=rows)],
-        )
-    return CommandResults(readable_output=f"Success!\n{report}", raw_response=rows)
 
 
-def all_errors(rows: list[Row]) -> str:
-    """Return the refusals in rows of `examine`, each once."""
-    return "\n".join(dict.fromkeys(row["error"] for row in rows if row["error"]))
-
-
-def auth_start(client: GraphClient, _: Args) -> CommandResults:
+def auth_start(instance: Instance, _: Args) -> CommandResults:
     """Return the instructions for signing in with a browser."""
-    flow = client.authenticator.start()
+    flow = instance.authenticator.start()
     return CommandResults(
         readable_output="### Authorization instructions\n"
         f"1. To sign in, use a web browser to open the page {flow['verification_uri']} "
@@ -2778,179 +3797,204 @@ def auth_start(client: GraphClient, _: Args) -> CommandResults:
     )
 
 
-def auth_complete(client: GraphClient, _: Args) -> str:
-    """Finish what auth_start began. Raises: SignInError: the person has not finished, declined, or was too late."""
-    client.authenticator.complete()
+def auth_complete(instance: Instance, _: Args) -> str:
+    """Finish what auth_start began. Raises: SignInError: the person has not finished,
+    declined, or was too late."""
+    instance.authenticator.complete()
     return "Authorization completed successfully."
 
 
-def auth_reset(client: GraphClient, _: Args) -> str:
+def auth_reset(instance: Instance, _: Args) -> str:
     """Forget everything that was stored about signing in."""
     set_integration_context({})
-    if not client.authenticator.delegated:
+    if not instance.authenticator.delegated:
         return "Authorization was reset successfully. The next command signs in anew."
+
     return (
         "Authorization was reset successfully. "
         "Run !azure-risky-users-auth-start to start the authentication process."
     )
 
 
-def risky_users_list(client: GraphClient, args: Args) -> list[CommandResults]:
+def risky_users_list(instance: Instance, args: Args) -> list[CommandResults]:
     """Return the risky users that the arguments ask for."""
-    return list_resource(client, RISKY_USERS, args)
-
-
-def risky_user_get(client: GraphClient, args: Args) -> CommandResults:
-    """Return one risky user by id, or those with a user principal name; for a name, no risk is an answer."""
-    argument, value = exactly_one(args, "id", "user_principal_name")
-    if argument == "id":
-        return get_resource(client, RISKY_USERS, args)
-    rows = matching(client, RISKY_USERS, argument, [value])
-    if not rows:
-        return no_risk_known(value)
-    return item_results(RISKY_USERS, rows, f"Found Risky User With Name: {value}")
+    return list_resource(instance.client, RISKY_USERS, args)
 
 
 def no_risk_known(name: str) -> CommandResults:
     """Return the entry that says that a name is not among the risky users."""
-    return CommandResults(
-        readable_output=f"Graph knows no risk for {name}: there is no risky user of that name.",
-        raw_response=[],
+    text = (
+        f"Graph knows no risk for {name}: there is no risky user of that name."
     )
+    return CommandResults(readable_output=text, raw_response=[])
 
 
-def risky_user_history_list(
-    client: GraphClient, args: Args
-) -> CommandResults | list[CommandResults]:
-    """Return how a user's risk came to be what it is, for an id or a user principal name."""
+def risky_user_get(instance: Instance, args: Args) -> CommandResults:
+    """Return one risky user by id, or those of a name; of a name, no risk is an answer."""
     argument, value = exactly_one(args, "id", "user_principal_name")
     if argument == "id":
-        return history_list(client, RISKY_USER_HISTORY, args)
-    rows = matching(client, RISKY_USERS, argument, [value])
+        return get_resource(instance.client, RISKY_USERS, args)
+
+    rows = find_all(instance.client, RISKY_USERS, argument, [value])
     if not rows:
         return no_risk_known(value)
-    if len(rows) > 1:
-        raise ArgumentError(
-            argument, value, f"an id: {len(rows)} risky users have that name"
-        )
-    return history_list(client, RISKY_USER_HISTORY, {**args, "id": rows[0]["id"]})
+
+    return item_results(
+        RISKY_USERS, rows, f"Found Risky User With Name: {value}"
+    )
 
 
 def history_list(
     client: GraphClient, resource: Resource, args: Args
 ) -> list[CommandResults]:
-    """Return the history of the object with an id. Raises: GraphError: it does not exist, or no answer came."""
+    """Return the history of the object with an id. Raises: GraphError: none has the id
+    (it is named), or no answer came."""
     item_id = str(args.get("id") or "").strip()
     try:
-        return list_resource(client, resource.of(item_id), args)
+        return list_resource(client, resource.for_owner(item_id), args)
     except GraphError as error:
-        raise unknown_id(resource, item_id, error) from error
+        raise with_unknown_id(error, resource, item_id) from error
 
 
-def risk_detections_list(client: GraphClient, args: Args) -> list[CommandResults]:
+def risky_user_history_list(
+    instance: Instance, args: Args
+) -> CommandResults | list[CommandResults]:
+    """Return how a user's risk came to be what it is, for an id or a name."""
+    argument, value = exactly_one(args, "id", "user_principal_name")
+    if argument == "id":
+        return history_list(instance.client, RISKY_USER_HISTORY, args)
+
+    users = find_all(instance.client, RISKY_USERS, argument, [value])
+    if not users:
+        return no_risk_known(value)
+    if len(users) > 1:
+        accepted = f"an id: {len(users)} risky users have that name"
+        raise ArgumentError(argument, value, accepted)
+
+    its_id = {"id": users[0]["id"]}
+    return history_list(instance.client, RISKY_USER_HISTORY, {**args, **its_id})
+
+
+def risk_detections_list(
+    instance: Instance, args: Args
+) -> list[CommandResults]:
     """Return the risk detections that the arguments ask for."""
-    return list_resource(client, RISK_DETECTIONS, args)
+    return list_resource(instance.client, RISK_DETECTIONS, args)
 
 
-def risk_detection_get(client: GraphClient, args: Args) -> CommandResults:
+def risk_detection_get(instance: Instance, args: Args) -> CommandResults:
     """Return one risk detection."""
-    return get_resource(client, RISK_DETECTIONS, args)
+    return get_resource(instance.client, RISK_DETECTIONS, args)
 
 
 def risky_service_principals_list(
-    client: GraphClient, args: Args
+    instance: Instance, args: Args
 ) -> list[CommandResults]:
     """Return the risky service principals that the arguments ask for."""
-    return list_resource(client, RISKY_SERVICE_PRINCIPALS, args)
+    return list_resource(instance.client, RISKY_SERVICE_PRINCIPALS, args)
 
 
-def risky_service_principal_get(client: GraphClient, args: Args) -> CommandResults:
+def risky_service_principal_get(
+    instance: Instance, args: Args
+) -> CommandResults:
     """Return one risky service principal."""
-    return get_resource(client, RISKY_SERVICE_PRINCIPALS, args)
+    return get_resource(instance.client, RISKY_SERVICE_PRINCIPALS, args)
 
 
 def risky_service_principal_history_list(
-    client: GraphClient, args: Args
+    instance: Instance, args: Args
 ) -> list[CommandResults]:
     """Return how a service principal's risk came to be what it is."""
-    return history_list(client, SERVICE_PRINCIPAL_HISTORY, args)
+    return history_list(instance.client, SERVICE_PRINCIPAL_HISTORY, args)
 
 
 def service_principal_detections_list(
-    client: GraphClient, args: Args
+    instance: Instance, args: Args
 ) -> list[CommandResults]:
     """Return the risk detections of service principals that the arguments ask for."""
-    return list_resource(client, SERVICE_PRINCIPAL_DETECTIONS, args)
+    return list_resource(instance.client, SERVICE_PRINCIPAL_DETECTIONS, args)
 
 
-def service_principal_detection_get(client: GraphClient, args: Args) -> CommandResults:
+def service_principal_detection_get(
+    instance: Instance, args: Args
+) -> CommandResults:
     """Return one risk detection of a service principal."""
-    return get_resource(client, SERVICE_PRINCIPAL_DETECTIONS, args)
+    return get_resource(instance.client, SERVICE_PRINCIPAL_DETECTIONS, args)
 
 
-def risky_users_confirm_compromised(client: GraphClient, args: Args) -> CommandResults:
+def risky_users_confirm_compromised(
+    instance: Instance, args: Args
+) -> CommandResults:
     """Tell Graph that accounts are in an attacker's hands."""
-    return respond(client, CONFIRM_USERS_COMPROMISED, args)
+    return run_action(instance, CONFIRM_USERS_COMPROMISED, args)
 
 
-def risky_users_confirm_safe(client: GraphClient, args: Args) -> CommandResults:
+def risky_users_confirm_safe(instance: Instance, args: Args) -> CommandResults:
     """Tell Graph that accounts are not in an attacker's hands."""
-    return respond(client, CONFIRM_USERS_SAFE, args)
+    return run_action(instance, CONFIRM_USERS_SAFE, args)
 
 
-def risky_users_dismiss(client: GraphClient, args: Args) -> CommandResults:
+def risky_users_dismiss(instance: Instance, args: Args) -> CommandResults:
     """Have Graph close all risk of accounts."""
-    return respond(client, DISMISS_USERS, args)
+    return run_action(instance, DISMISS_USERS, args)
 
 
 def service_principals_confirm_compromised(
-    client: GraphClient, args: Args
+    instance: Instance, args: Args
 ) -> CommandResults:
     """Tell Graph that service principals are in an attacker's hands."""
-    return respond(client, CONFIRM_PRINCIPALS_COMPROMISED, args)
+    return run_action(instance, CONFIRM_PRINCIPALS_COMPROMISED, args)
 
 
-def service_principals_dismiss(client: GraphClient, args: Args) -> CommandResults:
+def service_principals_dismiss(
+    instance: Instance, args: Args
+) -> CommandResults:
     """Have Graph close all risk of service principals."""
-    return respond(client, DISMISS_PRINCIPALS, args)
+    return run_action(instance, DISMISS_PRINCIPALS, args)
 
 
-def fetch_preview(client: GraphClient, _: Args) -> CommandResults:
-    """Return what the next fetch would bring, without moving anything."""
-    fetch = read_fetch_settings(client.authenticator.settings.fetch)
-    last_run = json.loads(client.authenticator.store.last_run)
-    _, incidents, notes = fetch_incidents(client, fetch, last_run)
-    first = (
-        []
-        if last_run
-        else ["No earlier fetch is known here: this is what the first one would bring."]
+def fetch_settings_of(instance: Instance) -> FetchSettings:
+    """Return what an instance fetches. Raises: SettingsError: it was not read."""
+    if instance.settings.fetch is None:
+        raise SettingsError("This instance's fetch parameters were not read.")
+    return instance.settings.fetch
+
+
+def fetch_preview(instance: Instance, _: Args) -> CommandResults:
+    """Return what the fetch settings select, without moving anything."""
+    settings = fetch_settings_of(instance)
+    incidents = preview_incidents(instance.client, settings)
+    since = short_literal(instant(settings.since))
+    note = (
+        f"Newest first, since {since}, at most {settings.max_fetch}. "
+        "Which of them were handed over already is not known here."
     )
     columns = ("name", "occurred", "severity", "dbotMirrorId")
-    title = f"The next fetch would bring {len(incidents)} incident(s)"
+    title = f"The fetch settings select {len(incidents)} incident(s)"
     return CommandResults(
-        readable_output=markdown(title, incidents, columns, "\n".join(first + notes)),
+        readable_output=markdown(title, incidents, columns, [note]),
         raw_response=incidents,
     )
 
 
-def fetch(client: GraphClient) -> None:
+def fetch_command(instance: Instance) -> None:
     """Hand new incidents over to the platform, and keep how far that came."""
-    settings = read_fetch_settings(client.authenticator.settings.fetch)
-    next_run, incidents, notes = fetch_incidents(client, settings, demisto.getLastRun())
-    for note in notes:
+    settings = fetch_settings_of(instance)
+    last_run = demisto.getLastRun()
+    fetched = fetch_incidents(instance.client, settings, last_run, utc_now())
+    for note in fetched.notes:
         demisto.info(
             f"[Fetch] Reading broke off; the next fetch goes on from there. {note}"
         )
-    # A command cannot read the last run, so the preview gets a copy.
-    client.authenticator.store.last_run = json.dumps(next_run)
-    client.authenticator.store.save()
-    demisto.setLastRun(next_run)
-    demisto.incidents(incidents)
+
+    demisto.setLastRun(fetched.next_run)
+    demisto.incidents(fetched.incidents)
 
 
-# Entry point
+# ==== Entry point =============================================================
 
-COMMANDS: dict[str, Callable[[GraphClient, Args], Any]] = {
+
+COMMANDS: dict[str, Callable[[Instance, Args], Any]] = {
     "test-module": test_module,
     "azure-risky-users-auth-test": auth_test,
     "azure-risky-users-auth-start": auth_start,
@@ -2969,48 +4013,62 @@ COMMANDS: dict[str, Callable[[GraphClient, Args], Any]] = {
     "azure-risky-users-confirm-compromised": risky_users_confirm_compromised,
     "azure-risky-users-confirm-safe": risky_users_confirm_safe,
     "azure-risky-users-dismiss": risky_users_dismiss,
-    "azure-risky-service-principals-confirm-compromised": service_principals_confirm_compromised,
+    "azure-risky-service-principals-confirm-compromised": (
+        service_principals_confirm_compromised
+    ),
     "azure-risky-service-principals-dismiss": service_principals_dismiss,
     "azure-risky-users-fetch-preview": fetch_preview,
 }
 
+FETCH = "fetch-incidents"
+TEST = "test-module"
+FETCHING = (FETCH, "azure-risky-users-fetch-preview")
 
-def build_client(
-    settings: Settings, session: HttpSession, *, persistent: bool
-) -> GraphClient:
-    """Return a client that signs in as the settings say."""
-    store = TokenStore(settings.binding, persistent=persistent)
-    authenticator = AUTHENTICATORS[settings.sign_in](settings, session, store)
-    return GraphClient(session, authenticator, settings.cloud.graph)
+
+def uses_fetch_settings(command: str, params: Args) -> bool:
+    """Tell whether a command fetches. The Test button does where the instance does."""
+    if command == TEST:
+        return bool(argToBoolean(params.get("isFetch") or False))
+    return command in FETCHING
+
+
+def build_instance(settings: Settings, *, persistent: bool) -> Instance:
+    """Return what a command is given, signing in as the settings say.
+
+    persistent: whether a sign-in is kept from command to command.
+    """
+    session = HttpSession(cloud=settings.cloud, verify=settings.verify)
+    store = IntegrationStore(
+        settings.credentials_fingerprint, persistent=persistent
+    )
+    sign_in = AUTHENTICATORS[settings.sign_in]
+    authenticator = sign_in(settings, session, store)
+    client = GraphClient(session, authenticator, settings.cloud.graph)
+    return Instance(settings, client, authenticator, store)
 
 
 def main() -> None:
     command = demisto.command()
     demisto.debug(f"Command being called is {command}")
     try:
-        if command not in COMMANDS and command != "fetch-incidents":
+        if command not in COMMANDS and command != FETCH:
             raise NotImplementedError(f"Command {command} is not implemented.")
         params = demisto.params()
-        settings = read_settings(params)
+        with_fetch = uses_fetch_settings(command, params)
+        settings = read_settings(params, with_fetch=with_fetch)
         handle_proxy()
-        session = HttpSession(
-            cloud=settings.cloud,
-            verify=not argToBoolean(params.get("insecure") or False),
-        )
-        client = build_client(settings, session, persistent=command != "test-module")
-        if command == "fetch-incidents":
-            fetch(client)
+        instance = build_instance(settings, persistent=command != TEST)
+        if command == FETCH:
+            fetch_command(instance)
         else:
-            return_results(COMMANDS[command](client, demisto.args()))
+            return_results(COMMANDS[command](instance, demisto.args()))
     except Exception as error:
         for result in getattr(error, "results", ()):
             return_results(result)
-        # Of an error that is not ours, the class tells more than the text: a bare KeyError reads 'value'.
-        text = (
-            str(error)
-            if isinstance(error, DemistoException)
-            else f"{type(error).__name__}: {error}"
-        )
+        # Of an error that is not ours the class tells more than the text: a bare KeyError
+        # reads 'value'.
+        is_ours = isinstance(error, DemistoException)
+        text = str(error) if is_ours else f"{type(error).__name__}: {error}"
         return_error(f"Failed to execute {command}. {text}")
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
 from helpers import NOW, quick_room
+from warroom.azure.demo import demo_tenant
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
 from warroom.demo import demo_instance
@@ -39,7 +40,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def tenant() -> Tenant:
     """The recorded rows and the documentation's, the case to investigate, and a crowd of generated ones."""
-    return Tenant.demo(NOW, users=40, detections=60)
+    return demo_tenant(NOW, users=40, detections=60)
 
 
 @pytest.fixture

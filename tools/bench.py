@@ -13,8 +13,8 @@ import time
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
+from warroom.azure.demo import demo_tenant
 from warroom.azure.server import Simulator
-from warroom.azure.tenant import Tenant
 from warroom.demo import demo_instance
 from warroom.xsoar.integration import PROJECT, STANDINS
 
@@ -110,7 +110,7 @@ def main() -> None:
     )
     results = {}
     with Simulator(
-        Tenant.demo(datetime.now(timezone.utc), users=max(SIZES) + 100)
+        demo_tenant(datetime.now(timezone.utc), users=max(SIZES) + 100)
     ) as simulator:
         for rows in SIZES:
             listed(simulator, params, rows)

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from warroom.azure.demo import demo_tenant
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
 from warroom.demo import demo_instance
@@ -102,7 +103,7 @@ def parameter_part(manifest: dict[str, Any]) -> str:
 def command_part(manifest: dict[str, Any]) -> str:
     """Return a section for each command."""
     commands = manifest["script"]["commands"]
-    with Simulator(Tenant.demo(NOW)) as simulator:
+    with Simulator(demo_tenant(NOW)) as simulator:
         rooms = {
             sign_in: room(simulator, sign_in)
             for sign_in in ("Client Credentials", "Device Code")

@@ -9,7 +9,7 @@ import pytest
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
 from helpers import NOW
-from warroom.azure.seed import ADELE_ID
+from warroom.azure.demo import ADELE_ID, demo_tenant
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
 from warroom.demo import demo_instance
@@ -251,7 +251,7 @@ def test_annotations_of_graph_stay_out_of_the_context(run: Runs, simulator: Simu
     ],
 )
 def test_additional_details_are_what_additional_info_holds(info: str | None, expected: Row) -> None:
-    assert aru.detection_shape({"id": "1", "additionalInfo": info}) == {
+    assert aru.detection_to_context({"id": "1", "additionalInfo": info}) == {
         "id": "1",
         "additionalInfo": info,
         "additionalDetails": expected,
@@ -259,7 +259,7 @@ def test_additional_details_are_what_additional_info_holds(info: str | None, exp
 
 
 def test_a_detection_without_additional_info_has_no_details() -> None:
-    assert aru.detection_shape({"id": "1"}) == {"id": "1", "additionalDetails": {}}
+    assert aru.detection_to_context({"id": "1"}) == {"id": "1", "additionalDetails": {}}
 
 
 def test_tables_speak_an_analysts_words_and_the_context_graphs(run: Runs, tenant: Tenant) -> None:
@@ -498,7 +498,7 @@ WINDOWS = [  # arguments, rows, $top, requests
 @pytest.fixture(scope="module")
 def crowded() -> Iterator[Simulator]:
     """A tenant with enough of everything to page through."""
-    with Simulator(Tenant.demo(NOW, users=1250, detections=1250)) as simulator:
+    with Simulator(demo_tenant(NOW, users=1250, detections=1250)) as simulator:
         yield simulator
 
 
@@ -516,7 +516,7 @@ def test_a_window_of_rows_takes_the_fewest_requests(command: str, crowded: Simul
 
 
 def test_a_page_of_detections_far_out_is_reached() -> None:
-    tenant = Tenant.demo(NOW, users=40, detections=3000)
+    tenant = demo_tenant(NOW, users=40, detections=3000)
     with Simulator(tenant) as simulator:
         done = room_at(simulator).run(f"!{DETECTIONS} limit=3 page=900")
         assert kept(done, DETECTIONS) == listed(tenant, DETECTIONS)[2697:2700]
@@ -1095,7 +1095,7 @@ def test_a_service_principals_history_says_whose_it_is(run: Runs, tenant: Tenant
 
 
 def test_one_user_among_five_thousand_and_his_detections_take_two_requests() -> None:
-    with Simulator(Tenant.demo(NOW, users=5000, detections=60)) as simulator:
+    with Simulator(demo_tenant(NOW, users=5000, detections=60)) as simulator:
         room = room_at(simulator)
         room.run("!azure-risky-user-get user_principal_name=adele.vance@contoso.example")
         done = room.run(f"!{DETECTIONS} user_principal_name=adele.vance@contoso.example")

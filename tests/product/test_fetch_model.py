@@ -26,7 +26,7 @@ import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the i
 from warroom.azure.entra import Entra
 from warroom.azure.odata import Row, ticks
 from warroom.azure.server import Graph, Recorded
-from warroom.azure.tenant import Answer, Tenant, stamp
+from warroom.azure.tenant import CLIENT_ID, Answer, Tenant, as_asked, reversed_order, stamp
 
 START = datetime(2026, 11, 20, 9, tzinfo=timezone.utc)
 SINCE = "2026-11-19T09:00:00Z"
@@ -46,23 +46,6 @@ ATTEMPTS = ("answer", "429", "503", "lost")
 LASTING = ("500", "unreachable")
 
 
-class ClosedTenant(Tenant):
-    """A tenant that may keep to an order of its own, newest first, whatever is asked for."""
-
-    newest_first = False
-
-    def _arranged(self, resource_name: str, rows: list[Row], filter_text: str | None, order: str | None) -> list[Row]:
-        arranged = super()._arranged(resource_name, rows, filter_text, order)
-        return arranged[::-1] if self.newest_first else arranged
-
-
-class OpenGraph(Graph):
-    """Graph without its door: what stands behind it is tried here."""
-
-    def _authorised(self, *_: Any) -> Row:
-        return {"oid": ""}
-
-
 class Wire:
     """Stands in for the client's HttpSession: what repeats there on an error is repeated here.
 
@@ -71,7 +54,9 @@ class Wire:
     """
 
     def __init__(self, tenant: Tenant, troubles: list[str], before: Callable[[int], None]) -> None:
-        self.graph = OpenGraph(tenant, Entra(tenant))
+        entra = Entra(tenant)
+        self.graph = Graph(tenant, entra)
+        self.authorization = f"Bearer {entra.app_token(CLIENT_ID)}"
         self.troubles, self.before = troubles, before
         self.started = float("inf")
         self.attempts, self.answers, self.lasting = 0, 0, ""
@@ -84,7 +69,8 @@ class Wire:
         sent = f"{url}?{urlencode(params)}" if params else url
         history = []
         while True:
-            met, answer = self._attempt(sent, CaseInsensitiveDict(headers))
+            signed = headers | {"Authorization": self.authorization}
+            met, answer = self._attempt(sent, CaseInsensitiveDict(signed))
             if met not in ATTEMPTS[1:]:
                 break
             history.append(SimpleNamespace(status=int(met) if met.isdecimal() else None))
@@ -155,22 +141,26 @@ class History(RuleBasedStateMachine):
     def begin(self, given: Conditions) -> None:
         self.clock, self.pace = START, timedelta(seconds=given.pace)
         self.look_back = timedelta(minutes=given.look_back)
-        self.tenant = ClosedTenant(clock=lambda: self.clock)
-        self.tenant.newest_first = given.newest_first
+        self.tenant = Tenant(clock=lambda: self.clock)
+        self.tenant.order = reversed_order if given.newest_first else as_asked
+        self.tenant.largest_page = given.page_size
         self.last_run: Row = {}
         self.fetch_settings = aru.FetchSettings(
-            SINCE, given.max_fetch, given.look_back, (self.fetch_type,), given.levels, (), ()
+            since=SINCE,
+            max_fetch=given.max_fetch,
+            look_back=given.look_back,
+            types=(self.fetch_type,),
+            levels=given.levels,
         )
-        aru.MAX_PAGE_SIZE = given.page_size
-        aru.utc_now = lambda: self.clock + timedelta(minutes=given.ahead)
+        self.ahead = timedelta(minutes=given.ahead)
 
     def keep_order(self) -> None:
         """Be a tenant whose rows may move from page to page while a fetch is under way.
 
         Nobody could find them all if Graph had no order, or if more of them than a page holds had one time.
         """
-        self.tenant.newest_first = False
-        aru.MAX_PAGE_SIZE += 1
+        self.tenant.order = as_asked
+        self.tenant.largest_page += 1
 
     @rule(seconds=st.sampled_from((1, 30, 60, 600, 3600)))
     def time_passes(self, seconds: int) -> None:
@@ -197,7 +187,7 @@ class History(RuleBasedStateMachine):
         signed_in: Any = SimpleNamespace(token=lambda: "")
         client = aru.GraphClient(wire, signed_in, "https://graph.microsoft.com")  # type: ignore[arg-type]
         try:
-            outcome = aru.fetch_incidents(client, self.fetch_settings, self.last_run)
+            outcome = aru.fetch_incidents(client, self.fetch_settings, self.last_run, self.clock + self.ahead)
         except aru.RequestError:
             assert wire.lasting
             assert not wire.answers
@@ -267,7 +257,8 @@ class Detections(History):
         self.resolved: set[str] = set()
         self.certain: set[str] = set()
         self.small_memory, self.changing = bool(small_memory), changing
-        aru.MAX_KNOWN = small_memory or 10_000
+        if small_memory:
+            self.fetch_settings = replace(self.fetch_settings, max_remembered=small_memory)
         if changing:
             self.keep_order()
             self.fetch_settings = replace(self.fetch_settings, states=("atRisk",))
@@ -310,7 +301,7 @@ class Detections(History):
         if rows:
             row = rows[number % len(rows)]
             row["riskState"] = "remediated"
-            self.tenant._listings.clear()
+            self.tenant.touch()
             self.resolved.add(row["id"])
 
     def matching(self) -> set[str]:
@@ -409,10 +400,7 @@ class Users(History):
 
 
 @pytest.fixture(autouse=True)
-def adjustable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put back afterwards what the histories set."""
-    for name in ("MAX_PAGE_SIZE", "MAX_KNOWN", "utc_now"):
-        monkeypatch.setattr(aru, name, getattr(aru, name))
+def without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
 
 

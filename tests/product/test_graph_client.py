@@ -10,8 +10,8 @@ import pytest
 from requests.adapters import HTTPAdapter
 
 from helpers import NOW
-from warroom.azure.server import Fault, Recorded, Simulator
-from warroom.azure.tenant import CLIENT_ID, Answer, Tenant, stamp
+from warroom.azure.server import Simulator
+from warroom.azure.tenant import CLIENT_ID, Tenant, stamp
 from warroom.xsoar.entries import Run
 from warroom.xsoar.instance import credentials, with_defaults
 from warroom.xsoar.runner import WarRoom
@@ -422,16 +422,10 @@ def test_a_walk_that_is_not_throttled_never_waits(run: Succeed, no_waiting: list
 
 
 def test_a_graph_that_never_answers_is_given_up_within_two_minutes(
-    error: Fail, simulator: Simulator, no_waiting: list[float], monkeypatch: pytest.MonkeyPatch
+    error: Fail, simulator: Simulator, no_waiting: list[float]
 ) -> None:
-    take = simulator.take
-
-    def half_a_minute(request: Recorded) -> tuple[Answer, Fault]:
-        no_waiting.append(30 if request.host == "graph.microsoft.com" else 0)
-        return take(request)
-
-    monkeypatch.setattr(simulator, "take", half_a_minute)
-    simulator.fail_next(drop=True, times=99)
+    simulator.sleep = no_waiting.append
+    simulator.fail_next(drop=True, delay_s=30, times=99)
     assert error(LIST) == FAILED + NO_CONNECTION
     assert sum(no_waiting) <= 125
 

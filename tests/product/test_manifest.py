@@ -192,6 +192,7 @@ def test_the_instance_has_exactly_the_parameters_that_are_read(room: WarRoom, mo
     monkeypatch.setattr(demistomock, "params", lambda: recording)
     assert not room.run("!azure-risky-users-list").failed
     assert not room.fetch().failed
+    assert not room.run_test().failed
     platforms_own = {
         "incidentType",  # the server gives it to what is fetched
         "incidentFetchInterval",  # the server keeps to it
@@ -286,7 +287,7 @@ def test_defaults_of_settings_are_the_codes() -> None:
     without = aru.read_fetch_settings({})
     with_defaults = aru.read_fetch_settings(Manifest.read(MANIFEST).default_parameters())
     assert (with_defaults.max_fetch, with_defaults.look_back) == (without.max_fetch, without.look_back)
-    assert (with_defaults.sources, with_defaults.levels) == (without.sources, without.levels)
+    assert (with_defaults.types, with_defaults.levels) == (without.types, without.levels)
     defaults = {name: rule.get("defaultvalue") for name, rule in PARAMETERS.items()}
     assert defaults["authentication_type"] == aru.option("", None, aru.SIGN_IN_OPTIONS)
     assert defaults["azure_cloud"] == aru.option("", None, tuple(aru.CLOUDS))

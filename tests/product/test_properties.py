@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
 from helpers import NOW, quick_room
+from warroom.azure.demo import demo_tenant
 from warroom.azure.odata import BadRequestError, matching, ticks
 from warroom.azure.server import Simulator
-from warroom.azure.tenant import Tenant
 from warroom.demo import demo_instance
 from warroom.xsoar.runner import WarRoom
 
@@ -36,7 +36,7 @@ examples = settings(
 
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[Simulator]:
-    with Simulator(Tenant.demo(NOW, users=40, detections=60)) as simulator:
+    with Simulator(demo_tenant(NOW, users=40, detections=60)) as simulator:
         yield simulator
 
 
@@ -302,7 +302,7 @@ def test_ids_to_act_on_go_into_the_body_and_nowhere_else(ids: list[str], room: W
 def test_a_moment_keeps_its_instant(moment: datetime, fraction: str, zone: str | int, colon: bool) -> None:
     offset = zone if isinstance(zone, str) else offset_text(zone, ":" if colon else "")
     text = moment.isoformat()[:19] + (f".{fraction}" if fraction else "") + offset
-    literal = aru.moment_literal("updated_after", text)
+    literal = aru.datetime_literal("updated_after", text)
     minutes = zone if isinstance(zone, int) else 0
     instant = moment.replace(microsecond=0) - timedelta(minutes=minutes)
     assert literal == instant.isoformat() + (f".{fraction}" if fraction else "") + "Z"
@@ -324,9 +324,7 @@ SECONDS = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
     end=st.sampled_from(("", " ago")),
 )
 def test_a_time_ago_is_that_long_before_now(number: int, unit: str, plural: str, end: str) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(aru, "utc_now", lambda: NOW)
-        literal = aru.moment_literal("updated_after", f"{number} {unit}{plural}{end}")
+    literal = aru.parse_moment(f"{number} {unit}{plural}{end}", NOW)
     then = NOW - timedelta(seconds=number * SECONDS[unit])
     assert literal == then.isoformat()[:19] + "Z"
 
@@ -340,7 +338,7 @@ def test_moments_are_put_in_the_order_of_time(moments: list[tuple[datetime, int]
     texts = [f"{moment.isoformat()[:19]}.{moment.microsecond:06d}0"[: 20 + digits] for moment, digits in moments]
     # Graph itself writes hours of one digit at times.
     texts = [f"{text.rstrip('.')}Z".replace("T09", "T9") for text in texts]
-    ordered = sorted(texts, key=aru.moment_order)
+    ordered = sorted(texts, key=aru.instant)
     assert [ticks(text) for text in ordered] == sorted(ticks(text) for text in texts)
 
 
@@ -351,19 +349,18 @@ LARGEST = 7  # rows a page here, so that small lists have several pages
 
 
 @pytest.fixture(scope="module")
-def long_lists(simulator: Simulator) -> dict[str, list[dict[str, Any]]]:
-    """All users in both orders."""
-    return {
-        way: simulator.tenant.listing("riskyUsers", None, f"riskLastUpdatedDateTime {way}") for way in ("desc", "asc")
-    }
+def long_lists(simulator: Simulator) -> Iterator[dict[str, list[dict[str, Any]]]]:
+    """All users in both orders, of a Graph with small pages."""
+    tenant = simulator.tenant
+    tenant.largest_page = LARGEST
+    yield {way: tenant.listing("riskyUsers", None, f"riskLastUpdatedDateTime {way}") for way in ("desc", "asc")}
+    tenant.largest_page = 500
 
 
 def read_rows(room: WarRoom, simulator: Simulator, **arguments: Any) -> tuple[list[Any], int, dict[str, Any]]:
     """The rows of a call of the users list, the number of its requests, and its flags."""
     simulator.requests.clear()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(aru, "MAX_PAGE_SIZE", LARGEST)
-        (entry,) = room.call(USERS, {name: str(value) for name, value in arguments.items()}).entries
+    (entry,) = room.call(USERS, {name: str(value) for name, value in arguments.items()}).entries
     assert entry["Type"] == aru.EntryType.NOTE, entry["Contents"]
     return entry["Contents"]["value"], len(simulator.requests), entry["EntryContext"]["AzureRiskyUsers(true)"]
 
@@ -383,6 +380,13 @@ def test_limit_and_page_give_the_slice_with_the_fewest_requests(
         assert requests == -(-stop // LARGEST)
 
 
+@pytest.fixture
+def known_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The integration takes the bound of a page to be the small one, so that it spreads its requests evenly."""
+    monkeypatch.setattr(aru, "MAX_PAGE_SIZE", LARGEST)
+
+
+@pytest.mark.usefixtures("known_bound")
 @settings(examples, max_examples=150)
 @given(size=st.integers(1, LARGEST), page=st.integers(1, 9))
 def test_a_page_and_the_tokens_after_it_give_every_row_once(

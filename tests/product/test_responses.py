@@ -8,7 +8,7 @@ import pytest
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
 from helpers import NOW
-from warroom.azure.seed import ADELE_ID
+from warroom.azure.demo import ADELE_ID
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import CLIENT_ID, PERMISSIONS, Tenant
 from warroom.demo import demo_instance
@@ -395,7 +395,7 @@ def test_a_dry_run_shows_who_would_be_affected_and_changes_nothing(
     row = next(iter(tenant.store(response.resource).values()))
     (entry,) = run(f"!{response.command} {response.argument}={row['id']},4711 dry_run=true").entries
     assert sent(simulator) == [(response.resource, f"(id eq '{row['id']}' or id eq '4711')")]
-    shown = {name: row[name] for name in aru.ACTION_COLUMNS[1:5] if name in row}
+    shown = {name: row[name] for name in aru.SUBJECT_COLUMNS if name in row}
     rows = [
         outcome(row["id"], response.action, "dry run", **shown),
         outcome("4711", response.action, "dry run", "Graph knows no risk for this ID, and may refuse it"),

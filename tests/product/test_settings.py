@@ -29,8 +29,7 @@ def certificate(thumbprint: str = THUMBPRINT, private_key: str = KEY) -> Params:
 
 
 def read(params: Params) -> aru.Settings:
-    """The sign-in settings alone; those of fetching are read where incidents are fetched."""
-    return replace(aru.read_settings(params), fetch={})
+    return aru.read_settings(params)
 
 
 def refused(params: Params) -> str:
@@ -198,21 +197,23 @@ CHANGED: dict[str, Any] = {
 }
 
 
-def test_each_changed_setting_changes_the_binding_of_stored_tokens() -> None:
-    assert set(CHANGED) == {field.name for field in fields(aru.Settings)} - {"fetch"}
-    bindings = [replace(SECRET_SETTINGS, **{name: value}).binding for name, value in CHANGED.items()]
-    assert len({SECRET_SETTINGS.binding, *bindings}) == len(CHANGED) + 1
+def test_each_changed_setting_changes_the_fingerprint_of_stored_tokens() -> None:
+    assert set(CHANGED) == {field.name for field in fields(aru.Settings)} - {"verify", "fetch"}
+    changed = [replace(SECRET_SETTINGS, **{name: value}) for name, value in CHANGED.items()]
+    fingerprints = {settings.credentials_fingerprint for settings in [SECRET_SETTINGS, *changed]}
+    assert len(fingerprints) == len(CHANGED) + 1
 
 
-def test_what_is_fetched_has_no_part_in_the_binding() -> None:
-    assert replace(SECRET_SETTINGS, fetch={"max_fetch": "7"}).binding == SECRET_SETTINGS.binding
+def test_what_does_not_sign_in_has_no_part_in_the_fingerprint() -> None:
+    others = replace(SECRET_SETTINGS, verify=False, fetch=aru.read_fetch_settings({}))
+    assert others.credentials_fingerprint == SECRET_SETTINGS.credentials_fingerprint
 
 
-def test_the_same_settings_have_the_same_binding_and_it_tells_none_of_them(instance: Params) -> None:
-    binding = aru.read_settings(instance).binding
-    assert binding == SECRET_SETTINGS.binding
-    assert len(binding) == 64
-    assert not {CLIENT_SECRET, CLIENT_ID, TENANT_ID} & set(binding.split())
+def test_the_same_settings_have_the_same_fingerprint_and_it_tells_none_of_them(instance: Params) -> None:
+    fingerprint = aru.read_settings(instance).credentials_fingerprint
+    assert fingerprint == SECRET_SETTINGS.credentials_fingerprint
+    assert len(fingerprint) == 64
+    assert not {CLIENT_SECRET, CLIENT_ID, TENANT_ID} & set(fingerprint.split())
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def test_what_other_software_left_in_the_context_is_not_used_and_goes_with_the_f
     war_room.integration_context = dict(LEFTOVERS)
     run(LIST)
     assert [bearer(request) for request in simulator.graph_requests] == list(simulator.entra.access_tokens)
-    assert set(war_room.integration_context) == {"binding", "token_cache", "device_flow", "last_run"}
+    assert set(war_room.integration_context) == {"binding", "token_cache", "device_flow"}
     assert "leftover" not in json.dumps(war_room.integration_context)
 
 

@@ -23,9 +23,9 @@ from dateutil import parser
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from warroom.azure.demo import ADELE_ID, demo_tenant
 from warroom.azure.entra import APP_SERVICE_ENDPOINT, DEVICE_CODE
 from warroom.azure.odata import ENUMS, RESOURCES, Row, matching, ordered, ticks
-from warroom.azure.seed import ADELE_ID
 from warroom.azure.server import OPERATIONS, LoopbackAdapter, Simulator
 from warroom.azure.tenant import (
     CLIENT_ID,
@@ -38,6 +38,7 @@ from warroom.azure.tenant import (
     App,
     Tenant,
     checked,
+    shuffled,
     stamp,
 )
 
@@ -49,7 +50,7 @@ IMDS = "http://169.254.169.254/metadata/identity/oauth2/token"
 PREFER = {"Prefer": "include-unknown-enum-members"}
 READ_SCOPES = [f"{GRAPH}/IdentityRiskEvent.Read.All", f"{GRAPH}/IdentityRiskyUser.Read.All"]
 REQUEST_ID = "00000000-0000-0000-0000-0000000000aa"
-CROWD = Tenant.demo(NOW, users=300, detections=400)
+CROWD = demo_tenant(NOW, users=300, detections=400)
 
 
 def session_to(simulator: Simulator, **how: Any) -> requests.Session:
@@ -102,7 +103,7 @@ class Caller:
 
 @pytest.fixture
 def tenant() -> Tenant:
-    return Tenant.demo(NOW, users=60, detections=90)
+    return demo_tenant(NOW, users=60, detections=90)
 
 
 @pytest.fixture
@@ -135,8 +136,8 @@ def refused_sign_in(response: requests.Response) -> tuple[int, str, list[int]]:
 
 
 def test_the_demo_is_the_same_for_the_same_seed_and_moment() -> None:
-    assert Tenant.demo(NOW, users=60, detections=90) == Tenant.demo(NOW, users=60, detections=90)
-    assert Tenant.demo(NOW, users=60, detections=90, seed=8) != Tenant.demo(NOW, users=60, detections=90)
+    assert demo_tenant(NOW, users=60, detections=90) == demo_tenant(NOW, users=60, detections=90)
+    assert demo_tenant(NOW, users=60, detections=90, seed=8) != demo_tenant(NOW, users=60, detections=90)
 
 
 def test_the_demo_has_the_number_of_rows_asked_for() -> None:
@@ -370,6 +371,12 @@ def test_a_walk_gives_every_row_once_in_order(caller: Caller, tenant: Tenant, to
     rows = sorted(tenant.users.values(), key=lambda row: moment_of(row["riskLastUpdatedDateTime"]), reverse=True)
     assert sum(pages, []) == [row["id"] for row in rows]
     assert [len(page) for page in pages[:-1]] == [top] * (len(pages) - 1)
+
+
+def test_a_page_may_be_smaller_than_asked_for(caller: Caller, tenant: Tenant) -> None:
+    tenant.largest_page = 25
+    assert [len(page) for page in caller.walk("riskyUsers", top=500)] == [25, 25, 10]
+    assert [len(page) for page in caller.walk("riskyUsers", top=24)] == [24, 24, 12]
 
 
 def test_a_page_has_twenty_rows_unless_told_otherwise(caller: Caller) -> None:
@@ -1219,9 +1226,16 @@ def test_many_detections_can_share_one_instant(caller: Caller, tenant: Tenant) -
     assert caller.ids("riskDetections", filter="detectedDateTime gt 2026-05-11T07:59:59.1234567Z") == []
 
 
+def test_something_can_happen_just_before_a_request(caller: Caller, tenant: Tenant) -> None:
+    tenant.detections.clear()
+    first, second = (tenant.arrive(detected=NOW)["id"] for _ in range(2))
+    tenant.before_request(2, lambda: tenant.detections.pop(second))
+    assert [caller.ids("riskDetections") for _ in range(3)] == [[first, second], [first], [first]]
+
+
 def test_order_can_be_made_unreliable(caller: Caller, tenant: Tenant) -> None:
     right = caller.ids("riskDetections", top=500, orderby="detectedDateTime")
-    tenant.ignore_order = True
+    tenant.order = shuffled
     odd = caller.ids("riskDetections", top=500, orderby="detectedDateTime")
     assert (sorted(odd), odd != right) == (sorted(right), True)
 
@@ -1390,23 +1404,21 @@ def test_the_hosts_are_served_over_tls_to_those_who_trust_them(tenant: Tenant, t
         assert Caller(simulator, session).get("riskyUsers/333").json()["id"] == "333"
 
 
-def test_a_walk_is_arranged_once_while_nothing_changes(
-    caller: Caller, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    arranged: list[str] = []
-    original = Tenant._arranged
+def test_a_walk_is_arranged_once_while_nothing_changes(caller: Caller, tenant: Tenant) -> None:
+    arranged: list[int] = []
 
-    def noted(tenant: Tenant, name: str, *rest: Any) -> list[Row]:
-        arranged.append(name)
-        return original(tenant, name, *rest)
+    def noted(rows: list[Row]) -> list[Row]:
+        arranged.append(len(rows))
+        return rows
 
-    monkeypatch.setattr(Tenant, "_arranged", noted)
+    tenant.order = noted
+    existing = sum(not row["isDeleted"] for row in tenant.users.values())
     caller.walk("riskyUsers", top=5, filter="isDeleted eq false", orderby="riskLastUpdatedDateTime desc")
-    assert arranged == ["riskyUsers"]
+    assert arranged == [existing]
     link = caller.get("riskyUsers", top=5).json()["@odata.nextLink"]
     tenant.change_user("333", riskLevel="low")
     caller.get(link)
-    assert arranged == ["riskyUsers"] * 3
+    assert arranged == [existing, 60, 60]
 
 
 def test_rows_can_be_changed_by_hand_between_requests(caller: Caller, tenant: Tenant) -> None:

@@ -13,8 +13,8 @@ import pytest
 from rich.console import Console
 
 from helpers import SMALL
+from warroom.azure.demo import demo_tenant
 from warroom.azure.server import Simulator
-from warroom.azure.tenant import Tenant
 from warroom.demo import demo_instance
 from warroom.terminal import display
 from warroom.terminal.backend import RealTenant, SimulatedTenant
@@ -305,7 +305,7 @@ def test_a_proxy_in_the_environment_does_not_come_between_integration_and_simula
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     module = load_integration()
-    with Simulator(Tenant.demo(users=5, detections=5)) as simulator:
+    with Simulator(demo_tenant(users=5, detections=5)) as simulator:
         room = WarRoom(module, MANIFEST, {**demo_instance(), "proxy": True}, simulator=simulator)
         assert not room.run("!azure-risky-users-list").failed
     assert "get_adapter" not in vars(module.HttpSession)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from warroom.azure.demo import SIGN_IN_EVENTS, USER_EVENTS
 from warroom.azure.odata import Row
-from warroom.azure.seed import SIGN_IN_EVENTS, USER_EVENTS
 from warroom.azure.tenant import Tenant
 
 

@@ -196,6 +196,11 @@ class Entra:
         """Make the next token requests fail with an AADSTS number of the table."""
         self._forced += [code] * (ERRORS[code] and times)
 
+    def app_token(self, client_id: str) -> str:
+        """An access token of an app, as if it had signed in."""
+        permissions = self.tenant.apps[client_id].application_permissions
+        return str(self._issue_to_app(client_id, permissions)["access_token"])
+
     # ---- routes
 
     def login(self, asked: Asked) -> Answer:

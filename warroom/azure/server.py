@@ -331,11 +331,9 @@ class Graph:
         self, operation: Operation, request: Recorded, rows: list[Row], name: str
     ) -> tuple[Row, list[Row]]:
         """One page's body, and the rows it shows."""
-        top, select, start = (
-            page_size(request.query.get("$top")),
-            request.query.get("$select"),
-            self._start(request),
-        )
+        asked = page_size(request.query.get("$top"))
+        top = min(asked, self.tenant.largest_page)
+        select, start = request.query.get("$select"), self._start(request)
         if self.last_page_400 and start >= len(rows) and start:
             raise BadRequestError("The skip token is past the last page.")
         page = rows[start : start + top]
@@ -477,6 +475,7 @@ class Simulator:
     throttle: requests a second for the tenant, throttled ones counted too; None is unlimited.
     retry_after: seconds named on those 429s; None, as with ID Protection, names none.
     next_link_override: gives the link to hand out in place of the right one.
+    sleep: waits the seconds by which a fault delays an answer.
     """
 
     def __init__(
@@ -489,6 +488,8 @@ class Simulator:
         self.throttle: float | None = None
         self.retry_after: int | None = None
         self.throttle_clock: Callable[[], float] = time.monotonic
+        # Not time.sleep: that belongs to the client's waits, which tests replace.
+        self.sleep: Callable[[float], object] = threading.Event().wait
         self.next_link_override: Callable[[str], str] | None = None
         self.numbers = itertools.count(1)
         self._free_at = float("-inf")
@@ -729,9 +730,7 @@ class _Handler(BaseHTTPRequestHandler):
         request = self._recorded()
         answer, fault = self.server.simulator.take(request)
         if fault.delay_s:
-            threading.Event().wait(
-                fault.delay_s
-            )  # time.sleep belongs to the client's waits, which tests replace
+            self.server.simulator.sleep(fault.delay_s)
         if fault.drop:
             self.close_connection = True
             return

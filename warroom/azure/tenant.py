@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from warroom.azure.odata import (
+    LARGEST_TOP,
     RESOURCES,
     BadRequestError,
     Row,
@@ -256,6 +257,27 @@ def _real_time() -> datetime:
     return datetime.now(timezone.utc)
 
 
+# ---- orders in which a tenant may hand out its rows
+
+
+def as_asked(rows: list[Row]) -> list[Row]:
+    return rows
+
+
+def shuffled(rows: list[Row]) -> list[Row]:
+    """The same rows always come in the same disorder."""
+
+    def by_hash(row: Row) -> bytes:
+        return hashlib.sha256(row["id"].encode()).digest()
+
+    return sorted(rows, key=by_hash)
+
+
+def reversed_order(rows: list[Row]) -> list[Row]:
+    """What is asked for from old to new comes from new to old."""
+    return rows[::-1]
+
+
 @dataclass
 class Tenant:
     """The tenant's state, in Graph's own rows by id (histories: newest first), and what it allows.
@@ -265,7 +287,8 @@ class Tenant:
     directory: users without risk, by id, who can still be confirmed compromised.
     processing_reads: how many reads of a row still show the old values and isProcessing after an action.
     hide_unlicensed: without a licence rows come with hidden values instead of an error; both were seen.
-    ignore_order: rows come in an order of their own, whatever $orderby says.
+    order: gives the order in which rows come; it takes them as $orderby asks for them.
+    largest_page: no page has more rows, whatever $top asks for.
     """
 
     users: dict[str, Row] = field(default_factory=dict)
@@ -287,7 +310,8 @@ class Tenant:
     signed_in_user: str = "00000000-0000-0000-0000-00000000a11a"
     clock: datetime | Callable[[], datetime] = _real_time
     processing_reads: int = 0
-    ignore_order: bool = False
+    order: Callable[[list[Row]], list[Row]] = as_asked
+    largest_page: int = LARGEST_TOP
     requests: int = 0
     _processing: dict[tuple[str, str], _Processing] = field(
         default_factory=dict, repr=False
@@ -296,26 +320,14 @@ class Tenant:
     _listings: dict[tuple[object, ...], list[Row]] = field(
         default_factory=dict, repr=False
     )
+    _happenings: dict[int, Callable[[], object]] = field(
+        default_factory=dict, repr=False
+    )
     _made: int = 0
 
     @classmethod
     def empty(cls, **fields: Any) -> Tenant:
         return cls(**fields)
-
-    @classmethod
-    def demo(
-        cls,
-        now: datetime | None = None,
-        users: int = 1200,
-        detections: int = 3000,
-        seed: int = 7,
-    ) -> Tenant:
-        """Recorded, documented and generated rows, the same for the same seed and `now` (which then stands still)."""
-        from warroom.azure.seed import fill
-
-        tenant = cls() if now is None else cls(clock=now)
-        fill(tenant, users, detections, seed)
-        return tenant
 
     @property
     def hosts(self) -> Cloud:
@@ -352,7 +364,19 @@ class Tenant:
         for resource_name, row_id in done:
             self._take_effect(resource_name, row_id)
         if due or done:
-            self._listings.clear()
+            self.touch()
+        happen = self._happenings.pop(self.requests, None)
+        if happen:
+            happen()
+            self.touch()
+
+    def before_request(self, number: int, happen: Callable[[], object]) -> None:
+        """Let something happen just before the Graph request with that number from now is answered."""
+        self._happenings[self.requests + number] = happen
+
+    def touch(self) -> None:
+        """Let later pages of a walk be arranged anew: rows were changed."""
+        self._listings.clear()
 
     def _is_due(self, arrival: _Arrival) -> bool:
         return self.requests > arrival.after_request and (
@@ -371,7 +395,7 @@ class Tenant:
         key = (resource_name, filter_text, order, len(rows))
         if anew or key not in self._listings:
             if len(self._listings) >= MOST_WALKS:
-                self._listings.clear()
+                self.touch()
             self._listings[key] = self._arranged(
                 resource_name, list(rows.values()), filter_text, order
             )
@@ -389,11 +413,7 @@ class Tenant:
             rows = matching(rows, filter_text, resource_name)
         if order is not None:
             rows = ordered(rows, order, RESOURCES[resource_name])
-        if self.ignore_order:
-            rows = sorted(
-                rows, key=lambda row: hashlib.sha256(row["id"].encode()).digest()
-            )
-        return rows
+        return self.order(rows)
 
     def is_licensed(self, resource_name: str) -> bool:
         """Whether the tenant's licences cover a resource at all (detections: P1 with hidden values)."""
@@ -443,7 +463,7 @@ class Tenant:
             self._processing[resource_name, row_id] = _Processing(
                 action, initiated_by, self.processing_reads
             )
-        self._listings.clear()
+        self.touch()
 
     def _may_act(self, resource_name: str, action: Action, row_id: str) -> bool:
         row = self.store(resource_name).get(row_id)
@@ -492,7 +512,7 @@ class Tenant:
         )
         items = self.histories(resource_name).setdefault(row_id, [])
         push_history(items, history_item(row, resource_name, initiated_by, event_types))
-        self._listings.clear()
+        self.touch()
         return row
 
     def change_user(
@@ -549,7 +569,7 @@ class Tenant:
         self.histories(resource_name)[row["id"]] = [
             history_item(row, resource_name, None, [])
         ]
-        self._listings.clear()
+        self.touch()
         return row
 
     def arrive(
@@ -578,7 +598,7 @@ class Tenant:
             self.detections[row["id"]] = row
         else:
             self._arrivals.append(arrival)
-        self._listings.clear()
+        self.touch()
         return row
 
     def _owner(self, fields: Row) -> Row:

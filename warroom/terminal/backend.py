@@ -7,8 +7,8 @@ from functools import cached_property
 from rich.console import Console
 
 from warroom.azure.arrivals import Arrivals
+from warroom.azure.demo import demo_tenant
 from warroom.azure.server import Simulator
-from warroom.azure.tenant import Tenant
 from warroom.demo import demo_instance
 from warroom.terminal.options import Options
 from warroom.xsoar.integration import MANIFEST, load_integration
@@ -61,7 +61,7 @@ class SimulatedTenant:
             "The tenant is simulated: nothing leaves this machine.",
             file=sys.stderr,
         )
-        tenant = Tenant.demo(
+        tenant = demo_tenant(
             users=self.options.users,
             detections=self.options.detections,
             seed=self.options.seed,

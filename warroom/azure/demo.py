@@ -118,21 +118,6 @@ SERVICE_PRINCIPAL_OUTCOMES = (
 )
 
 
-def fill(tenant: Tenant, users: int, detections: int, seed: int) -> None:
-    """Bring a tenant to so many users and detections in all; what is fixed is always there. `seed` decides the rest."""
-    for name, rows in _recorded().items():
-        tenant.store(name).update((row["id"], row) for row in rows)
-    for row in tenant.users.values():
-        tenant.history[row["id"]] = [
-            history_item(row, "riskyUsers", None, _events_of(tenant, row["id"]))
-        ]
-    _add_investigation(tenant)
-    _add_directory(tenant)
-    Crowd(tenant, seed).add(
-        users - len(tenant.users), detections - len(tenant.detections)
-    )
-
-
 def _read(name: str) -> Any:
     return json.loads((TEST_DATA / name).read_text(encoding="utf-8"))
 
@@ -397,3 +382,28 @@ def _present_risk(item: Row, owner: Row) -> Row:
         "riskState": owner["riskState"],
         "riskDetail": owner["riskDetail"],
     }
+
+
+def demo_tenant(
+    now: datetime | None = None,
+    users: int = 1200,
+    detections: int = 3000,
+    seed: int = 7,
+) -> Tenant:
+    """Build a tenant with so many users and detections in all; what is recorded is always there.
+
+    now: the moment at which the tenant's clock stands still. The same seed and `now` give the same rows.
+    """
+    tenant = Tenant() if now is None else Tenant(clock=now)
+    for name, rows in _recorded().items():
+        tenant.store(name).update((row["id"], row) for row in rows)
+    for row in tenant.users.values():
+        tenant.history[row["id"]] = [
+            history_item(row, "riskyUsers", None, _events_of(tenant, row["id"]))
+        ]
+    _add_investigation(tenant)
+    _add_directory(tenant)
+    Crowd(tenant, seed).add(
+        users - len(tenant.users), detections - len(tenant.detections)
+    )
+    return tenant
