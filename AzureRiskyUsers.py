@@ -4,14 +4,15 @@
     demisto.args()   -> COMMANDS[command](instance, args) -> CommandResults
 
 Graph's objects stay dicts with Graph's own property names, from the wire to the
-context: they are the public contract. Only `main`, `fetch_command`, `auth_reset` and
-`IntegrationStore` touch the platform; all else takes and gives plain values.
+context: they are the public contract. Only `main`, `fetch_command` and `IntegrationStore`
+read or write the platform's state; its pure helpers are used throughout.
 
 The sections follow each other as a command runs: errors, arguments, settings, http,
 sign-in, odata, graph client, words, resources, lists, actions, fetch, access checks,
 commands, entry point.
 """
 
+# The platform's names come first, so that ours win.
 import demistomock as demisto  # noqa: F401
 from CommonServerPython import *  # noqa: F401
 
@@ -28,6 +29,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from enum import Enum
+from operator import itemgetter
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -42,7 +44,7 @@ Row = dict[str, Any]  # an object of Graph's, under Graph's own property names
 
 # ==== Errors ==================================================================
 #
-#   DemistoException        the platform's; main() shows those below by their text alone
+#   DemistoException        the platform's; its kinds are shown by their message alone
 #   +-- SettingsError       the instance is not configured for what was asked
 #   +-- ArgumentError       an argument cannot be read exactly; nothing was sent
 #   +-- CommandFailed       a command did not do all that was asked, and shows what it did
@@ -68,7 +70,7 @@ class ArgumentError(DemistoException):
 class CommandFailed(DemistoException):
     """A command did not do all that was asked.
 
-    Attributes: results (entries that show what it did do; they are given back first).
+    Attributes: results (entries that show what it did do, to be shown before the error).
     """
 
     def __init__(self, message: str, results: list[CommandResults]):
@@ -87,14 +89,16 @@ class SignInError(RequestError):
 class GraphError(RequestError):
     """Graph refused, could not be reached, or answered something that is not Graph's.
 
-    Attributes: status (int, 0 without an HTTP answer), reason (what to do about it, else
-    Graph's own message).
+    Attributes: status (None when no answer came), summary (a short sentence for a table:
+    what to do about it, else Graph's own message).
     """
 
-    def __init__(self, message: str, status: int = 0, reason: str = ""):
+    def __init__(
+        self, message: str, status: int | None = None, summary: str = ""
+    ):
         super().__init__(message)
         self.status = status
-        self.reason = reason
+        self.summary = summary or message
 
 
 # ==== Arguments ===============================================================
@@ -114,7 +118,7 @@ RISK_STATES = (
     "confirmedCompromised",
 )
 
-# Reads one value of the argument that is named, and gives it back as text.
+# Turns one value into text; the name is for the error when it cannot be read.
 Reader = Callable[[str, Any], str]
 
 
@@ -123,7 +127,7 @@ def given(args: Args, name: str) -> bool:
     return args.get(name) not in (None, "", [])
 
 
-def choice(allowed: Iterable[str]) -> Reader:
+def one_of(allowed: Iterable[str]) -> Reader:
     """Make a reader that accepts exactly the allowed texts."""
     options = tuple(allowed)
 
@@ -137,7 +141,7 @@ def choice(allowed: Iterable[str]) -> Reader:
 
 def choices(args: Args, name: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
     """Return the options that an argument of several values holds, each once."""
-    read = choice(allowed)
+    read = one_of(allowed)
     options = [read(name, value) for value in argToList(args.get(name))]
     return tuple(dict.fromkeys(options))
 
@@ -145,7 +149,7 @@ def choices(args: Args, name: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
 def flag(args: Args, name: str) -> bool:
     """Return an argument that has to be true or false; false when it is not given."""
     text = str(args.get(name) or "false").lower()
-    read = choice(("true", "false"))
+    read = one_of(("true", "false"))
     return read(name, text) == "true"
 
 
@@ -182,10 +186,12 @@ def text_value(name: str, value: Any) -> str:
 
 
 def text_values(args: Args, name: str) -> list[str]:
-    """Return the values of a comma-separated argument, each once whatever its case."""
+    """Return the values of a comma-separated argument, each once whatever its case (as it
+    was written last)."""
     if args.get(name) in (None, ""):
         return []
 
+    # An empty list names nobody by mistake; it does not mean "not given" here.
     values = argToList(args[name])
     if not values:
         raise ArgumentError(name, args[name], "at least one value")
@@ -207,7 +213,8 @@ def exactly_one(args: Args, *names: str) -> tuple[str, str]:
         if given(args, name):
             values[name] = str(args[name]).strip()
     if len(values) == 1:
-        return values.popitem()
+        ((name, value),) = values.items()
+        return name, value
 
     shown = ", ".join(values.values())
     raise ArgumentError(" / ".join(names), shown, "exactly one of them")
@@ -216,7 +223,7 @@ def exactly_one(args: Args, *names: str) -> tuple[str, str]:
 def path_segment(name: str, value: Any) -> str:
     """Return an id as one segment of a path, whatever characters it holds.
 
-    Dots alone are refused: no encoding keeps them from meaning another path.
+    "." and ".." are refused: servers resolve them even when they are encoded.
     """
     text = str(value or "").strip()
     if not text.strip("."):
@@ -224,9 +231,12 @@ def path_segment(name: str, value: Any) -> str:
     return quote(text, safe="")
 
 
+# Times: a *literal* is one as OData writes it; an *instant* is a literal with all seven
+# digits of a second, so that instants compare as text.
+
 ISO_TIME = re.compile(
     r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"(?:T(?P<minute>[0-9]{2}:[0-9]{2})(?P<second>:[0-9]{2})?(?P<fraction>\.[0-9]{1,7})?"
+    r"(?:T(?P<hour_minute>[0-9]{2}:[0-9]{2})(?P<second>:[0-9]{2})?(?P<fraction>\.[0-9]{1,7})?"
     r"(?P<zone>Z|[+-][0-9]{2}:?[0-9]{2})?)?"
 )
 
@@ -242,13 +252,14 @@ MOMENT_FORMS = (
 
 
 def utc_now() -> datetime:
-    """Return the present moment; the one clock that dates are read by."""
+    """Return the current time in UTC; nothing else here reads the clock's date."""
     return datetime.now(timezone.utc)
 
 
 def seconds_text(moment: datetime) -> str:
+    """Return a UTC moment to the second, without a zone."""
     # isoformat, because strftime writes a year before 1000 with three digits.
-    return moment.isoformat()[:19]
+    return moment.replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def parse_iso_time(text: str) -> str:
@@ -264,10 +275,10 @@ def parse_iso_time(text: str) -> str:
     if parts["fraction"] and not parts["second"]:
         raise ValueError("a fraction needs seconds")
 
-    minute = parts["minute"] or "00:00"
+    hour_minute = parts["hour_minute"] or "00:00"
     second = parts["second"] or ":00"
     zone = parts["zone"] or "Z"
-    whole = f"{parts['day']}T{minute}{second}{zone}"
+    whole = f"{parts['day']}T{hour_minute}{second}{zone}"
     moment = datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S%z")
     in_utc = moment.astimezone(timezone.utc)
     return f"{seconds_text(in_utc)}{parts['fraction']}Z"
@@ -279,16 +290,16 @@ def seconds_literal(moment: datetime) -> str:
 
 
 def parse_moment(text: str, now: datetime) -> str:
-    """Return the OData literal of a moment. Raises: ValueError, OverflowError: none is
+    """Return the OData literal of a moment. Raises ValueError, OverflowError: none is
     meant."""
     match = RELATIVE_TIME.fullmatch(text)
     if not match:
         return parse_iso_time(text)
 
     unit = match["unit"].lower()
-    # Months and years go by the calendar.
-    span = {f"{unit}s": int(match["number"])}
-    return seconds_literal(now - relativedelta(**span))  # type: ignore[arg-type]
+    span: Json = {f"{unit}s": int(match["number"])}
+    # Not timedelta: a month ago is a month of the calendar.
+    return seconds_literal(now - relativedelta(**span))
 
 
 def datetime_literal(name: str, value: Any) -> str:
@@ -303,7 +314,8 @@ def datetime_literal(name: str, value: Any) -> str:
 def instant(value: Any) -> str:
     """Write a UTC time with seven digits of a second, so that times compare as text.
 
-    Graph itself sends hours of one digit. What is no time becomes '', before all times.
+    Graph itself sends hours of one digit (T9:15:00Z). An empty value becomes '', which
+    sorts before all times.
     """
     text = re.sub("T([0-9]):", r"T0\1:", str(value or ""))
     if not text:
@@ -324,6 +336,7 @@ class SignIn(Enum):
     MANAGED_IDENTITY = "Azure Managed Identities"
 
 
+# Of every list of options, the first is the default.
 SIGN_IN_OPTIONS = (
     SignIn.DEVICE_CODE.value,
     SignIn.CLIENT_CREDENTIALS.value,
@@ -362,10 +375,11 @@ MAX_REMEMBERED = 10_000
 
 @dataclass(frozen=True)
 class FetchSettings:
-    """What is fetched, checked.
+    """The fetch parameters, checked.
 
-    since: where the very first fetch begins. look_back: minutes in which a detection may
-    surface late. max_remembered: objects of one type that are told apart from new ones.
+    since: the literal of where the very first fetch begins. look_back: minutes in which a
+    detection may surface late. max_remembered: objects of one type that are told apart
+    from new ones.
     """
 
     since: str
@@ -399,7 +413,9 @@ def read_fetch_settings(params: Args) -> FetchSettings:
     )
 
 
-NO_PART_OF_SIGN_IN = {"signs_in": False}
+# Marks a setting that has no influence on the token. One that is not marked counts, so to
+# forget the mark costs a sign-in too many and never a token too old.
+NOT_SIGN_IN = {"affects_sign_in": False}
 
 
 @dataclass(frozen=True)
@@ -414,11 +430,9 @@ class Settings:
     private_key: str = field(default="", repr=False)
     managed_identity_client_id: str = ""
     cloud: Cloud = CLOUDS["Worldwide"]
-    allow_response: bool = False
-    verify: bool = field(default=True, metadata=NO_PART_OF_SIGN_IN)
-    fetch: FetchSettings | None = field(
-        default=None, metadata=NO_PART_OF_SIGN_IN
-    )
+    allow_response: bool = False  # decides what a device code asks for
+    verify: bool = field(default=True, metadata=NOT_SIGN_IN)
+    fetch: FetchSettings | None = field(default=None, metadata=NOT_SIGN_IN)
 
     @property
     def client_credential(self) -> str | dict[str, str]:
@@ -433,21 +447,19 @@ class Settings:
 
     @property
     def credentials_fingerprint(self) -> str:
-        """A digest of all sign-in settings. What was stored under another one is not
-        used.
-
-        A new field counts unless it is marked: a token too many is fetched at worst.
-        """
+        """A digest of all that influences the token: what was stored under another one is
+        not used."""
         counted = [
             each.name
             for each in dataclasses.fields(self)
-            if each.metadata != NO_PART_OF_SIGN_IN
+            if each.metadata.get("affects_sign_in", True)
         ]
         values = [str(getattr(self, name)) for name in sorted(counted)]
         text = json.dumps(values)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+# Attributes of Settings that must not be empty, each with its label in the form.
 REQUIRED_SETTINGS = {
     SignIn.CLIENT_CREDENTIALS: {
         "client_id": "Client ID",
@@ -466,8 +478,10 @@ def check_settings(settings: Settings) -> None:
         label for name, label in required.items() if not getattr(settings, name)
     ]
     if missing:
-        sign_in, labels = settings.sign_in.value, ", ".join(missing)
-        raise SettingsError(f"Sign-in with {sign_in} also needs: {labels}.")
+        labels = ", ".join(missing)
+        raise SettingsError(
+            f"Sign-in with {settings.sign_in.value} also needs: {labels}."
+        )
 
     tenant_id = settings.tenant_id
     if not re.fullmatch(r"[A-Za-z0-9.-]*", tenant_id):
@@ -527,7 +541,7 @@ def read_settings(params: Args, *, with_fetch: bool = False) -> Settings:
     """Return the settings that the instance's parameters mean.
 
     with_fetch: whether to read the fetch parameters, which other commands do not need.
-    Raises: SettingsError: an option is unknown, a value is unusable, or what the sign-in
+    Raises SettingsError: an option is unknown, a value is unusable, or what the sign-in
     needs is missing (all of it is named). ArgumentError: a fetch parameter is unusable.
     """
     sign_in = params.get("authentication_type")
@@ -549,6 +563,7 @@ def read_settings(params: Args, *, with_fetch: bool = False) -> Settings:
         managed_identity_client_id=identity,
         cloud=CLOUDS[cloud],
     )
+    # What is wrong with the sign-in is told before what is wrong with the rest.
     check_settings(settings)
     return replace(
         settings,
@@ -572,7 +587,7 @@ RETRY_RULES = {
     "status": 6,
     "other": 0,  # Certificates that fail will fail again.
     "status_forcelist": (429, 500, 502, 503, 504),
-    "allowed_methods": None,  # Every request here may be repeated.
+    "allowed_methods": None,  # A POST sets a state here: twice changes nothing.
     "backoff_factor": 1,  # seconds
     "backoff_jitter": 0.5,  # seconds
     "backoff_max": 20,  # seconds
@@ -593,38 +608,40 @@ class BoundedRetry(urllib3.Retry):
         self.deadline = deadline
 
     def new(self, **changes: Any) -> "BoundedRetry":
+        """Copy the rules, as urllib3 does for each attempt; the deadline goes along."""
         return super().new(deadline=self.deadline, **changes)
 
     def get_backoff_time(self) -> float:
         return super().get_backoff_time() or FIRST_WAIT
 
     def get_retry_after(self, response: Any) -> float | None:
+        """Return how long the answer asks to wait; a header that is no time asks nothing."""
         try:
             return super().get_retry_after(response)
         except urllib3.exceptions.InvalidHeader:
             return None
+
+    def is_too_long(self, seconds: float) -> bool:
+        """Tell whether a wait that begins now would end beyond the deadline."""
+        return time.monotonic() + seconds > self.deadline
 
     def is_exhausted(self) -> bool:
         return super().is_exhausted() or self.is_too_long(
             self.get_backoff_time()
         )
 
-    def is_too_long(self, seconds: float) -> bool:
-        """Tell whether a wait that begins now would end beyond the deadline."""
-        return time.monotonic() + seconds > self.deadline
-
     def increment(self, *request: Any, **named: Any) -> Any:
+        """Count an attempt; end the attempts where the answer asks to wait too long.
+
+        urllib3 then hands over that answer as it is, since `raise_on_status` is off.
+        """
         response = named.get("response")
-        if response is not None and self.is_too_long(
-            self.get_retry_after(response) or 0
-        ):
-            raise urllib3.exceptions.MaxRetryError(
-                pool=named["_pool"],
-                url=str(response.url),
-                reason=urllib3.exceptions.ResponseError(
-                    "asked to wait longer than a command may"
-                ),
-            )
+        if response is not None:
+            wait = self.get_retry_after(response) or 0
+            if self.is_too_long(wait):
+                raise urllib3.exceptions.MaxRetryError(
+                    named["_pool"], str(response.url)
+                )
 
         return super().increment(*request, **named)
 
@@ -638,10 +655,10 @@ class HttpSession(requests.Session):
     """One way to the network for Graph and the login service alike: certificates, proxy,
     time limits, retries.
 
-    msal is handed it too, so that both obey the same switches. Neither leaves the cloud
-    (None: any host). Proxies come from the environment, which the platform's
-    handle_proxy() has put in order. A redirect raises TooManyRedirects: nothing follows
-    it, least of all a token or a secret.
+    msal is handed it too, so that both obey the same switches. `cloud` holds the only
+    hosts that it reaches; None allows any. Proxies come from the environment, which the
+    platform's handle_proxy() has put in order. A redirect raises TooManyRedirects:
+    nothing follows it, least of all a token or a secret.
     """
 
     def __init__(
@@ -650,7 +667,7 @@ class HttpSession(requests.Session):
         cloud: Cloud | None = None,
         verify: bool = True,
         timeout: tuple[int, int] = REQUEST_TIMEOUT,
-        connects: int = 2,
+        connect_retries: int = 2,
     ):
         super().__init__()
         self.cloud = cloud
@@ -659,15 +676,15 @@ class HttpSession(requests.Session):
         self.started = time.monotonic()
         self.max_redirects = 0
         self.auth = unsigned
-        self.mount_retries(connects)
+        self.mount_retries(connect_retries)
         if not verify:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
-    def mount_retries(self, connects: int) -> None:
-        """Repeat failed requests everywhere; a failed connection so many times."""
+    def mount_retries(self, connect_retries: int) -> None:
+        """Repeat failed requests, and failed connections so many times, to any host."""
         deadline = self.started + RETRY_PERIOD
         retries = BoundedRetry(
-            deadline=deadline, connect=connects, **RETRY_RULES
+            deadline=deadline, connect=connect_retries, **RETRY_RULES
         )
         adapter = requests.adapters.HTTPAdapter(max_retries=retries)
         for prefix in list(self.adapters):
@@ -685,6 +702,18 @@ class HttpSession(requests.Session):
             # The body broke off after the headers, where urllib3 repeats no more.
             return super().request(method, url, **options)
 
+    def check_host(self, url: str) -> None:
+        """Raise InvalidURL for a host outside the cloud.
+
+        msal takes addresses from a discovery answer, which could name any host.
+        """
+        if not self.cloud:
+            return
+        if not url.startswith((f"{self.cloud.login}/", f"{self.cloud.graph}/")):
+            raise requests.exceptions.InvalidURL(
+                "The host is none of the cloud's."
+            )
+
     def send(
         self, request: requests.PreparedRequest, **options: Any
     ) -> requests.Response:
@@ -692,18 +721,9 @@ class HttpSession(requests.Session):
             self.check_host(str(request.url))
             return super().send(request, **options)
         except requests.RequestException as error:
-            # Not every error names its request, and network_fault() wants the host.
+            # Not every error names its request, and the error text names its host.
             error.request = request
             raise
-
-    def check_host(self, url: str) -> None:
-        """Raise InvalidURL for a host outside the cloud: msal goes where discovery leads."""
-        if not self.cloud:
-            return
-        if not url.startswith((f"{self.cloud.login}/", f"{self.cloud.graph}/")):
-            raise requests.exceptions.InvalidURL(
-                "The host is none of the cloud's."
-            )
 
 
 # From the special to the general: the first that fits is told.
@@ -841,7 +861,7 @@ NOT_THE_LOGIN_SERVICE = (
 )
 
 
-def first_line(description: str) -> str:
+def first_sentence(description: str) -> str:
     """Return the first line of an error description as a sentence, without its trace id."""
     if not description:
         return ""
@@ -865,32 +885,38 @@ def hint_for(description: str) -> str:
     return ""
 
 
-def sign_in_error(answer: Json, advice: str = "") -> SignInError:
-    """Make the error for an answer without a token: the login service's own first line,
+def sign_in_error(description: str, advice: str = "") -> SignInError:
+    """Make the error for an answer without a token: the first line of its description,
     what to do about its AADSTS number, and further advice."""
-    words = answer.get("error_description") or answer.get("error")
-    description = str(words or "")
     sentences = [
         "Sign-in failed.",
-        first_line(description),
+        first_sentence(description),
         hint_for(description),
         advice,
     ]
     return SignInError(" ".join(filter(None, sentences)))
 
 
-def discovery_answer(error: Exception) -> Json:
-    """Return the login service's words, which msal buries in the error it replaced."""
+def description_of(answer: Json) -> str:
+    """Return the login service's own words about an answer without a token."""
+    words = answer.get("error_description") or answer.get("error")
+    return str(words or "")
+
+
+def buried_description(error: Exception) -> str:
+    """Return the login service's words from an error of msal's.
+
+    msal reads the tenant's addresses first (discovery). Where that is refused it raises
+    an error of its own, and buries the answer in the text of the one it replaced.
+    """
     match = re.search(r"AADSTS\d+[^\"\\]*", str(error.__context__))
-    return {
-        "error_description": match.group() if match else NOT_THE_LOGIN_SERVICE
-    }
+    return match.group() if match else NOT_THE_LOGIN_SERVICE
 
 
 def ask_login(acquire: Callable[[], Json]) -> Json:
     """Return what msal answers.
 
-    Raises: SignInError: the login service could not be reached, is down, or what answered
+    Raises SignInError: the login service could not be reached, is down, or what answered
     is not the login service.
     """
     try:
@@ -908,18 +934,19 @@ def ask_login(acquire: Callable[[], Json]) -> Json:
         TypeError,
         ValueError,
     ) as error:
-        # In one of these ways msal stumbles over an answer that is not the JSON it
-        # expects.
-        raise sign_in_error(discovery_answer(error)) from error
+        # msal has no error of its own for an answer that is not the JSON it expects;
+        # these are the ones it was seen to stumble with.
+        raise sign_in_error(buried_description(error)) from error
 
 
 def token_claims(token: str) -> Json | None:
     """Return what an access token says of itself, None when it cannot be read.
 
-    Its signature is Graph's business.
+    The signature is not checked: Graph does that.
     """
     try:
         payload = token.split(".")[1]
+        # Base64 wants the padding that tokens leave out.
         padding = "=" * (-len(payload) % 4)
         claims = json.loads(base64.urlsafe_b64decode(payload + padding))
     except (IndexError, ValueError):
@@ -957,11 +984,21 @@ class IntegrationStore:
         self.cache = msal.SerializableTokenCache()
         self.device_flow: Json = {}
         stored = get_integration_context() if persistent else {}
+        # The key keeps its first name, so that an earlier sign-in stays valid.
         if stored.get("binding") == credentials_fingerprint:
             self.load(stored)
 
+    def mask_secrets(self) -> None:
+        """Have the platform's own log hide every token and code."""
+        for credential_type in SECRET_TYPES:
+            for entry in self.cache.search(credential_type):
+                add_sensitive_log_strs(entry["secret"])
+        if self.device_flow.get("device_code"):
+            add_sensitive_log_strs(self.device_flow["device_code"])
+
     def load(self, stored: Json) -> None:
-        """Take over what `save` wrote; unreadable text counts as nothing stored."""
+        """Take over what `save` wrote, and mask it in the log; unreadable text counts as
+        nothing stored."""
         try:
             self.cache.deserialize(stored.get("token_cache"))
             self.device_flow = json.loads(stored.get("device_flow") or "{}")
@@ -972,7 +1009,7 @@ class IntegrationStore:
         self.mask_secrets()
 
     def save(self) -> None:
-        """Write everything, as text, in place of whatever was there."""
+        """Write everything, as text, in place of whatever was there; mask it in the log."""
         self.mask_secrets()
         if not self.persistent:
             return
@@ -985,26 +1022,25 @@ class IntegrationStore:
             }
         )
 
-    def mask_secrets(self) -> None:
-        """Have the platform's own log hide every token and code."""
-        for credential_type in SECRET_TYPES:
-            for entry in self.cache.search(credential_type):
-                add_sensitive_log_strs(entry["secret"])
-        if self.device_flow.get("device_code"):
-            add_sensitive_log_strs(self.device_flow["device_code"])
-
     def access_tokens(self) -> list[Json]:
         """Return the cached access tokens, as msal keeps them."""
         return list(self.cache.search(CREDENTIAL_TYPES.ACCESS_TOKEN))
 
-    def valid_access_token(self) -> str:
-        """Return a token that holds for five more minutes, or ''."""
+    def clear(self) -> None:
+        """Forget everything about signing in."""
+        set_integration_context({})
+
+    def valid_access_token(self) -> str | None:
+        """Return a token that holds for TOKEN_RESERVE, if there is one.
+
+        It has the permissions asked for, since the fingerprint covers what they hang on.
+        """
         earliest_end = time.time() + TOKEN_RESERVE
         for entry in self.access_tokens():
             if int(entry["expires_on"]) > earliest_end:
                 return str(entry["secret"])
 
-        return ""
+        return None
 
     def has_account(self) -> bool:
         """Tell whether a person has signed in."""
@@ -1019,10 +1055,12 @@ class IntegrationStore:
 class Authenticator:
     """Gives access tokens for Graph.
 
-    Its kinds differ in `acquire`, which asks msal and returns msal's answer: a dict with
-    access_token, or with error and its description.
+    Its kinds supply `acquire`, which asks msal and returns msal's answer: a dict with
+    access_token, or with error and its description. Only device code has `start` and
+    `complete`.
     """
 
+    # What to do for a permission to reach the token, once it is granted.
     consent_hint = (
         "Once it is granted, run !azure-risky-users-auth-reset, "
         "which drops the stored token."
@@ -1034,18 +1072,47 @@ class Authenticator:
         self.settings = settings
         self.session = session
         self.store = store
-        # A token that is too short-lived to be stored still serves this command.
-        self.current_token = ""
+        # One that is too short-lived to be stored still serves this command.
+        self.current_token: str | None = None
 
-    def token(self) -> str:
-        """Return a token: the stored one while it is valid, without any request,
-        otherwise a new one. Raises: SignInError: there is none to be had."""
-        if not self.current_token:
-            self.current_token = self.store.valid_access_token() or self.renew()
-        return self.current_token
+    @property
+    def delegated(self) -> bool:
+        """Whether tokens are a person's (delegated), whose roles count beside the
+        permissions."""
+        return self.settings.sign_in is SignIn.DEVICE_CODE
+
+    def msal_application(
+        self,
+        kind: Callable[..., Any],
+        tenant: str,
+        token_cache: msal.TokenCache | None = None,
+        **options: Any,
+    ) -> Any:
+        """Return an msal application that uses this session, and the store's cache unless
+        another is given.
+
+        Building one costs a discovery request, so it is built only for a new token.
+        """
+        return kind(
+            self.settings.client_id,
+            authority=f"{self.settings.cloud.login}/{tenant}",
+            http_client=self.session,
+            # The cloud is known, so its hosts need not be looked up with Microsoft.
+            instance_discovery=False,
+            token_cache=token_cache or self.store.cache,
+            **options,
+        )
+
+    def acquire(self) -> Json:
+        raise NotImplementedError
+
+    def refusal(self, answer: Json) -> SignInError:
+        """Make the error that an answer without a token means."""
+        return sign_in_error(description_of(answer))
 
     def renew(self) -> str:
-        """Return a new token, whatever is stored. Raises: SignInError: there is none."""
+        """Return a new token, whatever is stored. Raises SignInError: there is none."""
+        # msal would otherwise answer from its cache.
         self.store.forget_access_tokens()
         answer = ask_login(self.acquire)
         if "access_token" not in answer:
@@ -1055,12 +1122,12 @@ class Authenticator:
         self.current_token = str(answer["access_token"])
         return self.current_token
 
-    def acquire(self) -> Json:
-        raise NotImplementedError
-
-    def refusal(self, answer: Json) -> SignInError:
-        """Make the error that an answer without a token means."""
-        return sign_in_error(answer)
+    def token(self) -> str:
+        """Return a token: the stored one while it is valid, without any request,
+        otherwise a new one. Raises SignInError: there is none to be had."""
+        if not self.current_token:
+            self.current_token = self.store.valid_access_token()
+        return self.current_token or self.renew()
 
     def token_permissions(self) -> set[str] | None:
         """Return the permissions in the token's own claims; None for an opaque token."""
@@ -1072,33 +1139,17 @@ class Authenticator:
         return {*claims.get("roles", ()), *delegated}
 
     def start(self) -> Json:
-        """Begin an interactive sign-in. Only device code has one."""
-        raise SettingsError(
+        raise self.not_interactive()
+
+    def complete(self) -> Json:
+        raise self.not_interactive()
+
+    def not_interactive(self) -> SettingsError:
+        """Make the error for commands that only a sign-in with a browser has."""
+        return SettingsError(
             f"This instance signs in with {self.settings.sign_in.value}, which needs no "
             "!azure-risky-users-auth-start or !azure-risky-users-auth-complete. "
             "Nothing was changed."
-        )
-
-    complete = start
-
-    @property
-    def delegated(self) -> bool:
-        """Whether a person has signed in, whose roles count beside the permissions."""
-        return self.settings.sign_in is SignIn.DEVICE_CODE
-
-    def msal_application(
-        self, kind: Callable[..., Any], tenant: str, **options: Any
-    ) -> Any:
-        """Return an msal application that uses this session and cache.
-
-        Building one costs a discovery request, so it is built only for a new token.
-        """
-        return kind(
-            self.settings.client_id,
-            authority=f"{self.settings.cloud.login}/{tenant}",
-            http_client=self.session,
-            instance_discovery=False,
-            **{"token_cache": self.store.cache, **options},
         )
 
 
@@ -1142,13 +1193,12 @@ class ClientCredentials(Authenticator):
         return answer
 
 
-READ_PERMISSIONS = ("IdentityRiskEvent.Read.All", "IdentityRiskyUser.Read.All")
-
-RESPONSE_PERMISSIONS = (
-    "IdentityRiskyUser.ReadWrite.All",
-    "IdentityRiskyServicePrincipal.ReadWrite.All",
-)
-
+READ_DETECTIONS = "IdentityRiskEvent.Read.All"
+READ_USERS = "IdentityRiskyUser.Read.All"
+WRITE_USERS = "IdentityRiskyUser.ReadWrite.All"
+WRITE_PRINCIPALS = "IdentityRiskyServicePrincipal.ReadWrite.All"
+READ_PERMISSIONS = (READ_DETECTIONS, READ_USERS)
+RESPONSE_PERMISSIONS = (WRITE_USERS, WRITE_PRINCIPALS)
 SIGN_IN_ANEW = "Run !azure-risky-users-auth-start to sign in."
 DECLINED = f"The sign-in was declined in the browser. {SIGN_IN_ANEW}"
 
@@ -1218,9 +1268,10 @@ class DeviceCode(Authenticator):
         return answer or {}
 
     def refusal(self, answer: Json) -> SignInError:
+        # msal says nothing at all when it has no refresh token left.
         has_ended = not answer or answer.get("error") == "invalid_grant"
         advice = f"The sign-in has ended. {SIGN_IN_ANEW}" if has_ended else ""
-        return sign_in_error(answer, advice)
+        return sign_in_error(description_of(answer), advice)
 
     def start(self) -> Json:
         """Ask for a code to enter in the browser. Returns msal's flow: user_code,
@@ -1229,16 +1280,27 @@ class DeviceCode(Authenticator):
             lambda: self.public_application().initiate_device_flow(self.scopes)
         )
         if "user_code" not in flow:
-            raise sign_in_error(flow)
+            raise sign_in_error(description_of(flow))
 
         self.store.device_flow = flow
         self.store.save()
         return flow
 
-    def complete(self) -> Json:
-        """Ask once whether the person has finished. Returns msal's answer.
+    def poll_once(self, flow: Json, cache: msal.SerializableTokenCache) -> Json:
+        """Ask whether the person has finished. Returns msal's answer."""
+        # msal would ask without end if it were told to wait 0 seconds between.
+        interval = max(int(flow.get("interval") or 0), 1)
+        application = self.public_application(token_cache=cache)
+        answer: Json = application.acquire_token_by_device_flow(
+            {**flow, "interval": interval},
+            exit_condition=lambda _: True,  # One round only.
+        )
+        return answer
 
-        Raises: SignInError: the person has not, and why not.
+    def complete(self) -> Json:
+        """Take over the sign-in if the person has finished. Returns msal's answer.
+
+        Raises SignInError: the person has not, and why not.
         """
         flow = self.store.device_flow
         if not flow:
@@ -1246,29 +1308,20 @@ class DeviceCode(Authenticator):
 
         # A cache of its own: who was signed in before is forgotten on success only.
         cache = msal.SerializableTokenCache()
-        answer = ask_login(lambda: self.poll(flow, cache))
+        answer = ask_login(lambda: self.poll_once(flow, cache))
         error = answer.get("error", "")
         if error in PENDING_ANSWERS:
             raise SignInError(PENDING_ANSWERS[error])
 
+        # Whatever came of it, the code is used up.
         self.store.device_flow = {}
-        if "access_token" in answer:
-            self.store.cache = cache
-
-        self.store.save()
         if "access_token" not in answer:
-            raise sign_in_error(answer, FINAL_ANSWERS.get(error, SIGN_IN_ANEW))
+            self.store.save()
+            advice = FINAL_ANSWERS.get(error, SIGN_IN_ANEW)
+            raise sign_in_error(description_of(answer), advice)
 
-        return answer
-
-    def poll(self, flow: Json, cache: msal.SerializableTokenCache) -> Json:
-        """Ask the login service once."""
-        # msal would ask without end if it were told to wait 0 seconds between.
-        interval = max(int(flow.get("interval") or 0), 1)
-        application = self.public_application(token_cache=cache)
-        answer: Json = application.acquire_token_by_device_flow(
-            {**flow, "interval": interval}, exit_condition=lambda _: True
-        )
+        self.store.cache = cache
+        self.store.save()
         return answer
 
 
@@ -1281,7 +1334,7 @@ class ManagedIdentity(Authenticator):
     """
 
     def acquire(self) -> Json:
-        session = HttpSession(timeout=IDENTITY_TIMEOUT, connects=0)
+        session = HttpSession(timeout=IDENTITY_TIMEOUT, connect_retries=0)
         session.trust_env = False
         client = msal.ManagedIdentityClient(
             self.identity(), http_client=session, token_cache=self.store.cache
@@ -1308,7 +1361,7 @@ class ManagedIdentity(Authenticator):
 
     def refusal(self, answer: Json) -> SignInError:
         return sign_in_error(
-            answer,
+            description_of(answer),
             "Check that this managed identity is assigned to the machine of the integration.",
         )
 
@@ -1329,24 +1382,25 @@ MAX_COMPARISONS = 15  # in one $filter, Graph's usual bound
 class Comparison(NamedTuple):
     """One comparison of a $filter, with the literal as OData writes it."""
 
-    property: str
+    property_name: str
     operator: str
     literal: str
 
     def text(self) -> str:
-        return f"{self.property} {self.operator} {self.literal}"
+        return f"{self.property_name} {self.operator} {self.literal}"
 
 
 class Filter(NamedTuple):
     """How one command argument becomes comparisons of $filter.
 
-    literal: reads one value. empty_is_error: whether '' is refused; it is no text to
-    match, and left out it would match everything.
+    read_literal: reads one value. empty_is_error: whether '' is refused. An empty user id
+    is mostly a look-up of a playbook that found nothing, and left out it would list
+    everybody; an empty choice means "any".
     """
 
-    property: str
+    property_name: str
     operator: str
-    literal: Reader
+    read_literal: Reader
     empty_is_error: bool = False
 
     def is_asked_for(self, args: Args, name: str) -> bool:
@@ -1354,16 +1408,20 @@ class Filter(NamedTuple):
             return args.get(name) is not None
         return given(args, name)
 
+    def values(self, value: Any) -> list[Any]:
+        """Return the values of an argument, which for a bound is one moment: of two
+        bounds the wider one alone would count."""
+        return argToList(value) if self.operator == "eq" else [value]
+
     def comparisons(self, name: str, value: Any) -> list[Comparison]:
         """Return the comparisons of which any has to hold."""
-        # A bound is one moment: of two, either one would do, which nobody means.
-        values = argToList(value) if self.operator == "eq" else [value]
+        values = self.values(value)
         if not values:
             raise ArgumentError(name, value, "at least one value")
 
-        literals = [self.literal(name, each) for each in values]
+        literals = [self.read_literal(name, each) for each in values]
         return [
-            Comparison(self.property, self.operator, literal)
+            Comparison(self.property_name, self.operator, literal)
             for literal in dict.fromkeys(literals)
         ]
 
@@ -1383,26 +1441,37 @@ def text_filter(property_name: str) -> Filter:
 
 
 def enum_filter(property_name: str, members: Iterable[str]) -> Filter:
-    read = choice(members)
+    read = one_of(members)
     return Filter(
         property_name, "eq", lambda name, value: f"'{read(name, value)}'"
     )
 
 
+class Bound(NamedTuple):
+    """One end of a window of time, and the argument that gave it."""
+
+    argument: str
+    literal: str
+
+
+def find_bound(conditions: Conditions, operator: str) -> Bound | None:
+    for argument, comparisons in conditions.items():
+        if comparisons[0].operator == operator:
+            return Bound(argument, comparisons[0].literal)
+
+    return None
+
+
 def refuse_empty_window(conditions: Conditions) -> None:
     """Raise ArgumentError where the moment to begin with is not before the one to end
     with."""
-    bounds = {}
-    for name, comparisons in conditions.items():
-        comparison = comparisons[0]
-        bounds[comparison.operator] = (name, comparison.literal)
-    if "ge" not in bounds or "lt" not in bounds:
+    start = find_bound(conditions, "ge")
+    end = find_bound(conditions, "lt")
+    if not start or not end or instant(start.literal) < instant(end.literal):
         return
 
-    after, start = bounds["ge"]
-    before, end = bounds["lt"]
-    if instant(start) >= instant(end):
-        raise ArgumentError(after, start, f'a moment before {before}="{end}"')
+    accepted = f'a moment before {end.argument}="{end.literal}"'
+    raise ArgumentError(start.argument, start.literal, accepted)
 
 
 def batches(items: list[Any], size: int) -> list[list[Any]]:
@@ -1412,15 +1481,14 @@ def batches(items: list[Any], size: int) -> list[list[Any]]:
 
 
 def split_longest(conditions: Conditions, args: Args) -> list[Conditions]:
-    """Split the longest list of values so that each part fits one request."""
+    """Split the longest list of values so that each part fits one request; there is
+    always at least one part, if only an empty one."""
     if not conditions:
         return [{}]
 
-    numbers = {
-        name: len(comparisons) for name, comparisons in conditions.items()
-    }
-    longest = max(numbers, key=numbers.__getitem__)
-    others = sum(numbers.values()) - numbers[longest]
+    counts = {name: len(each) for name, each in conditions.items()}
+    longest = max(counts, key=counts.__getitem__)
+    others = sum(counts.values()) - counts[longest]
     if others >= MAX_COMPARISONS:
         accepted = (
             f"at most {MAX_COMPARISONS} values in all beside another long list"
@@ -1439,7 +1507,8 @@ def any_of(comparisons: list[Comparison]) -> str:
     return f"({' or '.join(texts)})"
 
 
-def filter_text(conditions: Conditions) -> str:
+def all_of(conditions: Conditions) -> str:
+    """Return the $filter that holds where every argument's clause does."""
     clauses = [any_of(comparisons) for comparisons in conditions.values()]
     return " and ".join(clauses)
 
@@ -1448,7 +1517,7 @@ def build_filters(filters: dict[str, Filter], args: Args) -> list[str]:
     """Return the $filter texts that the arguments ask for; [''] for none.
 
     Where the values do not fit one request there are several: their rows together are the
-    answer. Raises: ArgumentError: an argument cannot be read, two contradict each other,
+    answer. Raises ArgumentError: an argument cannot be read, two contradict each other,
     or two lists are too long together.
     """
     conditions = {
@@ -1457,7 +1526,7 @@ def build_filters(filters: dict[str, Filter], args: Args) -> list[str]:
         if each.is_asked_for(args, name)
     }
     refuse_empty_window(conditions)
-    return [filter_text(part) for part in split_longest(conditions, args)]
+    return [all_of(part) for part in split_longest(conditions, args)]
 
 
 # ==== Graph client ============================================================
@@ -1466,7 +1535,7 @@ def build_filters(filters: dict[str, Filter], args: Args) -> list[str]:
 GRAPH_VERSION = "v1.0"
 MAX_PAGE_SIZE = 500  # rows; Graph's upper bound of $top for these collections
 # Seconds in which pages are read; the platform ends a command after 300.
-WALK_PERIOD = 240
+PAGING_PERIOD = 240
 READ_ROLES = "Security Reader, Security Operator, Security Administrator or Global Reader"
 WRITE_ROLE = "Security Administrator"
 OUT_OF_ORDER = "Graph is out of order. Try again later."
@@ -1505,8 +1574,10 @@ class GraphPermissions(NamedTuple):
 
     def sufficient(self, *, write: bool) -> set[str]:
         """Return the permissions of which any one is enough."""
-        if write or self.write_includes_read:
-            return {self.needed(write=write), self.write}
+        if write:
+            return {self.write}
+        if self.write_includes_read:
+            return {self.read, self.write}
         return {self.read}
 
 
@@ -1517,37 +1588,32 @@ def without_annotations(row: Row) -> Row:
 
 class Resource(NamedTuple):
     """One collection of identityProtection: what Graph understands there, and how the war
-    room shows it.
+    room shows it."""
 
-    context: its name in context, below AzureRiskyUsers. item_columns: the columns of a
-    single object, where they are not those of the list. default_order: '' where nothing
-    shows that Graph can order. key: what tells its objects apart in context. owner: the
-    property that says whose object it is, where `path` has room for an id. to_context:
-    from Graph's object to context. to_table: from context to the table.
-    """
-
-    path: str
-    noun: str
-    context: str
+    path: str  # with {} where the id of its objects' owner goes
+    noun: str  # in the singular
+    context: str  # its name in context, below AzureRiskyUsers
     list_title: str
     columns: tuple[str, ...]
     permissions: GraphPermissions
     item_title: str = ""
-    item_columns: tuple[str, ...] = ()
-    filters: dict[str, Filter] = {}
-    orders: tuple[str, ...] = ()
-    default_order: str = ""
-    key: tuple[str, ...] = ("id",)
-    options: tuple[str, ...] = ("$filter", "$orderby", "$top")
-    owner: str = ""
-    to_context: Callable[[Row], Row] = without_annotations
-    to_table: Callable[[Row], Row] = dict
-    numbered_pages: bool = False
+    item_columns: tuple[str, ...] = ()  # where they are not those of the list
+    filters: dict[str, Filter] = {}  # by argument
+    orders: tuple[str, ...] = ()  # properties that it can be ordered by
+    default_order: str = ""  # '' where nothing shows that Graph can order
+    key: tuple[str, ...] = ("id",)  # what tells its objects apart in context
+    options: tuple[str, ...] = ("$filter", "$orderby", "$top")  # understood
+    owner: str = ""  # the property that says whose object it is
+    to_context: Callable[[Row], Row] = (
+        without_annotations  # from Graph's object
+    )
+    to_table: Callable[[Row], Row] = dict  # from context
+    numbered_pages: bool = False  # whether the heading tells page and size
 
     def for_owner(self, owner_id: str) -> "Resource":
         """Return the collection of one owner's objects; each then names the owner.
 
-        Raises: ArgumentError: the id cannot be part of a path.
+        Raises ArgumentError: the id cannot be part of a path.
         """
         path = self.path.format(path_segment("id", owner_id))
         owned = {self.owner: owner_id}
@@ -1557,8 +1623,9 @@ class Resource(NamedTuple):
 
 
 class Page(NamedTuple):
-    """One answer of a list: rows as they go to context, the address of the rest ('' on
-    the last page), and why no more could be read, where that is so."""
+    """One answer of a list: rows as they go to context, and the address of the rest (''
+    on the last page). `failure` is set by `until_failure` alone: why no more could be
+    read."""
 
     rows: list[Row]
     next_link: str
@@ -1571,6 +1638,11 @@ def error_details(answer: Json) -> Json:
     return error if isinstance(error, dict) else {}
 
 
+def retry_after_advice(response: requests.Response) -> str:
+    seconds = response.headers.get("Retry-After")
+    return "" if seconds is None else f"Retry-After: {seconds}."
+
+
 def is_list_of_objects(value: Any) -> bool:
     if not isinstance(value, list):
         return False
@@ -1578,14 +1650,17 @@ def is_list_of_objects(value: Any) -> bool:
 
 
 def was_throttled(response: requests.Response) -> bool:
-    """Tell whether an earlier attempt of this request was refused for coming too often."""
+    """Tell whether an earlier attempt of this request was refused for coming too often.
+
+    urllib3 keeps the attempts on the answer.
+    """
     retries = getattr(response.raw, "retries", None)
     attempts = getattr(retries, "history", ())
     return any(attempt.status == 429 for attempt in attempts)
 
 
 def json_object(response: requests.Response) -> Json:
-    """Return the JSON object of an answer. Raises: GraphError: it is none, as when a
+    """Return the JSON object of an answer. Raises GraphError: it is none, as when a
     gateway answers in HTML."""
     try:
         answer = response.json()
@@ -1623,124 +1698,13 @@ class GraphClient:
         self.base_url = f"{graph_url}/{GRAPH_VERSION}/identityProtection"
         self.throttled = False
 
-    def get_item(self, resource: Resource, item_id: str) -> Row:
-        """Return one object as it goes to context."""
-        segment = path_segment("id", item_id)
-        row = self.get(resource, f"{self.collection_url(resource)}/{segment}")
-        return resource.to_context(row)
-
-    def pages(self, resource: Resource, query: Json) -> Iterator[Page]:
-        """Yield the pages of a list; each is asked for when it is wanted.
-
-        Raises besides: GraphError: a link leads elsewhere or in a circle, or reading has
-        taken as long as it may.
-        """
-        page = self.first_page(resource, query)
-        yield page
-        links = set[str]()
-        while page.next_link:
-            if page.next_link in links:
-                raise GraphError(
-                    "Graph's link to the next page leads back to one that was already read."
-                )
-            links.add(page.next_link)
-            self.check_walk_period()
-            page = self.next_page(resource, page.next_link)
-            yield page
-
-    def first_page(self, resource: Resource, query: Json) -> Page:
-        """Return the first page of a list."""
-        answer = self.get(resource, self.collection_url(resource), query)
-        return self.read_page(resource, answer)
-
-    def next_page(self, resource: Resource, next_link: str) -> Page:
-        """Return the page a link leads to, which is sent as it was given: one that was
-        rewritten may skip rows."""
-        if not self.leads_into(resource, next_link):
-            collection = self.collection_url(resource)
-            raise GraphError(
-                f"Graph's link to the next page leads away from {collection}."
-            )
-
-        return self.read_page(resource, self.get(resource, next_link))
-
-    def leads_into(self, resource: Resource, link: str) -> bool:
-        """Tell whether a link asks for a page of this collection, on this Graph, by
-        https."""
-        prefix = f"{self.collection_url(resource)}?"
-        return link.lower().startswith(prefix.lower())
-
-    def read_page(self, resource: Resource, answer: Json) -> Page:
-        """Return the page in an answer, its rows as they go to context."""
-        rows: Any = answer.get("value")
-        if not is_list_of_objects(rows):
-            raise GraphError(
-                f"Graph's answer holds no list of {resource.noun}s."
-            )
-
-        next_link = answer.get("@odata.nextLink")
-        shaped = [resource.to_context(row) for row in rows]
-        return Page(shaped, str(next_link or ""))
-
     def collection_url(self, resource: Resource) -> str:
         return f"{self.base_url}/{resource.path}"
-
-    def is_late(self) -> bool:
-        """Tell whether the command has used up the time in which it may go on asking."""
-        return time.monotonic() - self.session.started > WALK_PERIOD
-
-    def check_walk_period(self) -> None:
-        """Raise GraphError when it is too late to read another page."""
-        if self.is_late():
-            raise GraphError(
-                f"Reading on was stopped after {WALK_PERIOD} seconds, "
-                "before the platform would."
-            )
-
-    def invoke_action(
-        self, resource: Resource, action: str, body: Json
-    ) -> None:
-        """Ask Graph to change something about a collection's objects.
-
-        Graph accepts with an empty answer and changes it within minutes; where it
-        refuses, nothing is changed.
-        """
-        url = f"{self.collection_url(resource)}/{action}"
-        response = self.send_authorized("POST", url, json=body)
-        # A success with a body comes from something that stands between.
-        if not response.ok or response.content:
-            answer = json_object(response)
-            raise self.refusal(
-                response, answer, resource.permissions, write=True
-            )
-
-    def get(
-        self, resource: Resource, url: str, query: Json | None = None
-    ) -> Json:
-        """Return the object that Graph answers."""
-        response = self.send_authorized("GET", url, params=query)
-        answer = json_object(response)
-        if not response.ok:
-            raise self.refusal(
-                response, answer, resource.permissions, write=False
-            )
-
-        return answer
-
-    def send_authorized(
-        self, method: str, url: str, **content: Any
-    ) -> requests.Response:
-        """Return the answer to a signed request; a token that is refused is renewed once."""
-        response = self.send(method, url, self.authenticator.token(), content)
-        if response.status_code == 401:
-            response = self.send(
-                method, url, self.authenticator.renew(), content
-            )
-        return response
 
     def send(
         self, method: str, url: str, token: str, content: Json
     ) -> requests.Response:
+        """Return the answer to a request, sent a second late once Graph has throttled."""
         if self.throttled:
             time.sleep(1)
 
@@ -1765,6 +1729,59 @@ class GraphClient:
 
         return response
 
+    def send_authorized(
+        self, method: str, url: str, **content: Any
+    ) -> requests.Response:
+        """Return the answer to a signed request; a token that is refused is renewed once."""
+        token = self.authenticator.token()
+        response = self.send(method, url, token, content)
+        if response.status_code != 401:
+            return response
+
+        new_token = self.authenticator.renew()
+        return self.send(method, url, new_token, content)
+
+    def missing_permission(
+        self, permissions: GraphPermissions, *, write: bool
+    ) -> str:
+        """Say which permission to add."""
+        kind = "delegated" if self.authenticator.delegated else "application"
+        return (
+            f"Permission missing: the application needs the {kind} permission "
+            f"{permissions.needed(write=write)}, with admin consent. "
+            f"{self.authenticator.consent_hint}"
+        )
+
+    def lacks_permission(
+        self, permissions: GraphPermissions, *, write: bool
+    ) -> bool:
+        """Tell whether the token's own claims show that it lacks what is needed. An
+        opaque token shows nothing."""
+        granted = self.authenticator.token_permissions()
+        if granted is None:
+            return False
+        return not granted & permissions.sufficient(write=write)
+
+    def explain_forbidden(
+        self, message: str, permissions: GraphPermissions, *, write: bool
+    ) -> str:
+        """Say which cause a 403 has: licence, permission, or the role of the person
+        signed in. Graph's own message tells only the first."""
+        lower = message.lower()
+        if "licen" in lower or "premium" in lower:
+            return f"Licence missing: the tenant needs {permissions.licence}."
+        if self.lacks_permission(permissions, write=write):
+            return self.missing_permission(permissions, write=write)
+        if self.authenticator.delegated:
+            roles = WRITE_ROLE if write else READ_ROLES
+            return f"Role missing: the person who signed in needs the role {roles}."
+
+        # An opaque token tells nothing, and a missing permission is the usual cause.
+        if self.authenticator.token_permissions() is None:
+            return self.missing_permission(permissions, write=write)
+        permission = permissions.needed(write=write)
+        return f"The token does hold the permission {permission}; Graph says no more."
+
     def refusal(
         self,
         response: requests.Response,
@@ -1782,58 +1799,115 @@ class GraphClient:
         advice = ADVICE.get(status, "")
         if status == 403:
             advice = self.explain_forbidden(message, permissions, write=write)
+        sentences = [message, advice, retry_after_advice(response)]
+        words = " ".join(filter(None, sentences))
 
-        retry_after = response.headers.get("Retry-After")
-        if retry_after is not None:
-            advice = f"{advice} Retry-After: {retry_after}."
-
-        text = f"Graph answered {status} {code}: {message} {advice}".strip()
         request_id = response.headers.get("request-id", "unknown")
+        text = f"Graph answered {status} {code}: {words}"
         return GraphError(
-            f"{text} (request-id {request_id})",
-            status,
-            reason=advice or message,
+            f"{text} (request-id {request_id})", status, advice or message
         )
 
-    def explain_forbidden(
-        self, message: str, permissions: GraphPermissions, *, write: bool
-    ) -> str:
-        """Say which cause a 403 has: licence, permission, or the role of the person
-        signed in. Graph's own message tells only the first."""
-        lower = message.lower()
-        if "licen" in lower or "premium" in lower:
-            return f"Licence missing: the tenant needs {permissions.licence}."
-        if self.lacks_permission(permissions, write=write):
-            return self.missing_permission(permissions, write=write)
-        if self.authenticator.delegated:
-            roles = WRITE_ROLE if write else READ_ROLES
-            return f"Role missing: the person who signed in needs the role {roles}."
-        if self.authenticator.token_permissions() is None:
-            return self.missing_permission(permissions, write=write)
+    def get(
+        self, resource: Resource, url: str, query: Json | None = None
+    ) -> Json:
+        """Return the object that Graph answers."""
+        response = self.send_authorized("GET", url, params=query)
+        answer = json_object(response)
+        if not response.ok:
+            raise self.refusal(
+                response, answer, resource.permissions, write=False
+            )
 
-        permission = permissions.needed(write=write)
-        return f"The token does hold the permission {permission}; Graph says no more."
+        return answer
 
-    def missing_permission(
-        self, permissions: GraphPermissions, *, write: bool
-    ) -> str:
-        """Say which permission to add."""
-        kind = "delegated" if self.authenticator.delegated else "application"
-        return (
-            f"Permission missing: the application needs the {kind} permission "
-            f"{permissions.needed(write=write)}, with admin consent. "
-            f"{self.authenticator.consent_hint}"
-        )
+    def get_item(self, resource: Resource, item_id: str) -> Row:
+        """Return one object as it goes to context."""
+        segment = path_segment("id", item_id)
+        row = self.get(resource, f"{self.collection_url(resource)}/{segment}")
+        return resource.to_context(row)
 
-    def lacks_permission(
-        self, permissions: GraphPermissions, *, write: bool
-    ) -> bool:
-        """Tell whether the token's own claims lack what is needed. An opaque token is
-        trusted."""
-        granted = self.authenticator.token_permissions()
-        if granted is None:
-            return False
-        return not granted & permissions.sufficient(write=write)
+    def read_page(self, resource: Resource, answer: Json) -> Page:
+        """Return the page in an answer, its rows as they go to context."""
+        rows: Any = answer.get("value")
+        if not is_list_of_objects(rows):
+            raise GraphError(
+                f"Graph's answer holds no list of {resource.noun}s."
+            )
+
+        next_link = answer.get("@odata.nextLink")
+        shaped = [resource.to_context(row) for row in rows]
+        return Page(shaped, str(next_link or ""))
+
+    def first_page(self, resource: Resource, query: Json) -> Page:
+        """Return the first page of a list."""
+        answer = self.get(resource, self.collection_url(resource), query)
+        return self.read_page(resource, answer)
+
+    def leads_into(self, resource: Resource, link: str) -> bool:
+        """Tell whether a link asks for a page of this collection, on this Graph, by
+        https."""
+        prefix = f"{self.collection_url(resource)}?"
+        return link.lower().startswith(prefix.lower())
+
+    def next_page(self, resource: Resource, next_link: str) -> Page:
+        """Return the page a link leads to, which is sent as it was given: one that was
+        rewritten may skip rows."""
+        if not self.leads_into(resource, next_link):
+            collection = self.collection_url(resource)
+            raise GraphError(
+                f"Graph's link to the next page leads away from {collection}."
+            )
+
+        return self.read_page(resource, self.get(resource, next_link))
+
+    def is_late(self) -> bool:
+        """Tell whether the command has used up the time in which it may go on asking."""
+        return time.monotonic() - self.session.started > PAGING_PERIOD
+
+    def check_paging_period(self) -> None:
+        """Raise GraphError when it is too late to read another page."""
+        if self.is_late():
+            raise GraphError(
+                f"Reading on was stopped after {PAGING_PERIOD} seconds, "
+                "before the platform would."
+            )
+
+    def pages(self, resource: Resource, query: Json) -> Iterator[Page]:
+        """Yield the pages of a list; each is asked for when it is wanted.
+
+        Raises GraphError too where a link leads elsewhere or in a circle, or reading has
+        taken as long as it may.
+        """
+        page = self.first_page(resource, query)
+        yield page
+        seen_links = set[str]()
+        while page.next_link:
+            if page.next_link in seen_links:
+                raise GraphError(
+                    "Graph's link to the next page leads back to one that was already read."
+                )
+            seen_links.add(page.next_link)
+            self.check_paging_period()
+            page = self.next_page(resource, page.next_link)
+            yield page
+
+    def invoke_action(
+        self, resource: Resource, action: str, body: Json
+    ) -> None:
+        """Ask Graph to change something about a collection's objects.
+
+        Graph accepts with an empty answer and changes it within minutes; where it
+        refuses, nothing is changed.
+        """
+        url = f"{self.collection_url(resource)}/{action}"
+        response = self.send_authorized("POST", url, json=body)
+        # A success with a body comes from something that stands between.
+        if not response.ok or response.content:
+            answer = json_object(response)
+            raise self.refusal(
+                response, answer, resource.permissions, write=True
+            )
 
 
 class Instance(NamedTuple):
@@ -1922,14 +1996,15 @@ def word_for(property_name: str, value: Any) -> Any:
     return words.get(str(value), value)
 
 
-def in_words(row: Row, columns: Iterable[str]) -> Row:
-    """Return the columns of a row, in words where these are known."""
+def columns_in_words(row: Row, columns: Iterable[str]) -> Row:
+    """Return the columns of a row, with what an analyst calls their values."""
     return {name: word_for(name, row.get(name)) for name in columns}
 
 
 # ==== Resources ===============================================================
 #
-# What the war room and $filter need to know of each collection, one row each.
+# What the war room and $filter need to know of each collection, one row each. Titles are
+# those of the product's description, to the letter.
 
 
 RISK_COLUMNS = (
@@ -2005,20 +2080,20 @@ DETECTION_ORDERS = (
 WORKLOAD_PREMIUM = "Microsoft Entra Workload ID Premium"
 
 USER_PERMISSIONS = GraphPermissions(
-    read="IdentityRiskyUser.Read.All",
-    write="IdentityRiskyUser.ReadWrite.All",
+    read=READ_USERS,
+    write=WRITE_USERS,
     licence="Microsoft Entra ID P2",
 )
 
 DETECTION_PERMISSIONS = GraphPermissions(
-    read="IdentityRiskEvent.Read.All",
+    read=READ_DETECTIONS,
     write="IdentityRiskEvent.ReadWrite.All",
     licence="Microsoft Entra ID P1 or P2",
 )
 
 PRINCIPAL_PERMISSIONS = GraphPermissions(
     read="IdentityRiskyServicePrincipal.Read.All",
-    write="IdentityRiskyServicePrincipal.ReadWrite.All",
+    write=WRITE_PRINCIPALS,
     licence=WORKLOAD_PREMIUM,
     write_includes_read=True,
 )
@@ -2029,10 +2104,8 @@ PRINCIPAL_DETECTION_PERMISSIONS = DETECTION_PERMISSIONS._replace(
 
 
 def additional_details(info: Any) -> Json:
-    """Return {Key: Value} of the JSON list of such pairs that Graph puts in a string.
-
-    {} where there is none.
-    """
+    """Return {Key: Value} of the JSON list of such pairs, or the one pair, that Graph
+    puts in a string; {} where there is none."""
     try:
         content = json.loads(info)
     except (TypeError, ValueError):
@@ -2079,7 +2152,7 @@ RISKY_USERS = Resource(
         **UPDATED_FILTERS,
         "user_id": text_filter("id"),
         "user_principal_name": text_filter("userPrincipalName"),
-        "is_deleted": Filter("isDeleted", "eq", choice(("true", "false"))),
+        "is_deleted": Filter("isDeleted", "eq", one_of(("true", "false"))),
     },
     orders=("riskLastUpdatedDateTime",),
     default_order="riskLastUpdatedDateTime desc",
@@ -2194,7 +2267,8 @@ def quotient_rounded_up(number: int, divisor: int) -> int:
 
 
 class RowRange(NamedTuple):
-    """Which rows of a list are asked for, by position: `start` up to, not with, `stop`.
+    """Which rows of a list are asked for, by position: from `start` up to `stop`, which
+    is not among them.
 
     whole_pages: whether the last page is given whole. Under page_size the token of the
     following page comes with the rows, and a row that is cut off would be in neither.
@@ -2206,8 +2280,7 @@ class RowRange(NamedTuple):
 
     @property
     def top(self) -> int:
-        """The $top that brings all rows up to `stop` with the fewest requests, and no
-        more rows than needed."""
+        """The $top that spreads all rows up to `stop` evenly over the fewest requests."""
         requests_needed = quotient_rounded_up(self.stop, MAX_PAGE_SIZE)
         return quotient_rounded_up(self.stop, requests_needed)
 
@@ -2233,14 +2306,11 @@ class ListResult(NamedTuple):
 
 def read_row_range(args: Args) -> RowRange:
     """Return the rows that limit, page and page_size ask for."""
-    size = whole_number(args, "limit", DEFAULT_LIMIT)
-    whole_pages = given(args, "page_size")
-    if whole_pages:
-        size = whole_number(args, "page_size", size, MAX_PAGE_SIZE)
-
-    page = whole_number(args, "page", 1)
-    stop = page * size
-    return RowRange(stop - size, stop, whole_pages)
+    limit = whole_number(args, "limit", DEFAULT_LIMIT)
+    size = whole_number(args, "page_size", limit, MAX_PAGE_SIZE)
+    page_number = whole_number(args, "page", 1)
+    stop = page_number * size
+    return RowRange(stop - size, stop, whole_pages=given(args, "page_size"))
 
 
 def read_order(resource: Resource, args: Args) -> str:
@@ -2252,7 +2322,7 @@ def read_order(resource: Resource, args: Args) -> str:
     orders = [
         name + direction for name in resource.orders for direction in directions
     ]
-    return choice(orders)("order_by", args["order_by"])
+    return one_of(orders)("order_by", args["order_by"])
 
 
 def build_query(
@@ -2268,27 +2338,29 @@ def build_query(
 
 
 def until_failure(pages: Iterator[Page]) -> Iterator[Page]:
-    """Yield pages; a failure after the first becomes an empty page that tells it."""
-    next_link = None
+    """Yield pages; a failure after the first ends them with an empty page that tells it."""
+    last_page = None
     try:
         for page in pages:
-            next_link = page.next_link
+            last_page = page
             yield page
     except RequestError as error:
-        if next_link is None:
+        if last_page is None:
             raise
-        yield Page([], next_link, error)
+        yield Page([], last_page.next_link, error)
 
 
 def collect(pages: Iterator[Page], row_range: RowRange) -> ListResult:
     """Return the rows of a range, reading no page beyond it.
 
-    Raises: RequestError: not even the first page came. A later failure is told in the
+    Raises RequestError: not even the first page came. A later failure is told in the
     result, beside the rows so far.
     """
     rows: list[Row] = []
     position = 0
-    page = Page([], "")
+    page = Page(
+        [], ""
+    )  # There is always a first page; this is for the type checker.
     for page in until_failure(pages):
         rows += row_range.part_of(page.rows, position)
         position += len(page.rows)
@@ -2300,8 +2372,11 @@ def collect(pages: Iterator[Page], row_range: RowRange) -> ListResult:
     return ListResult(rows, page.next_link, more, page.failure)
 
 
-def collect_later(pages: Iterator[Page], row_range: RowRange) -> ListResult:
-    """The same for a list after the first: a failure takes no rows of the first away."""
+def collect_or_failure(
+    pages: Iterator[Page], row_range: RowRange
+) -> ListResult:
+    """Like `collect`, but an immediate failure becomes an empty result too: the rows of
+    the lists before are worth showing."""
     try:
         return collect(pages, row_range)
     except RequestError as error:
@@ -2321,19 +2396,19 @@ def sorted_rows(rows: list[Row], order: str) -> list[Row]:
 
 
 def collect_split(
-    walks: list[Iterator[Page]], row_range: RowRange, order: str
+    lists: list[Iterator[Page]], row_range: RowRange, order: str
 ) -> ListResult:
     """Return the rows of a range over several lists that are one list to the caller.
 
     What precedes the range may stand in any of them, so each is read from its start.
     """
     from_start = row_range._replace(start=0)
-    first, *others = walks
+    first, *others = lists
     results = [collect(first, from_start)]
     for pages in others:
         if results[-1].failure:
             break
-        results.append(collect_later(pages, from_start))
+        results.append(collect_or_failure(pages, from_start))
 
     rows = [row for result in results for row in result.rows]
     in_order = sorted_rows(rows, order)
@@ -2347,31 +2422,34 @@ def collect_split(
 
 
 class ListRequest(NamedTuple):
-    """What the arguments of a list ask for. next_token: '' for none, as Graph gave it
-    else."""
+    """What the arguments of a list ask for. `next_token` is '' unless a page is asked for
+    by the token that the page before gave."""
 
     next_token: str
-    page: int
+    page_number: int
     row_range: RowRange
     order: str
     filters: list[str]
 
 
+MANY_VALUES = f"nothing beside more than {MAX_COMPARISONS} values to match"
+
+
 def read_list_request(resource: Resource, args: Args) -> ListRequest:
-    """Read all arguments of a list; what cannot be used is refused beside next_token too."""
+    """Read all arguments of a list; beside next_token too, what cannot be used is
+    refused."""
     next_token = str(args.get("next_token") or "").strip()
     request = ListRequest(
         next_token=next_token,
-        page=whole_number(args, "page", 1),
+        page_number=whole_number(args, "page", 1),
         row_range=read_row_range(args),
         order=read_order(resource, args),
         filters=build_filters(resource.filters, args),
     )
-    if next_token or len(request.filters) == 1:
-        return request
-    if request.row_range.whole_pages:
-        accepted = f"nothing beside more than {MAX_COMPARISONS} values to match"
-        raise ArgumentError("page_size", args["page_size"], accepted)
+    # Rows of several lists are put in order when all are there, so none has a token.
+    is_split = len(request.filters) > 1 and not next_token
+    if is_split and request.row_range.whole_pages:
+        raise ArgumentError("page_size", args["page_size"], MANY_VALUES)
 
     return request
 
@@ -2380,17 +2458,15 @@ def read_list(
     client: GraphClient, resource: Resource, request: ListRequest
 ) -> ListResult:
     """Read the rows that are asked for, by as few requests as can be."""
-    row_range, order = request.row_range, request.order
-    walks = [
-        client.pages(
-            resource, build_query(resource, text, order, row_range.top)
-        )
-        for text in request.filters
+    order = request.order
+    top = request.row_range.top
+    queries = [
+        build_query(resource, text, order, top) for text in request.filters
     ]
-    if len(walks) == 1:
-        return collect(walks[0], row_range)
-
-    return collect_split(walks, row_range, order)
+    lists = [client.pages(resource, query) for query in queries]
+    if len(lists) == 1:
+        return collect(lists[0], request.row_range)
+    return collect_split(lists, request.row_range, order)
 
 
 def follow_token(
@@ -2399,7 +2475,7 @@ def follow_token(
     """Return the page that next_token leads to; filters, order and size of the call it
     came from travel in it.
 
-    Raises: ArgumentError: it leads anywhere else, where the access token must not go.
+    Raises ArgumentError: it leads anywhere else, where the access token must not go.
     """
     token = request.next_token
     if not client.leads_into(resource, token):
@@ -2409,23 +2485,24 @@ def follow_token(
         )
         raise ArgumentError("next_token", token, accepted)
 
-    if request.page > 1:
+    if request.page_number > 1:
         accepted = "no page beside next_token, which leads to a page itself"
-        raise ArgumentError("page", request.page, accepted)
+        raise ArgumentError("page", request.page_number, accepted)
 
     page = client.next_page(resource, token)
     return ListResult(page.rows, page.next_link, more=page.next_link != "")
 
 
 def page_notes(resource: Resource, request: ListRequest) -> list[str]:
-    """Return what the product's description wants above a list of numbered pages."""
+    """Return what the product's description wants above a list of numbered pages, to the
+    letter."""
     if not resource.numbered_pages:
         return []
 
     row_range = request.row_range
     return [
         f"Current page size: {row_range.stop - row_range.start}",
-        f"Showing page {request.page} out others that may exist",
+        f"Showing page {request.page_number} out others that may exist",
     ]
 
 
@@ -2489,7 +2566,7 @@ def incomplete_warning(result: ListResult) -> CommandResults:
     )
 
 
-def markdown(
+def markdown_table(
     title: str,
     rows: list[Json],
     columns: tuple[str, ...],
@@ -2507,7 +2584,7 @@ def markdown(
     )
 
 
-def table(
+def resource_table(
     title: str,
     resource: Resource,
     rows: list[Row],
@@ -2516,8 +2593,8 @@ def table(
 ) -> str:
     """Return objects as the war room's table, with notes between title and table."""
     columns = columns or resource.columns
-    shown = [in_words(resource.to_table(row), columns) for row in rows]
-    return markdown(title, shown, columns, notes)
+    shown = [columns_in_words(resource.to_table(row), columns) for row in rows]
+    return markdown_table(title, shown, columns, notes)
 
 
 def list_entries(
@@ -2533,7 +2610,9 @@ def list_entries(
     """
     flags: Json = {f"{resource.context}ListTruncated": result.more}
     all_notes = notes + more_notes(result, with_token=with_token)
-    readable = table(resource.list_title, resource, result.rows, all_notes)
+    readable = resource_table(
+        resource.list_title, resource, result.rows, all_notes
+    )
     if with_token:
         flags[f"{resource.context}ListNextToken"] = result.next_link
         readable += token_table(resource, result.next_link)
@@ -2554,7 +2633,7 @@ def list_resource(
 ) -> list[CommandResults]:
     """Return a collection's rows that the arguments ask for, as a table and context.
 
-    Raises: ArgumentError: an argument cannot be read; nothing was sent. RequestError: not
+    Raises ArgumentError: an argument cannot be read; nothing was sent. RequestError: not
     even the first page came.
     """
     request = read_list_request(resource, args)
@@ -2568,14 +2647,14 @@ def list_resource(
     return list_entries(resource, result, notes, with_token=with_token)
 
 
-def with_unknown_id(
+def naming_unknown_id(
     error: GraphError, resource: Resource, item_id: str
 ) -> GraphError:
     """Return a 404 with the id that is unknown; another error as it is."""
     if error.status != 404:
         return error
     text = f'There is no {resource.noun} with the ID "{item_id}". {error}'
-    return GraphError(text, error.status, error.reason)
+    return GraphError(text, error.status, error.summary)
 
 
 def item_results(
@@ -2586,7 +2665,7 @@ def item_results(
         outputs_prefix=f"AzureRiskyUsers.{resource.context}",
         outputs_key_field=list(resource.key),
         outputs=rows[0] if len(rows) == 1 else rows,
-        readable_output=table(
+        readable_output=resource_table(
             title, resource, rows, columns=resource.item_columns
         ),
     )
@@ -2595,13 +2674,13 @@ def item_results(
 def get_resource(
     client: GraphClient, resource: Resource, args: Args
 ) -> CommandResults:
-    """Return one object of a collection. Raises: GraphError: none has the id (it is
+    """Return one object of a collection. Raises GraphError: none has the id (it is
     named), or no answer came."""
     item_id = str(args.get("id") or "").strip()
     try:
         row = client.get_item(resource, item_id)
     except GraphError as error:
-        raise with_unknown_id(error, resource, item_id) from error
+        raise naming_unknown_id(error, resource, item_id) from error
 
     return item_results(resource, [row], resource.item_title.format(id=item_id))
 
@@ -2611,7 +2690,7 @@ def find_all(
 ) -> list[Row]:
     """Return all objects that one of a collection's filters finds for any of the values.
 
-    Raises: ArgumentError: a value cannot be used. RequestError: not all could be read.
+    Raises ArgumentError: a value cannot be used. RequestError: not all could be read.
     """
     if not values:
         return []
@@ -2635,24 +2714,18 @@ VERIFY_PERIOD = 900
 
 
 class Action(NamedTuple):
-    """A change of risk that Graph makes for a list of ids.
-
-    ids_property: of the request's body. id_filter: the collection's filter for ids; with
-    an s, the command's argument. state: the riskState that the action leads to.
-    """
+    """A change of risk that Graph makes for a list of ids."""
 
     command: str
     resource: Resource
-    path: str
-    ids_property: str
-    id_filter: str
+    path: str  # below the collection
+    ids_property: str  # of the request's body
+    id_filter: str  # the collection's filter for ids
+    ids_argument: str
+    names_argument: str  # '' where objects have no names that are theirs alone
     max_argument: str
-    state: str
-    effect: str
-
-    @property
-    def ids_argument(self) -> str:
-        return f"{self.id_filter}s"
+    state: str  # the riskState that it leads to
+    effect: str  # in a sentence for the analyst
 
 
 CONFIRM_USERS_COMPROMISED = Action(
@@ -2661,39 +2734,64 @@ CONFIRM_USERS_COMPROMISED = Action(
     path="confirmCompromised",
     ids_property="userIds",
     id_filter="user_id",
+    ids_argument="user_ids",
+    names_argument="user_principal_names",
     max_argument="max_users",
     state="confirmedCompromised",
     effect=(
-        "Risk level becomes high. A later dismissal or confirmation as safe takes it back."
+        "Risk level becomes high. "
+        "A later dismissal or confirmation as safe takes it back."
     ),
 )
 
-CONFIRM_USERS_SAFE = CONFIRM_USERS_COMPROMISED._replace(
+CONFIRM_USERS_SAFE = Action(
     command="azure-risky-users-confirm-safe",
+    resource=RISKY_USERS,
     path="confirmSafe",
+    ids_property="userIds",
+    id_filter="user_id",
+    ids_argument="user_ids",
+    names_argument="user_principal_names",
+    max_argument="max_users",
     state="confirmedSafe",
     effect="The risk there is now is closed for good; new detections raise new risk.",
 )
 
-DISMISS_USERS = CONFIRM_USERS_COMPROMISED._replace(
+DISMISS_USERS = Action(
     command="azure-risky-users-dismiss",
+    resource=RISKY_USERS,
     path="dismiss",
+    ids_property="userIds",
+    id_filter="user_id",
+    ids_argument="user_ids",
+    names_argument="user_principal_names",
+    max_argument="max_users",
     state="dismissed",
     effect="All risk is closed, that of past sign-ins too. This cannot be undone.",
 )
 
-CONFIRM_PRINCIPALS_COMPROMISED = CONFIRM_USERS_COMPROMISED._replace(
+CONFIRM_PRINCIPALS_COMPROMISED = Action(
     command="azure-risky-service-principals-confirm-compromised",
     resource=RISKY_SERVICE_PRINCIPALS,
+    path="confirmCompromised",
     ids_property="servicePrincipalIds",
     id_filter="service_principal_id",
+    ids_argument="service_principal_ids",
+    names_argument="",
     max_argument="max_service_principals",
+    state="confirmedCompromised",
     effect="Risk level becomes high. A later dismissal takes it back.",
 )
 
-DISMISS_PRINCIPALS = CONFIRM_PRINCIPALS_COMPROMISED._replace(
+DISMISS_PRINCIPALS = Action(
     command="azure-risky-service-principals-dismiss",
+    resource=RISKY_SERVICE_PRINCIPALS,
     path="dismiss",
+    ids_property="servicePrincipalIds",
+    id_filter="service_principal_id",
+    ids_argument="service_principal_ids",
+    names_argument="",
+    max_argument="max_service_principals",
     state="dismissed",
     effect="All risk is closed. This cannot be undone.",
 )
@@ -2713,12 +2811,17 @@ class ActionRequest(NamedTuple):
     verify: bool
 
 
-class Outcome(NamedTuple):
-    """What became of one id.
+SUBMITTED = "submitted"
+REFUSED = "refused"
+UNKNOWN = "unknown"  # No answer came, so the change may have been made.
+NOT_TRIED = "not tried"
+DRY_RUN = "dry run"
+APPLIED = "applied"
+NOT_APPLIED = "not applied"
 
-    status: submitted, refused, not tried, unknown (no answer came) or dry run; of an
-    action looked at later, applied or not applied.
-    """
+
+class Outcome(NamedTuple):
+    """What became of one id: one of the statuses above, and why, where there is a reason."""
 
     status: str
     reason: str = ""
@@ -2733,42 +2836,50 @@ ACTION_COLUMNS = ("id", *SUBJECT_COLUMNS, "action", "status", "reason")
 
 
 def read_action_request(action: Action, args: Args) -> ActionRequest:
-    """Return what is asked for. Raises: ArgumentError: it cannot be read, nobody is
+    """Return what is asked for. Raises ArgumentError where it cannot be read, nobody is
     named, or more than the command may change."""
+    takes_names = action.names_argument != ""
     request = ActionRequest(
         action=action,
         dry_run=flag(args, "dry_run"),
         verify=flag(args, "verify"),
         ids=id_values(args, action.ids_argument),
-        names=text_values(args, "user_principal_names"),
+        names=text_values(args, action.names_argument) if takes_names else [],
         maximum=whole_number(args, action.max_argument, MAX_IDS),
     )
     number = len(request.ids) + len(request.names)
     if number == 0:
         raise ArgumentError(action.ids_argument, "", "at least one ID or name")
+
     if number > request.maximum and not request.dry_run:
         raise ArgumentError(
             action.max_argument,
             request.maximum,
-            f"at least {number}, the number of those to be changed. Try dry_run=true first",
+            f"at least {number}, the number of those to be changed. "
+            "Try dry_run=true first",
         )
 
     return request
 
 
-def require_response_allowed(
-    settings: Settings, authenticator: Authenticator
-) -> None:
-    """Raise SettingsError where a person signed in without asking for write permissions."""
-    if authenticator.delegated and not settings.allow_response:
-        raise SettingsError(
-            "Response commands are off in this instance. Select 'Allow response commands' "
-            "in its settings, then run !azure-risky-users-auth-start and sign in anew."
-        )
+def response_is_allowed(settings: Settings) -> bool:
+    """Tell whether the instance may change anything, as far as its settings say.
+
+    Device code asks for write permissions only if "Allow response commands" is selected;
+    an application has the permissions it was granted, whatever is selected.
+    """
+    by_device_code = settings.sign_in is SignIn.DEVICE_CODE
+    return settings.allow_response or not by_device_code
+
+
+RESPONSE_IS_OFF = (
+    "Response commands are off in this instance. Select 'Allow response commands' "
+    "in its settings, then run !azure-risky-users-auth-start and sign in anew."
+)
 
 
 def resolve_names(client: GraphClient, names: list[str]) -> list[Row]:
-    """Return the one risky user that each name means. Raises: ArgumentError: a name means
+    """Return the one risky user that each name means. Raises ArgumentError: a name means
     nobody, or several users."""
     rows = find_all(client, RISKY_USERS, "user_principal_name", names)
     matches = Counter(str(row.get("userPrincipalName")).lower() for row in rows)
@@ -2788,9 +2899,9 @@ def by_id(rows: list[Row]) -> KnownRows:
     return {str(row["id"]).lower(): row for row in rows}
 
 
-def expected_outcome(known: KnownRows, item_id: str) -> Outcome:
+def dry_run_outcome(known: KnownRows, item_id: str) -> Outcome:
     if item_id in known:
-        return Outcome("dry run")
+        return Outcome(DRY_RUN)
     return Outcome(
         "dry run", "Graph knows no risk for this ID, and may refuse it"
     )
@@ -2802,6 +2913,7 @@ def now_literal(seconds_later: int = 0) -> str:
 
 
 def subject_of(row: Row) -> Row:
+    """Return what an action's table tells of an object, as far as it is known."""
     return {name: row[name] for name in SUBJECT_COLUMNS if name in row}
 
 
@@ -2835,7 +2947,7 @@ def action_results(
         outputs_prefix="AzureRiskyUsers.RiskAction",
         outputs_key_field=["id", "action"],
         outputs=rows,
-        readable_output=markdown(title, rows, ACTION_COLUMNS, [notes]),
+        readable_output=markdown_table(title, rows, ACTION_COLUMNS, [notes]),
     )
 
 
@@ -2849,18 +2961,14 @@ def dry_run_action(
         client, action.resource, action.id_filter, request.ids
     )
     known = by_id(named + identified)
-
-    outcomes = {
-        item_id: expected_outcome(known, item_id) for item_id in request.ids
-    }
-    for item_id in known:
-        outcomes[item_id] = Outcome("dry run")
-
+    ids = dict.fromkeys([*request.ids, *known])
+    outcomes = {item_id: dry_run_outcome(known, item_id) for item_id in ids}
     note = f"Nothing was changed. {action.effect}"
     return action_results(action, known, outcomes, note)
 
 
-def number_other_than(status: str, outcomes: Outcomes) -> int:
+def count_without(status: str, outcomes: Outcomes) -> int:
+    """Return how many ids have another status."""
     others = [each for each in outcomes.values() if each.status != status]
     return len(others)
 
@@ -2878,34 +2986,35 @@ class Submission(NamedTuple):
 
     @property
     def may_go_on(self) -> bool:
-        return self.blames_ids or self.outcome.status == "submitted"
+        return self.blames_ids or self.outcome.status == SUBMITTED
 
 
 def failed_outcome(error: GraphError) -> Outcome:
     """Tell a refusal from a request that may have been carried out without an answer."""
-    if 0 < error.status < 500:
-        return Outcome("refused", str(error))
+    was_refused = error.status is not None and error.status < 500
+    if was_refused:
+        return Outcome(REFUSED, str(error))
+
     reason = (
         f"No answer came; the change may or may not have been made. {error}"
     )
-    return Outcome("unknown", reason)
+    return Outcome(UNKNOWN, reason)
 
 
 def submit_batch(
     client: GraphClient, action: Action, ids: list[str]
 ) -> Submission:
+    body = {action.ids_property: ids}
     try:
-        client.invoke_action(
-            action.resource, action.path, {action.ids_property: ids}
-        )
+        client.invoke_action(action.resource, action.path, body)
     except GraphError as error:
-        return Submission(
-            failed_outcome(error), blames_ids=error.status in (400, 404)
-        )
+        # Graph answers so for all ids when one of them is unknown or cannot be changed.
+        blames_ids = error.status in (400, 404)
+        return Submission(failed_outcome(error), blames_ids)
     except SignInError as error:
-        return Submission(Outcome("not tried", str(error)))
+        return Submission(Outcome(NOT_TRIED, str(error)))
 
-    return Submission(Outcome("submitted"))
+    return Submission(Outcome(SUBMITTED))
 
 
 def submit_ids(client: GraphClient, action: Action, ids: list[str]) -> Outcomes:
@@ -2914,7 +3023,7 @@ def submit_ids(client: GraphClient, action: Action, ids: list[str]) -> Outcomes:
     A batch that Graph refuses for its ids is halved until the culprits are alone, which
     takes fewer requests than trying one by one. Any other failure ends the attempts.
     """
-    outcomes = dict.fromkeys(ids, Outcome("not tried"))
+    outcomes = dict.fromkeys(ids, Outcome(NOT_TRIED))
     waiting = batches(ids, MAX_IDS)
     while waiting and not client.is_late():
         batch = waiting.pop(0)
@@ -2938,7 +3047,8 @@ NO_POLLING = (
 def with_next_look(
     results: CommandResults, action: Action, ids: list[str], until: str
 ) -> CommandResults:
-    """Return an entry with the order to look again, which the platform carries out.
+    """Add to an entry the order to look again: the platform runs the command once more,
+    with these arguments (polling).
 
     until: the moment after which what has not taken effect counts as failed.
     """
@@ -2966,7 +3076,7 @@ def submit_action(
 
     note = f"Graph applies this within minutes. {action.effect}"
     results = action_results(action, known, outcomes, note)
-    failed = number_other_than("submitted", outcomes)
+    failed = count_without(SUBMITTED, outcomes)
     if failed:
         raise CommandFailed(
             f"{failed} of {len(ids)} IDs were not accepted; the table tells why.",
@@ -2981,13 +3091,14 @@ def submit_action(
 
 
 def verified_outcome(action: Action, row: Row) -> Outcome:
-    """Tell whether an object has the state that the action leads to."""
+    """Return whether an object, {} for an unknown one, has the state that the action
+    leads to."""
     if row.get("isProcessing"):
-        return Outcome("not applied", "Graph is still processing it")
+        return Outcome(NOT_APPLIED, "Graph is still processing it")
     if row.get("riskState") != action.state:
-        return Outcome("not applied")
+        return Outcome(NOT_APPLIED)
 
-    return Outcome("applied")
+    return Outcome(APPLIED)
 
 
 def verify_action(
@@ -2996,8 +3107,8 @@ def verify_action(
     """Return the state of each id once all have the state the action leads to, or the
     order to look again.
 
-    Raises: CommandFailed: they have not when the time is up. RequestError: the state
-    could not be read.
+    Raises CommandFailed: they have not when the time is up. RequestError: the state could
+    not be read.
     """
     ids = id_values(args, "verify_ids")
     until = str(args.get("verify_until") or "")
@@ -3005,11 +3116,11 @@ def verify_action(
     outcomes = {
         each: verified_outcome(action, known.get(each, {})) for each in ids
     }
-    missing = number_other_than("applied", outcomes)
+    not_applied = count_without(APPLIED, outcomes)
 
-    if missing and instant(now_literal()) < instant(until):
+    if not_applied and instant(now_literal()) < instant(until):
         text = (
-            f"{len(ids) - missing} of {len(ids)} changes have taken effect. "
+            f"{len(ids) - not_applied} of {len(ids)} changes have taken effect. "
             f"Looking again in {VERIFY_INTERVAL} seconds."
         )
         return with_next_look(
@@ -3017,9 +3128,9 @@ def verify_action(
         )
 
     results = action_results(action, known, outcomes)
-    if missing:
+    if not_applied:
         raise CommandFailed(
-            f"{missing} of {len(ids)} changes have not taken effect; "
+            f"{not_applied} of {len(ids)} changes have not taken effect; "
             "the table shows which.",
             [results],
         )
@@ -3032,9 +3143,9 @@ def run_action(
 ) -> CommandResults:
     """Submit an action for ids and names, try it out, or look at what became of one.
 
-    Names are resolved first; one that is unknown stops everything before a change.
-    Raises: ArgumentError, SettingsError, RequestError: nothing was changed.
-    CommandFailed: not all ids were accepted.
+    Names are resolved first; one that is unknown stops everything before a change. Raises
+    ArgumentError, SettingsError, RequestError: nothing was changed. CommandFailed: not
+    all ids were accepted.
     """
     if given(args, "verify_ids"):
         return verify_action(instance.client, action, args)
@@ -3043,7 +3154,8 @@ def run_action(
     if request.dry_run:
         return dry_run_action(instance.client, request)
 
-    require_response_allowed(instance.settings, instance.authenticator)
+    if not response_is_allowed(instance.settings):
+        raise SettingsError(RESPONSE_IS_OFF)
     return submit_action(instance.client, request)
 
 
@@ -3051,21 +3163,17 @@ def run_action(
 #
 # A detection is dated by when it was detected, but surfaces later, and several share one
 # instant. So each fetch asks again for all since a floor, which stays `look_back` behind
-# what was handed over, and remembers what it handed over above the floor. Whatever
+# what was handed over, and remembers what it handed over from the floor on. Whatever
 # surfaces within look_back is therefore seen, and nothing twice.
 #
 # Two sentences learnt from lost rows: A page proves order only if it rises. The moment
-# before which all was read moves only on proof.
+# before which all was read moves only on proof. A page 09:00, 09:00, 09:05 that was asked
+# for in order from 09:00 on proves that all before 09:05 is read. A page 09:00, 09:00,
+# 09:00 proves nothing: were the order ignored, 08:59 could still come.
 
 
 CLOCK_TOLERANCE = 5  # minutes this machine may be ahead of Graph
-
-SEVERITIES = {
-    "low": 1,
-    "medium": 2,
-    "high": 3,
-}  # the platform's; others are unknown, 0
-
+SEVERITIES = {"low": 1, "medium": 2, "high": 3}  # the platform's; 0 is unknown
 AT_RISK = ("atRisk", "confirmedCompromised")
 STATE_VERSION = 2
 END_OF_TIME = instant("9999-12-31T23:59:59Z")
@@ -3079,97 +3187,10 @@ class Remembered(NamedTuple):
     level: str = ""
 
 
-class Cursor:
-    """How far one type has been fetched.
-
-    floor: the instant before which all is done with. known: what was handed over or noted
-    from there on, by key. passed_key: '', unless the state is of the first version, which
-    was done with the floor's own instant up to that key.
-    """
-
-    def __init__(
-        self, floor: str, known: dict[str, Remembered], passed_key: str = ""
-    ):
-        self.floor = floor
-        self.known = known
-        self.passed_key = passed_key
-
-    def is_past(self, time: str, key: str) -> bool:
-        """Tell whether an object lies where all is done with."""
-        return (time, key) <= (self.floor, self.passed_key)
-
-    def remember(self, key: str, remembered: Remembered) -> None:
-        self.known[key] = remembered
-
-    def forget(self, key: str) -> None:
-        self.known.pop(key, None)
-
-    def forget_before(self, time: str) -> None:
-        """Forget all that is older."""
-        newer = {
-            key: each for key, each in self.known.items() if each.time >= time
-        }
-        self.known = newer
-
-    def advance(self, floor: str) -> None:
-        """Raise the floor; it never falls."""
-        if floor > self.floor:
-            self.floor = floor
-            self.passed_key = ""
-
-    def bound(self, number: int, limit: str) -> None:
-        """Forget the oldest beyond a number, and count them as done with.
-
-        Nothing from `limit` on, which is still to be handed over. Those that share the
-        oldest instant kept all stay, so that the floor need not tell them apart.
-        """
-        times = sorted(remembered.time for remembered in self.known.values())
-        if len(times) <= number:
-            return
-
-        oldest_kept = min(times[-number], limit)
-        self.advance(oldest_kept)
-        self.forget_before(oldest_kept)
-
-
-def first_version_cursor(state: Json, since: str) -> Cursor:
-    """Take over a state of the first version, so that nothing comes again.
-
-    Its floor was a time with a key, its records were texts joined by spaces.
-    """
-    floor, passed_key = state.get("floor") or (since, "")
-    records = state.get("known") or {}
-    known = {}
-    for key, record in records.items():
-        time, *state_and_level = record.split()
-        known[key] = Remembered(instant(time), *state_and_level)
-
-    return Cursor(instant(floor), known, passed_key)
-
-
-def read_cursor(text: str, since: str) -> Cursor:
-    """Return how far a type was fetched, as `write_cursor` kept it; '' for not at all."""
-    if not text:
-        return Cursor(instant(since), {})
-
-    state = json.loads(text)
-    if state.get("version") != STATE_VERSION:
-        return first_version_cursor(state, since)
-
-    known = {key: Remembered(*values) for key, values in state["known"].items()}
-    return Cursor(state["floor"], known, state["passed_key"])
-
-
-def write_cursor(cursor: Cursor) -> str:
-    """Return a cursor as the text that is kept from fetch to fetch."""
-    state = {"version": STATE_VERSION, **vars(cursor)}
-    return json.dumps(state)
-
-
 class Source:
     """One type of object that becomes incidents. Its kinds say only what they are.
 
-    keeps_past: whether what is remembered stays so when the floor rises above it.
+    keeps_past: whether an object stays remembered when the floor has risen above it.
     """
 
     resource: Resource
@@ -3194,7 +3215,8 @@ class Source:
         raise NotImplementedError
 
     def is_remembered(self, row: Row) -> bool:
-        """Tell whether an object that is no incident has to be remembered all the same."""
+        """Tell whether an object that is no incident now is to be remembered all the
+        same."""
         raise NotImplementedError
 
     def name(self, row: Row) -> str:
@@ -3301,9 +3323,102 @@ SOURCES: dict[str, Source] = {
 }
 
 
+class Cursor:
+    """How far one type has been fetched.
+
+    floor: the instant before which all is done with. known: what was handed over or noted
+    from there on, by key. passed_key: the floor's own instant is done with up to this
+    key; '', which is before every key, except in a state of the first version.
+    """
+
+    def __init__(
+        self, floor: str, known: dict[str, Remembered], passed_key: str = ""
+    ):
+        self.floor = floor
+        self.known = known
+        self.passed_key = passed_key
+
+    def is_past(self, time: str, key: str) -> bool:
+        """Tell whether an object lies where all is done with."""
+        return (time, key) <= (self.floor, self.passed_key)
+
+    def remember(self, key: str, remembered: Remembered) -> None:
+        self.known[key] = remembered
+
+    def forget(self, key: str) -> None:
+        self.known.pop(key, None)
+
+    def forget_before(self, time: str) -> None:
+        """Forget all that is older."""
+        self.known = {
+            key: each for key, each in self.known.items() if each.time >= time
+        }
+
+    def advance(self, floor: str) -> None:
+        """Raise the floor; it never falls."""
+        if floor > self.floor:
+            self.floor = floor
+            self.passed_key = ""
+
+    def trim(self, number: int, limit: str) -> None:
+        """Keep about so many objects, the newest, and raise the floor to the oldest kept.
+
+        Never above `limit`, from where on objects still wait to be handed over. All of
+        the oldest instant are kept, so that the floor need not tell them apart.
+        """
+        times = sorted(each.time for each in self.known.values())
+        if len(times) <= number:
+            return
+
+        oldest_kept = min(times[-number], limit)
+        self.advance(oldest_kept)
+        self.forget_before(oldest_kept)
+
+
+def first_version_cursor(state: Json, since: str) -> Cursor:
+    """Take over a state of the first version, so that nothing comes again.
+
+    Its floor was a time with a key, its records were texts joined by spaces.
+    """
+    floor, passed_key = state.get("floor") or (since, "")
+    records = state.get("known") or {}
+    known = {}
+    for key, record in records.items():
+        time, *state_and_level = record.split()
+        known[key] = Remembered(instant(time), *state_and_level)
+
+    return Cursor(instant(floor), known, passed_key)
+
+
+def read_cursor(text: str, since: str) -> Cursor:
+    """Return how far a type was fetched, as `write_cursor` kept it; '' for not at all."""
+    if not text:
+        return Cursor(instant(since), {})
+
+    state = json.loads(text)
+    if state.get("version") != STATE_VERSION:
+        return first_version_cursor(state, since)
+
+    known = {key: Remembered(*values) for key, values in state["known"].items()}
+    return Cursor(state["floor"], known, state["passed_key"])
+
+
+def write_cursor(cursor: Cursor) -> str:
+    """Return a cursor as the text that is kept from fetch to fetch."""
+    state = {
+        "version": STATE_VERSION,
+        "floor": cursor.floor,
+        "passed_key": cursor.passed_key,
+        "known": cursor.known,
+    }
+    return json.dumps(state)
+
+
 class OrderIgnored(Exception):  # noqa: N818 - no error: there is another way
-    """Graph's pages do not rise in time, as was asked for. `rows` are those of the page
-    that showed it."""
+    """Graph's pages do not rise in time, as was asked for.
+
+    Attributes: rows (those of the page that showed it, which are worth handing over).
+    """
 
     def __init__(self, rows: list[Row]):
         super().__init__()
@@ -3335,38 +3450,42 @@ def short_literal(time: str) -> str:
     return re.sub(r"\.?0*Z$", "Z", time)
 
 
-def fetch_query(source: Source, fetch: FetchSettings, since: str) -> Json:
-    """Return the query for everything since an instant. Raises: ArgumentError: there are
-    too many values for one request."""
+def fetch_query(
+    source: Source, fetch: FetchSettings, since: str, direction: str = "asc"
+) -> Json:
+    """Return the query for everything since an instant. Raises ArgumentError where there
+    are too many values for one request."""
     since_clause = f"{source.time_property} ge {short_literal(since)}"
     clauses = [since_clause, *fetch_clauses(source, fetch)]
     return {
         "$filter": " and ".join(clauses),
-        "$orderby": f"{source.time_property} asc",
+        "$orderby": f"{source.time_property} {direction}",
         "$top": str(MAX_PAGE_SIZE),
     }
 
 
-def pages_up_to_a_rise(
+def pages_until_later(
     client: GraphClient, source: Source, fetch: FetchSettings, since: str
 ) -> Generator[ReadPage, None, str]:
-    """Yield pages up to the first whose times rise. Returns where to ask anew.
+    """Yield pages from an instant on, up to the first that ends later than it begins.
+    Returns the instant from which to ask anew, END_OF_TIME when nothing follows.
 
-    Before that all have one time, and only links tell their rows apart.
+    While all rows have one instant, asking anew would bring the same: there links lead
+    on.
     """
     newest = since
     query = fetch_query(source, fetch, since)
     for page in client.pages(source.resource, query):
         times = [source.time(row) for row in page.rows]
-        in_order = sorted([newest, *times])
-        if in_order != [newest, *times]:
+        rising = sorted([newest, *times])
+        if rising != [newest, *times]:
             raise OrderIgnored(page.rows)
 
         if not page.next_link:
             yield ReadPage(page.rows, END_OF_TIME)
-            break
+            return END_OF_TIME
 
-        newest = in_order[-1]
+        newest = rising[-1]
         if times and times[0] < newest:
             yield ReadPage(page.rows, newest)
             return newest
@@ -3378,11 +3497,12 @@ def pages_up_to_a_rise(
 def rising_pages(
     client: GraphClient, source: Source, fetch: FetchSettings, floor: str
 ) -> Iterator[ReadPage]:
-    """The same by asking anew. Raises: OrderIgnored: the pages do not rise in time."""
-    since = yield from pages_up_to_a_rise(client, source, fetch, floor)
+    """Yield the pages of all since the floor by asking anew from the newest time on,
+    again and again. Raises OrderIgnored where they do not rise in time."""
+    since = yield from pages_until_later(client, source, fetch, floor)
     while since < END_OF_TIME:
-        client.check_walk_period()
-        since = yield from pages_up_to_a_rise(client, source, fetch, since)
+        client.check_paging_period()
+        since = yield from pages_until_later(client, source, fetch, since)
 
 
 def read_pages(
@@ -3406,7 +3526,8 @@ def read_pages(
 
 
 class NewObjects:
-    """The objects that a fetch finds new, by key; of the others the cursor takes note."""
+    """Sorts out what a fetch reads: the new objects by key, and of the others a note in
+    the cursor."""
 
     def __init__(self, source: Source, fetch: FetchSettings, cursor: Cursor):
         self.source = source
@@ -3415,11 +3536,13 @@ class NewObjects:
         self.rows: dict[str, Row] = {}
 
     def take(self, row: Row) -> None:
-        """Take in an object; one that came before is what it is now."""
+        """Take in an object; of one that came before, its newer state counts."""
         key = self.source.key(row)
         if self.cursor.is_past(self.source.time(row), key):
             return
-        if self.source.is_new(row, self.cursor.known.get(key), self.fetch):
+
+        before = self.cursor.known.get(key)
+        if self.source.is_new(row, before, self.fetch):
             self.rows[key] = row
             return
 
@@ -3429,17 +3552,18 @@ class NewObjects:
         else:
             self.cursor.forget(key)
 
-    def in_order(self) -> list[Row]:
-        """Return the new objects, oldest first."""
-        return sorted(self.rows.values(), key=self.place)
+    def number_before(self, time: str) -> int:
+        """Return how many new objects are older."""
+        older = [
+            row for row in self.rows.values() if self.source.time(row) < time
+        ]
+        return len(older)
 
-    def place(self, row: Row) -> tuple[str, str]:
+    def sort_key(self, row: Row) -> tuple[str, str]:
         return self.source.time(row), self.source.key(row)
 
-    def number_before(self, time: str) -> int:
-        times = map(self.source.time, self.rows.values())
-        earlier = [each for each in times if each < time]
-        return len(earlier)
+    def oldest_first(self) -> list[Row]:
+        return sorted(self.rows.values(), key=self.sort_key)
 
 
 class Reading(NamedTuple):
@@ -3456,10 +3580,10 @@ def read_new(
 ) -> Reading:
     """Read on from the floor until a fetch has enough new objects, or to the end.
 
-    Raises: RequestError: not even the first page came.
+    Raises RequestError where not even the first page came.
     """
     new = NewObjects(source, fetch, cursor)
-    complete_before = ""
+    complete_before: str | None = None
     failure = None
     try:
         for page in read_pages(client, source, fetch, cursor.floor):
@@ -3469,11 +3593,11 @@ def read_new(
             if new.number_before(complete_before) >= fetch.max_fetch:
                 break
     except RequestError as error:
-        if not complete_before:
+        if complete_before is None:
             raise
         failure = error
 
-    return Reading(new.in_order(), complete_before, failure)
+    return Reading(new.oldest_first(), complete_before or cursor.floor, failure)
 
 
 def floor_behind(limit: str, now: datetime, look_back: int) -> str:
@@ -3486,44 +3610,41 @@ def floor_behind(limit: str, now: datetime, look_back: int) -> str:
     return instant(seconds_literal(behind))
 
 
+class Batch(NamedTuple):
+    """What one fetch hands over of one type, and why reading broke off, if it did."""
+
+    rows: list[Row]
+    failure: RequestError | None
+
+
 def fetch_source(
     client: GraphClient,
     source: Source,
     fetch: FetchSettings,
     cursor: Cursor,
     now: datetime,
-) -> Reading:
+) -> Batch:
     """Return the new objects to hand over, and move the cursor past them."""
     reading = read_new(client, source, fetch, cursor)
     batch = reading.rows[: fetch.max_fetch]
     waiting = reading.rows[fetch.max_fetch :]
-
     for row in batch:
         cursor.remember(source.key(row), source.remembered(row))
 
     # Before this all was read, and what was new of it has been handed over.
     waiting_times = [source.time(row) for row in waiting]
     limit = min([reading.complete_before, *waiting_times])
-
     cursor.advance(floor_behind(limit, now, fetch.look_back))
+
+    # The floor comes first: what lies below it need not be counted.
     if not source.keeps_past:
         cursor.forget_before(cursor.floor)
-
-    cursor.bound(fetch.max_remembered, limit)
-    return reading._replace(rows=batch)
-
-
-class Fetched(NamedTuple):
-    """What a fetch brought: the state for the next one, incidents, oldest first of each
-    type, and notes on what could not be read."""
-
-    next_run: Json
-    incidents: list[Json]
-    notes: list[str]
+    cursor.trim(fetch.max_remembered, limit)
+    return Batch(batch, reading.failure)
 
 
 def to_incident(fetch_type: str, row: Row) -> Json:
-    """Return an object as the platform's incident."""
+    """Return an object as an incident, under the platform's keys."""
     source = SOURCES[fetch_type]
     level = str(row.get("riskLevel"))
     raw = {**row, "fetchType": fetch_type}
@@ -3540,48 +3661,49 @@ def to_incidents(fetch_type: str, rows: list[Row]) -> list[Json]:
     return [to_incident(fetch_type, row) for row in rows]
 
 
-def fetch_one_type(
-    client: GraphClient,
-    fetch_type: str,
-    fetch: FetchSettings,
-    fetched: Fetched,
-    now: datetime,
-) -> None:
-    """Fetch one type, and add what came of it to what was fetched."""
-    last_state = fetched.next_run.get(fetch_type, "")
-    cursor = read_cursor(last_state, fetch.since)
-    source = SOURCES[fetch_type]
-    reading = fetch_source(client, source, fetch, cursor, now)
+class Fetched(NamedTuple):
+    """What a fetch brought: the state for the next one by type, incidents, oldest first
+    of each type, and notes on what could not be read."""
 
-    fetched.next_run[fetch_type] = write_cursor(cursor)
-    fetched.incidents.extend(to_incidents(fetch_type, reading.rows))
-    if reading.failure:
-        fetched.notes.append(str(reading.failure))
+    next_run: Json
+    incidents: list[Json]
+    notes: list[str]
+
+    def plus(self, fetch_type: str, cursor: Cursor, batch: Batch) -> "Fetched":
+        """Return this with what came of one more type."""
+        incidents = to_incidents(fetch_type, batch.rows)
+        notes = [str(batch.failure)] if batch.failure else []
+        return Fetched(
+            {**self.next_run, fetch_type: write_cursor(cursor)},
+            self.incidents + incidents,
+            self.notes + notes,
+        )
 
 
 def fetch_incidents(
     client: GraphClient, fetch: FetchSettings, last_run: Json, now: datetime
 ) -> Fetched:
-    """Fetch every type; each may bring an equal share of what those before it left.
+    """Fetch every type. Of what is left of max_fetch each may bring an equal share: of 5,
+    the first type up to 3, and if it brings 1, the second up to 4.
 
-    Raises: ArgumentError: too many event types. RequestError: not even the first page of
-    a type came.
+    Raises ArgumentError where there are too many event types, and RequestError where not
+    even the first page of a type came.
     """
-    fetched = Fetched(dict(last_run), [], [])
-    types_left = len(fetch.types)
-    for fetch_type in fetch.types:
+    fetched = Fetched(last_run, [], [])
+    for position, fetch_type in enumerate(fetch.types):
+        types_left = len(fetch.types) - position
         remaining = fetch.max_fetch - len(fetched.incidents)
         share = quotient_rounded_up(remaining, types_left)
-        types_left -= 1
-        if share:
-            its_settings = replace(fetch, max_fetch=share)
-            fetch_one_type(client, fetch_type, its_settings, fetched, now)
+        if share == 0:
+            continue
+
+        cursor = read_cursor(last_run.get(fetch_type, ""), fetch.since)
+        source = SOURCES[fetch_type]
+        its_fetch = replace(fetch, max_fetch=share)
+        batch = fetch_source(client, source, its_fetch, cursor, now)
+        fetched = fetched.plus(fetch_type, cursor, batch)
 
     return fetched
-
-
-def occurred(incident: Json) -> str:
-    return str(incident["occurred"])
 
 
 def newest_selected(
@@ -3589,8 +3711,8 @@ def newest_selected(
 ) -> list[Row]:
     """Return the newest objects that would be incidents if nothing were known, among all
     since the first fetch's beginning."""
-    query = fetch_query(source, fetch, instant(fetch.since))
-    query["$orderby"] = f"{source.time_property} desc"
+    since = instant(fetch.since)
+    query = fetch_query(source, fetch, since, direction="desc")
     selected: list[Row] = []
     for page in client.pages(source.resource, query):
         for row in page.rows:
@@ -3608,9 +3730,9 @@ def preview_incidents(client: GraphClient, fetch: FetchSettings) -> list[Json]:
     incidents: list[Json] = []
     for fetch_type in fetch.types:
         rows = newest_selected(client, SOURCES[fetch_type], fetch)
-        incidents.extend(to_incidents(fetch_type, rows))
+        incidents += to_incidents(fetch_type, rows)
 
-    newest_first = sorted(incidents, key=occurred, reverse=True)
+    newest_first = sorted(incidents, key=itemgetter("occurred"), reverse=True)
     return newest_first[: fetch.max_fetch]
 
 
@@ -3681,25 +3803,22 @@ def token_access(client: GraphClient, check: AccessCheck) -> str:
     return HAS_PERMISSION
 
 
-def read_access(client: GraphClient, resource: Resource) -> tuple[str, str]:
-    """Read one row. Returns the result in short, and Graph's whole refusal if it did."""
+def read_access(client: GraphClient, resource: Resource) -> GraphError | None:
+    """Read one row. Returns Graph's refusal, None when it did not refuse."""
     try:
         client.first_page(resource, {"$top": "1"})
     except GraphError as error:
-        if not error.status:
+        if error.status is None:
             raise
-        return error.reason or str(error), str(error)
+        return error
 
-    return "works", ""
+    return None
 
 
 def write_access(instance: Instance, check: AccessCheck, token: str) -> str:
     """Say what the token tells of a change, which cannot be tried without making it."""
-    try:
-        require_response_allowed(instance.settings, instance.authenticator)
-    except SettingsError as error:
-        return str(error)
-
+    if not response_is_allowed(instance.settings):
+        return RESPONSE_IS_OFF
     if token == OPAQUE_TOKEN:
         return (
             "unknown: the token cannot be read, and an action cannot be tried"
@@ -3715,15 +3834,18 @@ def write_access(instance: Instance, check: AccessCheck, token: str) -> str:
 def check_access(instance: Instance, check: AccessCheck) -> Access:
     """Find out about one thing: by a read of one row, or for a change by the token alone.
 
-    Raises: GraphError: Graph was not reached at all. SignInError: there is no token.
+    Raises GraphError where no answer came at all, and SignInError where there is no
+    token.
     """
     token = token_access(instance.client, check)
+    access = Access(check.name, check.permission, token, "works", "")
     if check.write:
-        result, error = write_access(instance, check, token), ""
-    else:
-        result, error = read_access(instance.client, check.resource)
+        return access._replace(result=write_access(instance, check, token))
 
-    return Access(check.name, check.permission, token, result, error)
+    refusal = read_access(instance.client, check.resource)
+    if refusal:
+        return access._replace(result=refusal.summary, error=str(refusal))
+    return access
 
 
 def check_all(
@@ -3759,8 +3881,9 @@ def test_module(instance: Instance, _: Args) -> str:
     if errors:
         raise RequestError(errors)
     if instance.settings.fetch:
-        one_each = replace(instance.settings.fetch, max_fetch=1)
-        fetch_incidents(instance.client, one_each, {}, utc_now())
+        fetch = instance.settings.fetch
+        one_of_each = replace(fetch, max_fetch=len(fetch.types))
+        fetch_incidents(instance.client, one_of_each, {}, utc_now())
 
     return "ok"
 
@@ -3768,13 +3891,13 @@ def test_module(instance: Instance, _: Args) -> str:
 def auth_test(instance: Instance, _: Args) -> CommandResults:
     """Return "Success!" and what the instance may do.
 
-    Raises: CommandFailed: risky users or risk detections cannot be read. SignInError:
+    Raises CommandFailed: risky users or risk detections cannot be read. SignInError:
     there is no token.
     """
     essential = check_all(instance, ESSENTIAL_CHECKS)
     others = check_all(instance, OTHER_CHECKS)
     rows = [access._asdict() for access in essential + others]
-    report = markdown("What this instance may do", rows, ACCESS_COLUMNS)
+    report = markdown_table("What this instance may do", rows, ACCESS_COLUMNS)
 
     errors = all_errors(essential)
     if errors:
@@ -3798,7 +3921,7 @@ def auth_start(instance: Instance, _: Args) -> CommandResults:
 
 
 def auth_complete(instance: Instance, _: Args) -> str:
-    """Finish what auth_start began. Raises: SignInError: the person has not finished,
+    """Finish what auth_start began. Raises SignInError: the person has not finished,
     declined, or was too late."""
     instance.authenticator.complete()
     return "Authorization completed successfully."
@@ -3806,7 +3929,7 @@ def auth_complete(instance: Instance, _: Args) -> str:
 
 def auth_reset(instance: Instance, _: Args) -> str:
     """Forget everything that was stored about signing in."""
-    set_integration_context({})
+    instance.store.clear()
     if not instance.authenticator.delegated:
         return "Authorization was reset successfully. The next command signs in anew."
 
@@ -3847,13 +3970,13 @@ def risky_user_get(instance: Instance, args: Args) -> CommandResults:
 def history_list(
     client: GraphClient, resource: Resource, args: Args
 ) -> list[CommandResults]:
-    """Return the history of the object with an id. Raises: GraphError: none has the id
-    (it is named), or no answer came."""
+    """Return the history of the object with an id. Raises GraphError: none has the id (it
+    is named), or no answer came."""
     item_id = str(args.get("id") or "").strip()
     try:
         return list_resource(client, resource.for_owner(item_id), args)
     except GraphError as error:
-        raise with_unknown_id(error, resource, item_id) from error
+        raise naming_unknown_id(error, resource, item_id) from error
 
 
 def risky_user_history_list(
@@ -3954,7 +4077,7 @@ def service_principals_dismiss(
 
 
 def fetch_settings_of(instance: Instance) -> FetchSettings:
-    """Return what an instance fetches. Raises: SettingsError: it was not read."""
+    """Return what an instance fetches. Raises SettingsError: it was not read."""
     if instance.settings.fetch is None:
         raise SettingsError("This instance's fetch parameters were not read.")
     return instance.settings.fetch
@@ -3972,7 +4095,7 @@ def fetch_preview(instance: Instance, _: Args) -> CommandResults:
     columns = ("name", "occurred", "severity", "dbotMirrorId")
     title = f"The fetch settings select {len(incidents)} incident(s)"
     return CommandResults(
-        readable_output=markdown(title, incidents, columns, [note]),
+        readable_output=markdown_table(title, incidents, columns, [note]),
         raw_response=incidents,
     )
 
@@ -3993,6 +4116,10 @@ def fetch_command(instance: Instance) -> None:
 
 # ==== Entry point =============================================================
 
+
+FETCH = "fetch-incidents"
+TEST = "test-module"
+FETCHING = (FETCH, "azure-risky-users-fetch-preview")
 
 COMMANDS: dict[str, Callable[[Instance, Args], Any]] = {
     "test-module": test_module,
@@ -4020,13 +4147,9 @@ COMMANDS: dict[str, Callable[[Instance, Args], Any]] = {
     "azure-risky-users-fetch-preview": fetch_preview,
 }
 
-FETCH = "fetch-incidents"
-TEST = "test-module"
-FETCHING = (FETCH, "azure-risky-users-fetch-preview")
-
 
 def uses_fetch_settings(command: str, params: Args) -> bool:
-    """Tell whether a command fetches. The Test button does where the instance does."""
+    """Tell whether a command fetches. The Test button tries it for an instance that does."""
     if command == TEST:
         return bool(argToBoolean(params.get("isFetch") or False))
     return command in FETCHING
@@ -4063,8 +4186,8 @@ def main() -> None:
         else:
             return_results(COMMANDS[command](instance, demisto.args()))
     except Exception as error:
-        for result in getattr(error, "results", ()):
-            return_results(result)
+        if isinstance(error, CommandFailed):
+            return_results(error.results)
         # Of an error that is not ours the class tells more than the text: a bare KeyError
         # reads 'value'.
         is_ours = isinstance(error, DemistoException)

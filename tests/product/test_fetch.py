@@ -624,7 +624,7 @@ def test_a_long_walk_ends_before_the_platform_ends_it_and_goes_on_next_time(
     (note,) = [line for line in run.logs if line.startswith("info: ")]
     assert note.endswith("Reading on was stopped after 240 seconds, before the platform would.")
     assert len(run.incidents) == 200
-    assert sum(no_waiting) < aru.WALK_PERIOD + 10
+    assert sum(no_waiting) < aru.PAGING_PERIOD + 10
     again = room.fetch().incidents
     assert len(again) == 200
     assert not set(ids(again)) & set(ids(run.incidents))
@@ -641,7 +641,7 @@ def test_a_long_walk_of_one_type_leaves_the_other_its_first_page(
     simulator.throttle = 1
     run = room.fetch()
     assert not run.failed
-    assert sum(no_waiting) > aru.WALK_PERIOD - 10  # The rest of the time passed for real.
+    assert sum(no_waiting) > aru.PAGING_PERIOD - 10  # The rest of the time passed for real.
     assert set(ids(run.incidents)[:100]) <= set(tenant.detections)
     assert set(ids(run.incidents)[100:]) == set(tenant.users)
 
