@@ -44,7 +44,7 @@ clean: ## Remove environments and builds
 	rm -rf .venv .venv-* dist build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.venv/installed: pyproject.toml
+.venv/installed: pyproject.toml tools/version.py pack/pack_metadata.json
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python $(PIP_INSTALL) --editable '.[dev]'
