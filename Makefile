@@ -45,13 +45,16 @@ clean: ## Remove environments and builds
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/installed: pyproject.toml tools/version.py pack/pack_metadata.json
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
-	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python $(PIP_INSTALL) --editable '.[dev]'
-	touch $@
+	@$(PYTHON) tools/preflight.py
+	@echo "Making the environment in .venv, once; it takes about half a minute."
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python $(PIP_INSTALL) --editable '.[dev]'
+	@touch $@
 
 # The vendor's SDK is large and pins old packages, so it has an environment of its own.
 .venv-sdk/$(SDK_VERSION):
-	$(PYTHON) -m venv --clear .venv-sdk
-	$(SDK_BIN)/python $(PIP_INSTALL) 'demisto-sdk==$(SDK_VERSION)'
-	touch $@
+	@$(PYTHON) tools/preflight.py
+	@echo "Making the environment of the vendor's SDK in .venv-sdk, once; it takes some minutes."
+	@$(PYTHON) -m venv --clear .venv-sdk
+	@$(SDK_BIN)/python $(PIP_INSTALL) 'demisto-sdk==$(SDK_VERSION)'
+	@touch $@
