@@ -8,7 +8,7 @@ SDK_BIN := .venv-sdk/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench docs dist dist-test validate image-test clean
+.PHONY: help demo test bench docs picture dist dist-test validate image-test clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -25,8 +25,11 @@ test: .venv/installed ## Run the linter, the type checker and every test
 bench: .venv/installed ## Measure requests, time and memory of large lists
 	$(BIN)/python -m tools.bench
 
-docs: .venv/installed ## Renew the command reference in the README
+docs: .venv/installed ## Renew the reference and the README's table of commands
 	$(BIN)/python -m tools.docs
+
+picture: .venv/installed ## Renew the README's picture of the war room
+	$(BIN)/python -m tools.picture
 
 dist: .venv/installed ## Build the unified file and the pack
 	$(BIN)/python -m tools.package

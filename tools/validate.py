@@ -19,13 +19,15 @@ from tools.package import NAME, ROOT, BuildError, Project, pack_sources
 
 PACK = Path("Packs") / NAME
 INTEGRATION = PACK / "Integrations" / NAME
-INTEGRATION_FILES = (
-    f"{NAME}.py",
-    f"{NAME}.yml",
-    f"{NAME}_description.md",
-    f"{NAME}_image.png",
-    "README.md",
-)
+
+# The integration's files, by their place in the project, and what they are called in the pack.
+INTEGRATION_FILES = {
+    f"{NAME}.py": f"{NAME}.py",
+    f"{NAME}.yml": f"{NAME}.yml",
+    f"{NAME}_description.md": f"{NAME}_description.md",
+    f"{NAME}_image.png": f"{NAME}_image.png",
+    "docs/commands.md": "README.md",
+}
 DOT_FILES = (".secrets-ignore", ".pack-ignore")
 
 # Validators that cannot judge this project, by code or by the letters it begins with, and why.
@@ -109,8 +111,8 @@ def write_tree(root: Path, tree: Path) -> None:
     """Lay the project out in tree as the vendor lays out a pack."""
     integration = tree / INTEGRATION
     integration.mkdir(parents=True)
-    for name in INTEGRATION_FILES:
-        shutil.copy(root / name, integration / name)
+    for file, name in INTEGRATION_FILES.items():
+        shutil.copy(root / file, integration / name)
     for name, data in pack_sources(Project(root)).items():
         path = tree / PACK / name
         path.parent.mkdir(parents=True, exist_ok=True)
