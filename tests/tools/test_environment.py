@@ -32,7 +32,8 @@ def make(project: Path, target: str, *at_start: str) -> tuple[int, list[str]]:
     """Run make in a Python that does some lines at its start; the exit code, and what was printed."""
     (project / "sitecustomize.py").write_text("\n".join(at_start), encoding="utf-8")
     command = ["make", "--no-print-directory", f"PYTHON={sys.executable}", target]
-    environment = {**os.environ, "PYTHONPATH": str(project), "LC_ALL": "C"}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    environment = {**inherited, "PYTHONPATH": str(project), "LC_ALL": "C"}
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
     printed = (done.stdout + done.stderr).splitlines()
     return done.returncode, [line for line in printed if not line.startswith("make: ")]
