@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from tools.showcase import ADELE, NOW, open_room
+from tools.showcase import ADELE, open_room, open_simulator
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
 from warroom.xsoar.runner import MANIFEST, PROJECT, Run
@@ -317,7 +317,7 @@ class Stage:
 def command_sections(manifest: Rule) -> str:
     """A section for each command, in the manifest's order, in which their examples run."""
     commands = manifest["script"]["commands"]
-    with Simulator(Tenant.demo(NOW)) as simulator:
+    with open_simulator() as simulator:
         stage = Stage(simulator)
         return paragraphs(*map(stage.section, commands))
 

@@ -10,9 +10,7 @@ from contextlib import redirect_stdout
 from rich.console import Console
 from rich.terminal_theme import SVG_EXPORT_THEME
 
-from tools.showcase import ADELE, NOW, open_room
-from warroom.azure.server import Simulator
-from warroom.azure.tenant import Tenant
+from tools.showcase import ADELE, open_room, open_simulator
 from warroom.terminal import display
 from warroom.xsoar.runner import PROJECT, WarRoom
 
@@ -91,7 +89,7 @@ def draw() -> str:
     """The picture as SVG."""
     screen = Screen()
     console = recording_console(screen)
-    with Simulator(Tenant.demo(NOW)) as simulator, redirect_stdout(screen):
+    with open_simulator() as simulator, redirect_stdout(screen):
         room = open_room(simulator, "Client Credentials")
         show_lines(room, console)
     return console.export_svg(

@@ -3,6 +3,7 @@
 from datetime import datetime, timezone
 
 from warroom.azure.server import Simulator
+from warroom.azure.tenant import Tenant
 from warroom.xsoar.runner import MANIFEST, WarRoom, demo_instance, load_integration
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
@@ -16,6 +17,12 @@ def moment() -> datetime:
 
 def pass_no_time(_: float) -> None:
     """What polls goes on at once."""
+
+
+def open_simulator() -> Simulator:
+    """The simulated tenant as it is at that moment."""
+    tenant = Tenant.demo(NOW)
+    return Simulator(tenant)
 
 
 def open_room(simulator: Simulator, sign_in: str) -> WarRoom:
