@@ -8,7 +8,7 @@ SDK_BIN := .venv-sdk/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench docs dist dist-test validate image-test clean
+.PHONY: help demo test bench docs picture dist dist-test validate image-test clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -25,8 +25,11 @@ test: .venv/installed ## Run the linter, the type checker and every test
 bench: .venv/installed ## Measure requests, time and memory of large lists
 	$(BIN)/python -m tools.bench
 
-docs: .venv/installed ## Renew the command reference in the README
+docs: .venv/installed ## Renew the reference and the README's table of commands
 	$(BIN)/python -m tools.docs
+
+picture: .venv/installed ## Renew the README's picture of the war room
+	$(BIN)/python -m tools.picture
 
 dist: .venv/installed ## Build the unified file and the pack
 	$(BIN)/python -m tools.package
@@ -44,14 +47,17 @@ clean: ## Remove environments and builds
 	rm -rf .venv .venv-* dist build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.venv/installed: pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
-	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python $(PIP_INSTALL) --editable '.[dev]'
-	touch $@
+.venv/installed: pyproject.toml tools/version.py pack/pack_metadata.json
+	@$(PYTHON) tools/preflight.py
+	@echo "Making the environment in .venv, once; it takes about half a minute."
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python $(PIP_INSTALL) --editable '.[dev]'
+	@touch $@
 
 # The vendor's SDK is large and pins old packages, so it has an environment of its own.
 .venv-sdk/$(SDK_VERSION):
-	$(PYTHON) -m venv --clear .venv-sdk
-	$(SDK_BIN)/python $(PIP_INSTALL) 'demisto-sdk==$(SDK_VERSION)'
-	touch $@
+	@$(PYTHON) tools/preflight.py
+	@echo "Making the environment of the vendor's SDK in .venv-sdk, once; it takes some minutes."
+	@$(PYTHON) -m venv --clear .venv-sdk
+	@$(SDK_BIN)/python $(PIP_INSTALL) 'demisto-sdk==$(SDK_VERSION)'
+	@touch $@

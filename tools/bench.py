@@ -1,16 +1,18 @@
-"""Measures what a list costs: Graph requests, whole-process time, peak memory, and the start before the first request.
+"""Measures what a list costs: requests to Graph, time of the whole process, memory, start.
 
-Each measured run is a process of its own that runs the integration as the server does; the simulated tenant stays in
-this process, so that it is in no figure. `make bench` prints the table; the figures depend on the machine.
+Each measured run is a process of its own that runs the integration as the server does; the
+simulated tenant stays in this process, so that it is in no figure. `make bench` prints the
+table; the figures depend on the machine.
 """
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
+from statistics import median
 from typing import Any, NamedTuple
 
 from warroom.azure.demo import demo_tenant
@@ -21,6 +23,7 @@ from warroom.xsoar.integration import PROJECT, STANDINS
 SIZES = (50, 5_000, 50_000)  # rows
 RUNS = 3  # of each; the median counts
 IMPORTS = "import requests, msal"
+PYTHONPATH = f"{PROJECT}{os.pathsep}{STANDINS}"
 
 CHILD = """
 import json, sys, time
@@ -30,7 +33,7 @@ standins = time.time() - started
 import demistomock, requests
 import AzureRiskyUsers as integration
 from warroom.azure.server import LoopbackAdapter
-port, params, args = int(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
+port, params, args = json.loads(sys.argv[1])
 first = []
 class Adapter(LoopbackAdapter):
     def send(self, *request, **options):
@@ -44,20 +47,76 @@ demistomock.call = demistomock.Call("azure-risky-users-list", args, params)
 integration.main()
 entry = demistomock.call.entries[0]
 rows = len(entry["Contents"]["value"])
-cpu = time.process_time()
-print(json.dumps({"first": first[0], "standins": standins, "cpu": cpu, "type": entry["Type"], "rows": rows}))
+report = {"first": first[0], "standins": standins, "type": entry["Type"], "rows": rows}
+print(json.dumps({**report, "cpu": time.process_time()}))
 """
 
-# Of the process itself: what the operating system accounts for a child includes what it was before it became Python.
-PEAK = """
+# Asked of the process itself: what the operating system accounts for a child includes what it
+# was before it became Python.
+PRINT_PEAK = """
 with open("/proc/self/status") as status:
     print(next(line for line in status if line.startswith("VmHWM")).split()[1])
 """
 
+IMPORTS_COST = "{imports}: {seconds:.3f} s, {peak:.1f} MiB\n"
+HEADINGS = "   rows  Graph requests   seconds  of CPU  peak MiB   to first request"
+ROW = (
+    "{rows:>7,} {requests:>15.0f} {seconds:>9.3f} {cpu:>7.3f} "
+    "{peak:>9.1f} {start:>16.3f} s"
+)
+GROWTH = """
+memory per 1,000 rows: {memory:.2f} MiB
+CPU time of {large:,} rows against {middle:,} (less that of {small}): {times:.1f} times"""
+
+
+class Process(NamedTuple):
+    """What came of a run of Python: its output, when it began, its seconds, its peak in MiB."""
+
+    lines: list[str]
+    began: float
+    seconds: float
+    peak: float
+
+
+def measured(text: str, argument: str = "") -> Process:
+    """Runs Python text."""
+    began = time.time()
+    done = subprocess.run(
+        [sys.executable, "-c", text + PRINT_PEAK, argument],
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    seconds = time.time() - began
+    *lines, peak = done.stdout.splitlines()
+    return Process(lines, began, seconds, int(peak) / 1024)
+
+
+def medians(runs: Iterable[Iterable[float]]) -> list[float]:
+    """The median of each figure of some runs."""
+    columns = zip(*runs, strict=True)
+    return list(map(median, columns))
+
+
+def print_imports() -> None:
+    """Prints what the packages cost that the integration needs. The first run does not count."""
+    costs = []
+    for _ in range(RUNS + 1):
+        process = measured(IMPORTS)
+        costs.append((process.seconds, process.peak))
+    seconds, peak = medians(costs[1:])
+    cost = IMPORTS_COST.format(
+        imports=IMPORTS,
+        seconds=seconds,
+        peak=peak,
+    )
+    print(cost)
+
 
 class Figures(NamedTuple):
-    """One run: seconds from start to end, those of the processor, MiB at the peak, seconds from the start to the first
-    request without the stand-ins."""
+    """A list: seconds from start to end, those of the processor, MiB at the peak, and seconds
+    from the start to the first request without those of the stand-ins."""
 
     seconds: float
     cpu: float
@@ -65,72 +124,80 @@ class Figures(NamedTuple):
     start: float
 
 
-def measured(text: str, *arguments: str) -> tuple[list[str], float, float, float]:
-    """Run Python text with arguments; return the lines it printed, when it began, its seconds, its peak in MiB."""
-    environment = {**os.environ, "PYTHONPATH": f"{PROJECT}{os.pathsep}{STANDINS}"}
-    began = time.time()
-    command = [sys.executable, "-c", text + PEAK, *arguments]
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=True
-    )
-    *lines, peak = done.stdout.splitlines()
-    return lines, began, time.time() - began, int(peak) / 1024
-
-
-def listed(simulator: Simulator, params: dict[str, Any], rows: int) -> Figures:
-    """Run one list of that many rows in a process of its own."""
-    arguments = (
-        str(simulator.port),
-        json.dumps(params),
-        json.dumps({"limit": str(rows)}),
-    )
-    output, began, seconds, peak = measured(CHILD, *arguments)
-    report = json.loads(output[0])
+def list_figures(port: int, params: dict[str, Any], rows: int) -> Figures:
+    """Runs one list of that many rows in a process of its own."""
+    args = {"limit": str(rows)}
+    process = measured(CHILD, json.dumps([port, params, args]))
+    report = json.loads(process.lines[0])
     if report["type"] != 1 or report["rows"] != rows:
         raise SystemExit(f"a list of {rows} rows brought {report}")
+    ready = process.began + report["standins"]
     return Figures(
-        seconds, report["cpu"], peak, report["first"] - began - report["standins"]
+        seconds=process.seconds,
+        cpu=report["cpu"],
+        peak=process.peak,
+        start=report["first"] - ready,
     )
 
 
-def median(runs: list[Figures]) -> Figures:
-    return Figures(*(statistics.median(figures) for figures in zip(*runs, strict=True)))
+class Result(NamedTuple):
+    """What a list of so many rows costs: requests to Graph, and the medians of its figures."""
+
+    rows: int
+    requests: float
+    seconds: float
+    cpu: float
+    peak: float
+    start: float
+
+
+def list_results(simulator: Simulator) -> Iterator[Result]:
+    """Measures a list of each size, after one that does not count."""
+    params = demo_instance()
+    for rows in SIZES:
+        list_figures(simulator.port, params, rows)
+        before = len(simulator.graph_requests)
+        runs = []
+        for _ in range(RUNS):
+            figures = list_figures(simulator.port, params, rows)
+            runs.append(figures)
+        requests = len(simulator.graph_requests) - before
+        yield Result(rows, requests / RUNS, *medians(runs))
+
+
+def print_lists(simulator: Simulator) -> list[Result]:
+    print(HEADINGS)
+    results = []
+    for result in list_results(simulator):
+        line = ROW.format_map(result._asdict())
+        print(line)
+        results.append(result)
+    return results
+
+
+def print_growth(small: Result, middle: Result, large: Result) -> None:
+    """Prints how memory and time grow with the number of rows."""
+    rows = large.rows - small.rows
+    memory = large.peak - small.peak
+    more_time = large.cpu - small.cpu
+    less_time = middle.cpu - small.cpu
+    growth = GROWTH.format(
+        memory=memory / rows * 1000,
+        large=large.rows,
+        middle=middle.rows,
+        small=small.rows,
+        times=more_time / less_time,
+    )
+    print(growth)
 
 
 def main() -> None:
-    params = demo_instance()
-    imports = [measured(IMPORTS)[2:] for _ in range(RUNS + 1)][1:]
-    print(
-        f"{IMPORTS}: {statistics.median(seconds for seconds, _ in imports):.3f} s, ",
-        end="",
-    )
-    print(f"{statistics.median(peak for _, peak in imports):.1f} MiB\n")
-    print(
-        f"{'rows':>7} {'Graph requests':>15} {'seconds':>9} {'of CPU':>7} {'peak MiB':>9} {'to first request':>18}"
-    )
-    results = {}
-    with Simulator(
-        demo_tenant(datetime.now(timezone.utc), users=max(SIZES) + 100)
-    ) as simulator:
-        for rows in SIZES:
-            listed(simulator, params, rows)
-            before = len(simulator.graph_requests)
-            results[rows] = median(
-                [listed(simulator, params, rows) for _ in range(RUNS)]
-            )
-            requests = (len(simulator.graph_requests) - before) / RUNS
-            seconds, cpu, peak, start = results[rows]
-            print(
-                f"{rows:>7,} {requests:>15.0f} {seconds:>9.3f} {cpu:>7.3f} {peak:>9.1f} {start:>16.3f} s"
-            )
-    small, middle, large = (results[rows] for rows in SIZES)
-    print(
-        f"\nmemory per 1,000 rows: {(large.peak - small.peak) / (SIZES[2] - SIZES[0]) * 1000:.2f} MiB"
-    )
-    growth = (large.cpu - small.cpu) / (middle.cpu - small.cpu)
-    print(
-        f"CPU time of {SIZES[2]:,} rows against {SIZES[1]:,} (less that of {SIZES[0]}): {growth:.1f} times"
-    )
+    print_imports()
+    now = datetime.now(timezone.utc)
+    users = max(SIZES) + 100
+    with Simulator(demo_tenant(now, users=users)) as simulator:
+        results = print_lists(simulator)
+    print_growth(*results)
 
 
 if __name__ == "__main__":

@@ -1,290 +1,376 @@
-"""Writes the README's parameters and commands from the manifest and from real runs against the simulated tenant.
+"""Writes what the documentation says of parameters and commands, from manifest and real runs.
 
-`make docs` renews what stands between the markers; `python -m tools.docs --check` tells whether it is up to date.
-Every example is run: nothing in those parts is written by hand.
+`make docs` renews what stands between the markers of `README.md` and `docs/commands.md`.
+Every example is run against the simulated tenant: nothing in those parts is written by hand.
 """
 
 import json
-import sys
-from datetime import datetime, timezone
-from typing import Any
+import re
+from collections.abc import Callable, Iterable
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import yaml
 
-from warroom.azure.demo import demo_tenant
+from tools.showcase import ADELE, open_room, open_simulator
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
-from warroom.demo import demo_instance
 from warroom.xsoar.entries import Run
-from warroom.xsoar.integration import MANIFEST, PROJECT, load_integration
-from warroom.xsoar.runner import WarRoom
+from warroom.xsoar.integration import MANIFEST, PROJECT
 
 README = PROJECT / "README.md"
+REFERENCE = PROJECT / "docs/commands.md"
 BEGIN, END = "<!-- {}: written by make docs -->", "<!-- end of {} -->"
-NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 CONTEXT_LINES = 40  # of an example; longer context is cut
 
-ADELE = "adele.vance@contoso.example"
+Rule = dict[str, Any]  # an argument, output, parameter or command in the manifest
+
+BY_CLIENT_CREDENTIALS, BY_DEVICE_CODE = "Client Credentials", "Device Code"
+SIGN_INS = {
+    "azure-risky-users-auth-start": BY_DEVICE_CODE,
+    "azure-risky-users-auth-complete": BY_DEVICE_CODE,
+    "azure-risky-users-auth-reset": BY_DEVICE_CODE,
+}
+
+# The examples of each command: its arguments. Ids in braces are those of `known_ids`.
 EXAMPLES = {
-    "azure-risky-users-auth-test": ["!azure-risky-users-auth-test"],
-    "azure-risky-users-auth-start": ["!azure-risky-users-auth-start"],
-    "azure-risky-users-auth-complete": ["!azure-risky-users-auth-complete"],
-    "azure-risky-users-auth-reset": ["!azure-risky-users-auth-reset"],
+    "azure-risky-users-auth-test": [""],
+    "azure-risky-users-auth-start": [""],
+    "azure-risky-users-auth-complete": [""],
+    "azure-risky-users-auth-reset": [""],
     "azure-risky-users-list": [
-        "!azure-risky-users-list page_size=2",
-        '!azure-risky-users-list risk_level=high risk_state=atRisk updated_after="5 days" limit=3',
+        "page_size=2",
+        'risk_level=high risk_state=atRisk updated_after="5 days" limit=3',
     ],
-    "azure-risky-user-get": [
-        "!azure-risky-user-get id=333",
-        f"!azure-risky-user-get user_principal_name={ADELE}",
-    ],
-    "azure-risky-user-history-list": [
-        f"!azure-risky-user-history-list user_principal_name={ADELE}"
-    ],
+    "azure-risky-user-get": ["id=333", f"user_principal_name={ADELE}"],
+    "azure-risky-user-history-list": [f"user_principal_name={ADELE}"],
     "azure-risky-users-risk-detections-list": [
-        "!azure-risky-users-risk-detections-list limit=2",
-        f"!azure-risky-users-risk-detections-list user_principal_name={ADELE}",
+        "limit=2",
+        f"user_principal_name={ADELE}",
     ],
-    "azure-risky-users-risk-detection-get": [
-        "!azure-risky-users-risk-detection-get id=6565"
-    ],
-    "azure-risky-service-principals-list": [
-        "!azure-risky-service-principals-list risk_level=high limit=2"
-    ],
-    "azure-risky-service-principal-get": [
-        "!azure-risky-service-principal-get id={service_principal}"
-    ],
-    "azure-risky-service-principal-history-list": [
-        "!azure-risky-service-principal-history-list id={service_principal}"
-    ],
+    "azure-risky-users-risk-detection-get": ["id=6565"],
+    "azure-risky-service-principals-list": ["risk_level=high limit=2"],
+    "azure-risky-service-principal-get": ["id={service_principal}"],
+    "azure-risky-service-principal-history-list": ["id={service_principal}"],
     "azure-risky-service-principal-detections-list": [
-        "!azure-risky-service-principal-detections-list service_principal_id={service_principal} limit=1"
+        "service_principal_id={service_principal} limit=1"
     ],
-    "azure-risky-service-principal-detection-get": [
-        "!azure-risky-service-principal-detection-get id={service_principal_detection}"
-    ],
+    "azure-risky-service-principal-detection-get": ["id={service_principal_detection}"],
     "azure-risky-users-confirm-compromised": [
-        f"!azure-risky-users-confirm-compromised user_principal_names={ADELE} dry_run=true",
-        f"!azure-risky-users-confirm-compromised user_principal_names={ADELE}",
+        f"user_principal_names={ADELE} dry_run=true",
+        f"user_principal_names={ADELE}",
     ],
-    "azure-risky-users-confirm-safe": ["!azure-risky-users-confirm-safe user_ids=999"],
-    "azure-risky-users-dismiss": [
-        "!azure-risky-users-dismiss user_ids=777,no-such-user"
-    ],
+    "azure-risky-users-confirm-safe": ["user_ids=999"],
+    "azure-risky-users-dismiss": ["user_ids=777,no-such-user"],
     "azure-risky-service-principals-confirm-compromised": [
-        "!azure-risky-service-principals-confirm-compromised service_principal_ids={service_principal}"
+        "service_principal_ids={service_principal}"
     ],
     "azure-risky-service-principals-dismiss": [
-        "!azure-risky-service-principals-dismiss service_principal_ids={service_principal} verify=true"
+        "service_principal_ids={service_principal} verify=true"
     ],
-    "azure-risky-users-fetch-preview": ["!azure-risky-users-fetch-preview"],
+    "azure-risky-users-fetch-preview": [""],
 }
-BY_DEVICE_CODE = (
-    "azure-risky-users-auth-start",
-    "azure-risky-users-auth-complete",
-    "azure-risky-users-auth-reset",
-)
 
 
-def parameter_part(manifest: dict[str, Any]) -> str:
-    """Return the table of the instance's parameters."""
-    rows = [
-        f"| {' / '.join(filter(None, (rule.get('display'), rule.get('displaypassword'))))} "
-        f"| {in_cell(rule.get('additionalinfo', ''))} | {rule.get('defaultvalue', '')} | {need(rule)} |"
-        for rule in manifest["configuration"]
+# Markdown
+
+HEADING = re.compile("^### ", re.MULTILINE)
+FENCED = """\
+```{language}
+{text}
+```"""
+FOLDED = """\
+<details><summary>Context</summary>
+
+{block}
+
+</details>"""
+SECTION = """\
+### {name}
+
+{description}
+
+#### Base Command
+
+`{name}`
+
+#### Input
+
+{arguments}
+
+#### Context Output
+
+{outputs}
+
+#### Command example
+
+{examples}"""
+
+
+def paragraphs(*parts: str) -> str:
+    return "\n\n".join(filter(None, parts))
+
+
+def fenced(text: str, language: str = "") -> str:
+    return FENCED.format(language=language, text=text)
+
+
+def quoted(text: str) -> str:
+    """The text as a block quote, its headings below those around it."""
+    lines = HEADING.sub("##### ", text).splitlines()
+    quotes = [f"> {line}".rstrip() for line in lines]
+    return "\n".join(quotes)
+
+
+def table_line(cells: Iterable[str]) -> str:
+    escaped = [cell.replace("|", "\\|") for cell in cells]
+    line = " | ".join(escaped).replace("\n", " ")
+    return f"| {line} |"
+
+
+def table(headers: tuple[str, ...], rows: Iterable[Iterable[str]]) -> str:
+    bold = [f"**{header}**" for header in headers]
+    rule = ["---"] * len(headers)
+    lines = [bold, rule, *rows]
+    return "\n".join(map(table_line, lines))
+
+
+# What the manifest says
+
+
+def need(rule: Rule) -> str:
+    if rule.get("required"):
+        return "Required"
+    return "Optional"
+
+
+def parameter_row(parameter: Rule) -> list[str]:
+    names = [parameter.get("display"), parameter.get("displaypassword")]
+    return [
+        " / ".join(filter(None, names)),
+        parameter.get("additionalinfo", ""),
+        parameter.get("defaultvalue", ""),
+        need(parameter),
     ]
-    head = [
-        "| **Parameter** | **Meaning** | **Default** | **Required** |",
-        "| --- | --- | --- | --- |",
-    ]
-    return "\n".join([*head, *rows, ""])
 
 
-def command_part(manifest: dict[str, Any]) -> str:
-    """Return a section for each command."""
-    commands = manifest["script"]["commands"]
-    with Simulator(demo_tenant(NOW)) as simulator:
-        rooms = {
-            sign_in: room(simulator, sign_in)
-            for sign_in in ("Client Credentials", "Device Code")
-        }
-        sections = []
-        for command in commands:
-            where = rooms[
-                "Device Code"
-                if command["name"] in BY_DEVICE_CODE
-                else "Client Credentials"
-            ]
-            sections.append(section(command, where, simulator))
-    return "\n".join(sections)
+def parameter_table(manifest: Rule) -> str:
+    """The instance's parameters."""
+    headers = ("Parameter", "Meaning", "Default", "Required")
+    rows = map(parameter_row, manifest["configuration"])
+    return table(headers, rows)
 
 
-def room(simulator: Simulator, sign_in: str) -> WarRoom:
-    params = {**demo_instance(sign_in), "max_fetch": "3"}
-    return WarRoom(
-        load_integration(),
-        MANIFEST,
-        params,
-        simulator=simulator,
-        clock=lambda: NOW,
-        sleep=lambda _: None,
-    )
-
-
-def section(command: dict[str, Any], where: WarRoom, simulator: Simulator) -> str:
-    """Return one command's section: what it takes, what it gives, and its examples."""
+def command_row(command: Rule) -> list[str]:
+    """A link to the command in the reference, and the first sentence said of it."""
     name = command["name"]
-    parts = [
-        f"### {name}\n",
-        f"{command['description']}\n",
-        arguments(command),
-        outputs(command),
-    ]
-    parts += [
-        example(line.format(**known_ids(simulator.tenant)), where, simulator)
-        for line in EXAMPLES[name]
-    ]
-    return "\n".join(parts)
+    link = f"[`{name}`](docs/commands.md#{name})"
+    first_sentence = command["description"].split(". ")[0]
+    return [link, first_sentence.rstrip(".")]
 
 
-def known_ids(tenant: Tenant) -> dict[str, str]:
-    """Return ids for the examples: the first service principal at high risk, and its first detection."""
-    principal = next(
-        row for row in tenant.service_principals.values() if row["riskLevel"] == "high"
-    )
-    found = (
-        row
-        for row in tenant.service_principal_detections.values()
-        if row["servicePrincipalId"] == principal["id"]
-    )
-    return {
-        "service_principal": principal["id"],
-        "service_principal_detection": next(found)["id"],
-    }
+def command_table(manifest: Rule) -> str:
+    """All commands at a glance."""
+    headers = ("Command", "What it does")
+    rows = map(command_row, manifest["script"]["commands"])
+    return table(headers, rows)
 
 
-def arguments(command: dict[str, Any]) -> str:
-    shown = [rule for rule in command.get("arguments", []) if not rule.get("hidden")]
-    if not shown:
-        return "Takes no arguments.\n"
-    rows = [
-        f"| {rule['name']} | {in_cell(told(rule))} | {need(rule)} |" for rule in shown
-    ]
-    return "\n".join(
-        [
-            "| **Argument** | **Description** | **Required** |",
-            "| --- | --- | --- |",
-            *rows,
-            "",
-        ]
-    )
+def argument_row(argument: Rule) -> list[str]:
+    sentences = [argument["description"]]
+    options = argument.get("predefined")
+    if options:
+        sentences.append(f"Options: {', '.join(options)}.")
+    default = argument.get("defaultValue")
+    if default:
+        sentences.append(f"Default: {default}.")
+    return [argument["name"], " ".join(sentences), need(argument)]
 
 
-def told(rule: dict[str, Any]) -> str:
-    options = (
-        f" Options: {', '.join(rule['predefined'])}." if rule.get("predefined") else ""
-    )
-    default = f" Default: {rule['defaultValue']}." if rule.get("defaultValue") else ""
-    return f"{rule['description']}{options}{default}"
+def argument_table(command: Rule) -> str:
+    headers = ("Argument Name", "Description", "Required")
+    rows = []
+    for argument in command.get("arguments", []):
+        if not argument.get("hidden"):
+            rows.append(argument_row(argument))
+    if not rows:
+        return "This command takes no arguments."
+    return table(headers, rows)
 
 
-def need(rule: dict[str, Any]) -> str:
-    return "Required" if rule.get("required") else "Optional"
+output_row = itemgetter("contextPath", "type", "description")
 
 
-def outputs(command: dict[str, Any]) -> str:
-    if not command.get("outputs"):
-        return "Writes nothing to context.\n"
-    rows = [
-        f"| {out['contextPath']} | {out['type']} | {in_cell(out['description'])} |"
-        for out in command["outputs"]
-    ]
-    return "\n".join(
-        [
-            "| **Context path** | **Type** | **Description** |",
-            "| --- | --- | --- |",
-            *rows,
-            "",
-        ]
-    )
+def output_table(command: Rule) -> str:
+    headers = ("Path", "Type", "Description")
+    outputs = command.get("outputs")
+    if not outputs:
+        return "This command writes nothing to the context."
+    return table(headers, map(output_row, outputs))
 
 
-def in_cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+# What runs show
 
 
-def example(line: str, where: WarRoom, simulator: Simulator) -> str:
-    """Run a line; return it with what the war room showed and what went into context."""
-    run = where.run(line)
-    approve_waiting(simulator)
-    text = f"```\n{line}\n```\n\n{quoted(run)}\n"
-    context = [
-        entry["EntryContext"] for entry in run.entries if entry.get("EntryContext")
-    ]
-    return f"{text}\n{folded(context[-1])}" if context else text
+def readable(run: Run) -> str:
+    """The text that the war room shows for a run."""
+    texts = []
+    for entry in run.entries:
+        text = entry.get("HumanReadable") or str(entry.get("Contents"))
+        texts.append(text.strip())
+    return paragraphs(*texts)
+
+
+def last_context(run: Run) -> Any:
+    """The last that a run wrote to the context, or None."""
+    for entry in reversed(run.entries):
+        if entry.get("EntryContext"):
+            return entry["EntryContext"]
+    return None
+
+
+def shortened(text: str) -> str:
+    lines = text.splitlines()
+    rest = len(lines) - CONTEXT_LINES
+    if rest <= 0:
+        return text
+    note = f"... ({rest} more lines)"
+    return "\n".join([*lines[:CONTEXT_LINES], note])
+
+
+def folded_context(run: Run) -> str:
+    """The last that a run wrote to the context, as JSON that the reader unfolds."""
+    context = last_context(run)
+    if not context:
+        return ""
+    text = json.dumps(context, indent=2, ensure_ascii=False)
+    block = fenced(shortened(text), "json")
+    return FOLDED.format(block=block)
 
 
 def approve_waiting(simulator: Simulator) -> None:
-    """Play the person at the browser, for the command that follows auth-start."""
-    for flow in list(simulator.entra.flows.values()):
+    """Plays the person at the browser, for the command that follows auth-start."""
+    flows = list(simulator.entra.flows.values())
+    for flow in flows:
         if flow.state == "pending":
             simulator.entra.approve(flow.user_code)
 
 
-def quoted(run: Run) -> str:
-    """Return the readable text of the entries as block quotes."""
-    shown = [
-        entry.get("HumanReadable") or str(entry.get("Contents"))
-        for entry in run.entries
-    ]
-    lines = "\n\n".join(
-        text.strip().replace("\n### ", "\n#### ") for text in shown if text.strip()
-    ).splitlines()
-    return "\n".join(
-        f"> {line}".replace("> ### ", "> #### ").rstrip() for line in lines
-    )
+def first_id(rows: Iterable[dict[str, Any]], **values: str) -> str:
+    """The id of the first row that has these values."""
+    for row in rows:
+        if values.items() <= row.items():
+            return str(row["id"])
+    raise LookupError(f"No row has {values}")
 
 
-def folded(context: Any) -> str:
-    """Return context as JSON that the reader unfolds."""
-    lines = json.dumps(context, indent=2, ensure_ascii=False).splitlines()
-    rest = (
-        [f"... ({len(lines) - CONTEXT_LINES} more lines)"]
-        if len(lines) > CONTEXT_LINES
-        else []
-    )
-    body = "\n".join(lines[:CONTEXT_LINES] + rest)
-    return (
-        f"<details><summary>Context</summary>\n\n```json\n{body}\n```\n\n</details>\n"
-    )
+def known_ids(tenant: Tenant) -> dict[str, str]:
+    """Ids for the examples: a service principal at high risk, and a detection behind it."""
+    principals = tenant.service_principals.values()
+    detections = tenant.service_principal_detections.values()
+    principal = first_id(principals, riskLevel="high")
+    detection = first_id(detections, servicePrincipalId=principal)
+    return {
+        "service_principal": principal,
+        "service_principal_detection": detection,
+    }
 
 
-PARTS = {"parameters": parameter_part, "commands": command_part}
+class Stage:
+    """A simulated tenant, with a war room for each way to sign in to it."""
 
+    def __init__(self, simulator: Simulator):
+        self.simulator = simulator
+        self.ids = known_ids(simulator.tenant)
+        self.rooms = {
+            BY_CLIENT_CREDENTIALS: open_room(simulator, BY_CLIENT_CREDENTIALS),
+            BY_DEVICE_CODE: open_room(simulator, BY_DEVICE_CODE),
+        }
 
-def renewed(text: str) -> str:
-    """Return the README's text with its generated parts renewed. Raises: ValueError: a marker is missing."""
-    manifest = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))
-    for name, part in PARTS.items():
-        begin, end = BEGIN.format(name), END.format(name)
-        head, tail = text.index(begin) + len(begin), text.index(end)
-        text = f"{text[:head]}\n\n{part(manifest)}\n{text[tail:]}"
-    return text
-
-
-def main() -> int:
-    before = README.read_text(encoding="utf-8")
-    after = renewed(before)
-    if "--check" in sys.argv[1:]:
-        print(
-            "README.md is up to date."
-            if before == after
-            else "README.md is out of date: run make docs."
+    def example(self, command: str, arguments: str) -> str:
+        """A line as it is typed, what it showed, and what it wrote to the context."""
+        given = arguments.format_map(self.ids)
+        line = f"!{command} {given}".rstrip()
+        sign_in = SIGN_INS.get(command, BY_CLIENT_CREDENTIALS)
+        room = self.rooms[sign_in]
+        run = room.run(line)
+        approve_waiting(self.simulator)
+        return paragraphs(
+            fenced(line),
+            quoted(readable(run)),
+            folded_context(run),
         )
-        return int(before != after)
-    README.write_text(after, encoding="utf-8")
-    return 0
+
+    def section(self, command: Rule) -> str:
+        """One command: what it takes, what it gives, and its examples."""
+        name = command["name"]
+        examples = [self.example(name, arguments) for arguments in EXAMPLES[name]]
+        return SECTION.format(
+            name=name,
+            description=command["description"],
+            arguments=argument_table(command),
+            outputs=output_table(command),
+            examples=paragraphs(*examples),
+        )
+
+
+def command_sections(manifest: Rule) -> str:
+    """A section for each command, in the manifest's order, in which their examples run."""
+    commands = manifest["script"]["commands"]
+    with open_simulator() as simulator:
+        stage = Stage(simulator)
+        return paragraphs(*map(stage.section, commands))
+
+
+# The pages
+
+
+def with_part(text: str, name: str, part: str) -> str:
+    """The text with a part between its markers. Raises: ValueError: a marker is missing."""
+    begin = BEGIN.format(name)
+    end = END.format(name)
+    for marker in (begin, end):
+        if marker not in text:
+            raise ValueError(f"There is no {marker}")
+    before = text.split(begin)[0]
+    after = text.split(end)[1]
+    return before + paragraphs(begin, part, end) + after
+
+
+class Page(NamedTuple):
+    """A file and those of its parts that are written here, by the names in their markers."""
+
+    path: Path
+    parts: dict[str, Callable[[Rule], str]]
+
+    def renewed(self, manifest: Rule) -> str:
+        """Its text as it should be. Raises: ValueError: a marker is missing."""
+        text = self.path.read_text(encoding="utf-8")
+        for name, write in self.parts.items():
+            part = write(manifest)
+            text = with_part(text, name, part)
+        return text
+
+
+PAGES = (
+    Page(README, {"commands": command_table}),
+    Page(REFERENCE, {"parameters": parameter_table, "commands": command_sections}),
+)
+
+
+def read_manifest() -> Rule:
+    with MANIFEST.open(encoding="utf-8") as file:
+        manifest: Rule = yaml.safe_load(file)
+    return manifest
+
+
+def main() -> None:
+    manifest = read_manifest()
+    for page in PAGES:
+        text = page.renewed(manifest)
+        page.path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

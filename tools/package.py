@@ -1,8 +1,8 @@
-"""Build what an administrator installs: the unified integration file and the pack.
+"""Builds what an administrator installs: the unified integration file and the pack.
 
-The unified file is the manifest's own text with script, image and description put in, so nothing is re-ordered or
-re-quoted on the way. Nothing in it or in the pack depends on when or where it was built: two builds of one commit are
-byte for byte the same.
+The unified file is the manifest's own text with script, image and description put in, so
+nothing is re-ordered or re-quoted on the way. Nothing in it or in the pack depends on when or
+where it was built: two builds of one commit are byte for byte the same.
 """
 
 import base64
@@ -11,11 +11,11 @@ import re
 import struct
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -24,18 +24,22 @@ ROOT = Path(__file__).resolve().parent.parent
 UNIFIED_NAME = f"integration-{NAME}.yml"
 PACK_NAME = f"{NAME}.zip"
 
+# What a build is made of, by its place in the project.
+SOURCE_FILE = f"{NAME}.py"
+MANIFEST_FILE = f"{NAME}.yml"
+DESCRIPTION_FILE = f"{NAME}_description.md"
+IMAGE_FILE = f"{NAME}_image.png"
+METADATA_FILE = "pack/pack_metadata.json"
+NOTES_FOLDER = "pack/ReleaseNotes"
+
 IMAGE_SIZE = (120, 50)  # pixels: (width, height)
 LARGEST_IMAGE = 10_240  # bytes
 LONGEST_TEXT = 500  # characters, in a description of the manifest
 LONGEST_PACK_DESCRIPTION = 150  # characters
-ZIP_TIME = (
-    1980,
-    1,
-    1,
-    0,
-    0,
-    0,
-)  # The earliest a zip can hold; a real one would differ from build to build.
+
+# The earliest that a zip can hold; a real time would differ from build to build.
+ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+ZIP_MODE = 0o644 << 16  # The upper half is where a zip keeps the rights on a file.
 
 MANIFEST_KEYS = (
     "commonfields",
@@ -49,13 +53,25 @@ MANIFEST_KEYS = (
 )
 SCRIPT_KEYS = ("script", "dockerimage", "commands")
 METADATA_KEYS = ("name", "description", "currentVersion", "created", "marketplaces")
+DESCRIPTION_KEYS = ("description", "additionalinfo")
 
 # The platform has these modules in the script's own namespace, so their imports may not reach it.
 PLATFORM_IMPORT = re.compile(
-    r"^(?:import demistomock as demisto|from CommonServer(?:User)?Python import \*)(?:[ \t]*#.*)?$",
-    re.MULTILINE,
+    r"""
+    ^(?:
+        import[ ]demistomock[ ]as[ ]demisto
+        | from[ ]CommonServer(?:User)?Python[ ]import[ ]\*
+    )
+    (?:[ \t]*\#.*)?$
+    """,
+    re.MULTILINE | re.VERBOSE,
 )
-PLACEHOLDER = re.compile(r"^( *)script: '-'$")
+PLACEHOLDER = re.compile(r"^ *script: '-'$")
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+VERSION = re.compile(r"\d+\.\d+\.\d+")
+COMMAND_IN_NOTES = re.compile(r"\*\*\*([^*]+)\*\*\*")
+IMAGE_IN_NOTES = re.compile(r"\*(demisto/[^*]+)\*")
 
 # The fast reader, where PyYAML was built with it.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -68,22 +84,50 @@ KINDS = {
     "IncidentFields": "incidentfield",
 }
 
+Key = str | int
+Keys = tuple[Key, ...]
+Json = dict[str, Any]
+
+
+# Documents
+
 
 class BuildError(Exception):
     """The project cannot be built: says file, line and why."""
 
     def __init__(self, file: str, line: int, problem: str) -> None:
-        super().__init__(f"{file}:{line}: {problem}")
+        message = f"{file}:{line}: {problem}"
+        super().__init__(message)
 
 
-def pairs(node: Any) -> Iterator[tuple[str | int, int, Any]]:
-    """Key (or number), line (from 1) and node of everything directly in a YAML node."""
+class Step(NamedTuple):
+    """What stands directly in a YAML node: its key or number, where it begins, its own node."""
+
+    key: Key
+    beginning: Any  # a node
+    node: Any
+
+    @property
+    def line(self) -> int:
+        """From 1."""
+        mark = self.beginning.start_mark
+        return int(mark.line) + 1
+
+
+def steps_from(node: Any) -> Iterator[Step]:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            yield key.value, key.start_mark.line + 1, value
+            yield Step(key.value, key, value)
     elif isinstance(node, yaml.SequenceNode):
         for number, value in enumerate(node.value):
-            yield number, value.start_mark.line + 1, value
+            yield Step(number, value, value)
+
+
+def step_to(key: Key, node: Any) -> Step | None:
+    for step in steps_from(node):
+        if step.key == key:
+            return step
+    return None
 
 
 @dataclass(frozen=True)
@@ -100,26 +144,37 @@ class Document:
             return yaml.load(self.text, LOADER)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            raise BuildError(
-                self.file, mark.line + 1 if mark else 1, str(error.problem)
-            ) from error
+            line = mark.line + 1 if mark else 1
+            raise BuildError(self.file, line, str(error.problem)) from error
 
     @cached_property
     def root(self) -> Any:
         return yaml.compose(self.text, LOADER)
 
-    def line_of(self, *path: str | int) -> int:
-        """The line (from 1) of the value at the path, or of the last step towards it that exists."""
-        node, line = self.root, 1
-        for step in path:
-            found = next((pair for pair in pairs(node) if pair[0] == step), None)
-            if not found:
+    def at(self, path: Keys) -> Any:
+        value = self.value
+        for key in path:
+            value = value[key]
+        return value
+
+    def line_of(self, *path: Key) -> int:
+        """The line (from 1) of a value, or of the last step towards it that exists."""
+        node = self.root
+        line = 1
+        for key in path:
+            step = step_to(key, node)
+            if step is None:
                 break
-            _, line, node = found
+            line = step.line
+            node = step.node
         return line
 
-    def error(self, problem: str, *path: str | int) -> BuildError:
-        return BuildError(self.file, self.line_of(*path), problem)
+    def error(self, problem: str, *path: Key) -> BuildError:
+        line = self.line_of(*path)
+        return BuildError(self.file, line, problem)
+
+
+# The project
 
 
 @dataclass(frozen=True)
@@ -128,9 +183,6 @@ class Project:
 
     root: Path
 
-    def text(self, file: str) -> str:
-        return self.data(file).decode("utf-8")
-
     def data(self, file: str) -> bytes:
         """Raises BuildError when the file is missing."""
         try:
@@ -138,242 +190,324 @@ class Project:
         except FileNotFoundError as error:
             raise BuildError(file, 1, "the file is missing") from error
 
+    def text(self, file: str) -> str:
+        data = self.data(file)
+        return data.decode("utf-8")
+
+    def lines(self, file: str) -> list[str]:
+        text = self.text(file)
+        return text.splitlines()
+
     def document(self, file: str) -> Document:
-        return Document(file, self.text(file))
+        text = self.text(file)
+        return Document(file, text)
 
     @cached_property
     def manifest(self) -> Document:
-        return self.document(f"{NAME}.yml")
+        return self.document(MANIFEST_FILE)
 
     @cached_property
     def metadata(self) -> Document:
-        return self.document("pack/pack_metadata.json")
+        return self.document(METADATA_FILE)
 
     @property
     def version(self) -> str:
         """The product's version; the pack's metadata is the one place it stands."""
-        return str(self.metadata.value["currentVersion"])
+        metadata = self.metadata.value
+        return str(metadata["currentVersion"])
 
     @property
     def notes_file(self) -> str:
-        return f"pack/ReleaseNotes/{self.version.replace('.', '_')}.md"
+        stem = self.version.replace(".", "_")
+        return f"{NOTES_FOLDER}/{stem}.md"
+
+    @property
+    def has_notes(self) -> bool:
+        path = self.root / self.notes_file
+        return path.is_file()
 
 
 # Checks: each yields what is wrong.
 
 
+def missing_keys(document: Document, path: Keys, keys: Keys) -> Iterator[BuildError]:
+    value = document.at(path)
+    if not isinstance(value, dict):
+        yield document.error("a mapping belongs here", *path)
+        return
+    for key in keys:
+        if not value.get(key):
+            yield document.error(f"{key} is missing", *path, key)
+
+
 def check_keys(project: Project) -> Iterator[BuildError]:
-    for document, path, keys in (
-        (project.manifest, (), MANIFEST_KEYS),
-        (project.manifest, ("script",), SCRIPT_KEYS),
-        (project.metadata, (), METADATA_KEYS),
-    ):
-        value = document.value
-        for step in path:
-            value = value[step]
-        if not isinstance(value, dict):
-            yield document.error("a mapping belongs here", *path)
-            return
-        for key in keys:
-            if not value.get(key):
-                yield document.error(f"{key} is missing", *path, key)
+    yield from missing_keys(project.manifest, (), MANIFEST_KEYS)
+    yield from missing_keys(project.manifest, ("script",), SCRIPT_KEYS)
+    yield from missing_keys(project.metadata, (), METADATA_KEYS)
 
 
-def check_script(project: Project) -> Iterator[BuildError]:
+def check_name(project: Project) -> Iterator[BuildError]:
     manifest = project.manifest
     if manifest.value["name"] != NAME:
         yield manifest.error(f"name is not {NAME}", "name")
-    for number, command in enumerate(manifest.value["script"]["commands"]):
+
+
+def check_commands(project: Project) -> Iterator[BuildError]:
+    manifest = project.manifest
+    path = ("script", "commands")
+    for number, command in enumerate(manifest.at(path)):
         if not command.get("name"):
-            yield manifest.error(
-                "a command without a name", "script", "commands", number
-            )
-    line = manifest.line_of("script", "script")
-    if not PLACEHOLDER.match(manifest.text.splitlines()[line - 1]):
-        yield manifest.error(
-            "script.script has to be '-', the place the code is put in",
-            "script",
-            "script",
-        )
+            yield manifest.error("a command without a name", *path, number)
 
 
-def texts(
-    value: Any, path: tuple[str | int, ...] = ()
-) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def check_placeholder(project: Project) -> Iterator[BuildError]:
+    manifest = project.manifest
+    path = ("script", "script")
+    lines = manifest.text.splitlines()
+    line = lines[manifest.line_of(*path) - 1]
+    if not PLACEHOLDER.match(line):
+        problem = "script.script has to be '-', the place the code is put in"
+        yield manifest.error(problem, *path)
+
+
+def inner_values(value: Any) -> Iterable[tuple[Key, Any]]:
+    if isinstance(value, dict):
+        return value.items()
+    if isinstance(value, list):
+        return enumerate(value)
+    return ()
+
+
+def descriptions(value: Any, path: Keys = ()) -> Iterator[tuple[Keys, str]]:
     """Every description in a manifest, with the path to it."""
-    steps = (
-        value.items()
-        if isinstance(value, dict)
-        else enumerate(value)
-        if isinstance(value, list)
-        else ()
-    )
-    for step, inner in steps:
-        if step in ("description", "additionalinfo") and isinstance(inner, str):
-            yield (*path, step), inner
+    for key, inner in inner_values(value):
+        inner_path = (*path, key)
+        if key in DESCRIPTION_KEYS and isinstance(inner, str):
+            yield inner_path, inner
         else:
-            yield from texts(inner, (*path, step))
+            yield from descriptions(inner, inner_path)
+
+
+def too_long(text: str, longest: int) -> str:
+    """What is wrong with the length of a description, or nothing."""
+    length = len(text)
+    if length <= longest:
+        return ""
+    return f"the description has {length} characters, {longest} are allowed"
 
 
 def check_texts(project: Project) -> Iterator[BuildError]:
-    manifest, metadata = project.manifest, project.metadata
-    for path, text in texts(manifest.value):
-        if len(text) > LONGEST_TEXT:
-            yield manifest.error(
-                f"the description has {len(text)} characters, {LONGEST_TEXT} are allowed",
-                *path,
-            )
-    length = len(metadata.value["description"])
-    if length > LONGEST_PACK_DESCRIPTION:
-        problem = f"the description has {length} characters, {LONGEST_PACK_DESCRIPTION} are allowed"
-        yield metadata.error(problem, "description")
+    manifest = project.manifest
+    for path, text in descriptions(manifest.value):
+        problem = too_long(text, LONGEST_TEXT)
+        if problem:
+            yield manifest.error(problem, *path)
+
+
+def check_pack_description(project: Project) -> Iterator[BuildError]:
+    metadata = project.metadata
+    path = ("description",)
+    problem = too_long(metadata.at(path), LONGEST_PACK_DESCRIPTION)
+    if problem:
+        yield metadata.error(problem, *path)
+
+
+def size_text(size: tuple[int, ...]) -> str:
+    return "x".join(map(str, size))
+
+
+def image_problem(data: bytes) -> str:
+    """What is wrong with the image, or nothing."""
+    if not data.startswith(PNG_SIGNATURE):
+        return "the image is not a PNG"
+    size = struct.unpack(">II", data[16:24])
+    if size != IMAGE_SIZE:
+        needed = size_text(IMAGE_SIZE)
+        return f"the image is {size_text(size)}, it has to be {needed}"
+    if len(data) > LARGEST_IMAGE:
+        return f"the image has {len(data)} bytes, {LARGEST_IMAGE} are allowed"
+    return ""
 
 
 def check_image(project: Project) -> Iterator[BuildError]:
-    file = f"{NAME}_image.png"
-    data = project.data(file)
-    if data[:8] != b"\x89PNG\r\n\x1a\n":
-        yield BuildError(file, 1, "the image is not a PNG")
-    elif (size := struct.unpack(">II", data[16:24])) != IMAGE_SIZE:
-        yield BuildError(
-            file,
-            1,
-            f"the image is {size[0]}x{size[1]}, it has to be {IMAGE_SIZE[0]}x{IMAGE_SIZE[1]}",
-        )
-    if len(data) > LARGEST_IMAGE:
-        yield BuildError(
-            file, 1, f"the image has {len(data)} bytes, {LARGEST_IMAGE} are allowed"
-        )
+    data = project.data(IMAGE_FILE)
+    problem = image_problem(data)
+    if problem:
+        yield BuildError(IMAGE_FILE, 1, problem)
+
+
+def numbers_of(version: str) -> list[int]:
+    numbers = re.findall(r"\d+", version)
+    return list(map(int, numbers))
 
 
 def check_version(project: Project) -> Iterator[BuildError]:
-    if not re.fullmatch(r"\d+\.\d+\.\d+", project.version):
-        yield project.metadata.error(
-            f"{project.version} is not a version like 1.0.0", "currentVersion"
-        )
-        return
-    if not (project.root / project.notes_file).is_file():
-        yield project.metadata.error(
-            f"{project.version} has no notes in {project.notes_file}", "currentVersion"
-        )
-    for note in sorted((project.root / "pack/ReleaseNotes").glob("*.md")):
-        if version_key(note.stem, "_") > version_key(project.version, "."):
-            file = note.relative_to(project.root).as_posix()
-            yield BuildError(
-                file, 1, f"these notes are for a later version than {project.version}"
-            )
+    metadata = project.metadata
+    version = project.version
+    path = ("currentVersion",)
+    if not VERSION.fullmatch(version):
+        yield metadata.error(f"{version} is not a version like 1.0.0", *path)
+    elif not project.has_notes:
+        yield metadata.error(f"{version} has no notes in {project.notes_file}", *path)
 
 
-def version_key(version: str, separator: str) -> list[int]:
-    return [int(part) for part in version.split(separator) if part.isdigit()]
+def check_later_notes(project: Project) -> Iterator[BuildError]:
+    version = project.version
+    folder = project.root / NOTES_FOLDER
+    for path in sorted(folder.glob("*.md")):
+        if numbers_of(path.stem) > numbers_of(version):
+            file = f"{NOTES_FOLDER}/{path.name}"
+            problem = f"these notes are for a later version than {version}"
+            yield BuildError(file, 1, problem)
+
+
+def unknown_names(line: str, script: Json) -> Iterator[str]:
+    """The commands and images in a line of notes that are not those of the manifest."""
+    commands = [command["name"] for command in script["commands"]]
+    for name in COMMAND_IN_NOTES.findall(line):
+        if name not in commands:
+            yield name
+    for name in IMAGE_IN_NOTES.findall(line):
+        if name != script["dockerimage"]:
+            yield name
 
 
 def check_notes(project: Project) -> Iterator[BuildError]:
-    """The notes of this version name the integration, its commands and its image as the manifest does."""
-    if not (project.root / project.notes_file).is_file():
-        return
-    manifest, notes = project.manifest.value, project.text(project.notes_file)
-    allowed = {
-        r"\*\*\*([^*]+)\*\*\*": {
-            command["name"] for command in manifest["script"]["commands"]
-        },
-        r"\*(demisto/[^*]+)\*": {manifest["script"]["dockerimage"]},
-    }
-    for number, line in enumerate(notes.splitlines(), 1):
-        for pattern, names in allowed.items():
-            for name in set(re.findall(pattern, line)) - names:
-                yield BuildError(
-                    project.notes_file, number, f"the manifest does not have {name}"
-                )
-    if not re.search(
-        rf"^##### (?:New: )?{re.escape(manifest['display'])}$", notes, re.MULTILINE
-    ):
-        yield BuildError(project.notes_file, 1, f"no heading for {manifest['display']}")
+    """The notes of this version name the commands and the image as the manifest does."""
+    file = project.notes_file
+    script = project.manifest.at(("script",))
+    lines = project.lines(file)
+    for number, line in enumerate(lines, 1):
+        for name in unknown_names(line, script):
+            problem = f"the manifest does not have {name}"
+            yield BuildError(file, number, problem)
 
 
-def check_names(project: Project) -> Iterator[BuildError]:
-    display = project.manifest.value.get("display")
-    if project.metadata.value["name"] != display:
-        yield project.metadata.error(
-            f"the name is not the manifest's display name, {display}", "name"
-        )
+def check_notes_heading(project: Project) -> Iterator[BuildError]:
+    file = project.notes_file
+    display = project.manifest.at(("display",))
+    lines = project.lines(file)
+    headings = {f"##### {display}", f"##### New: {display}"}
+    if headings.isdisjoint(lines):
+        yield BuildError(file, 1, f"no heading for {display}")
+
+
+def check_pack_name(project: Project) -> Iterator[BuildError]:
+    metadata = project.metadata
+    display = project.manifest.at(("display",))
+    if metadata.value["name"] != display:
+        problem = f"the name is not the manifest's display name, {display}"
+        yield metadata.error(problem, "name")
 
 
 CHECKS: tuple[Callable[[Project], Iterator[BuildError]], ...] = (
     check_keys,
-    check_script,
+    check_name,
+    check_commands,
+    check_placeholder,
     check_texts,
+    check_pack_description,
     check_image,
     check_version,
+    check_later_notes,
     check_notes,
-    check_names,
+    check_notes_heading,
+    check_pack_name,
 )
 
 
-# Building
+# The unified file
+
+UNIFIED = """\
+{manifest}
+image: data:image/png;base64,{image}
+detaileddescription: {description}
+"""
 
 
 def shipped_script(source: str) -> str:
-    """The code as the platform runs it: without the imports it provides, every line on its old number."""
+    """The code as the platform runs it: without the imports it provides, line for line."""
     return PLATFORM_IMPORT.sub("", source)
+
+
+def indented(line: str, indent: int) -> str:
+    if not line:
+        return line
+    return " " * indent + line
 
 
 def block(text: str, indent: int) -> str:
     """A literal YAML block of the text."""
-    lines = (" " * indent + line if line else "" for line in text.splitlines())
-    return "|\n" + "\n".join(lines)
+    lines = ["|"]
+    for line in text.splitlines():
+        lines.append(indented(line, indent))
+    return "\n".join(lines)
 
 
-def unified(project: Project) -> str:
-    """The text of the unified file, read back and compared before it is handed out."""
-    manifest, source = project.manifest, project.text(f"{NAME}.py")
-    script = shipped_script(source)
+def with_script(manifest: Document, script: str) -> str:
+    """The manifest's text with the script in its place."""
     lines = manifest.text.splitlines()
-    at = manifest.line_of("script", "script") - 1
-    indent = len(lines[at]) - len(lines[at].lstrip())
-    lines[at] = f"{' ' * indent}script: {block(script, indent + 2)}"
-    image = base64.b64encode(project.data(f"{NAME}_image.png")).decode("ascii")
-    lines.append(f"image: data:image/png;base64,{image}")
-    lines.append(
-        f"detaileddescription: {block(project.text(f'{NAME}_description.md'), 2)}"
+    index = manifest.line_of("script", "script") - 1
+    indent = lines[index].index("script")
+    value = block(script, indent + 2)
+    lines[index] = indented(f"script: {value}", indent)
+    return "\n".join(lines)
+
+
+def check_compiles(script: str) -> None:
+    """Raises BuildError, with the line, when the code is no Python."""
+    try:
+        compile(script, SOURCE_FILE, "exec")
+    except SyntaxError as error:
+        line = error.lineno or 1
+        raise BuildError(SOURCE_FILE, line, error.msg) from error
+
+
+def check_read_back(text: str, manifest: Json, script: str, description: str) -> None:
+    """Raises BuildError unless the unified text holds exactly what was put in."""
+    unified = Document(UNIFIED_NAME, text).value
+    expected = {
+        **manifest,
+        "script": {**manifest["script"], "script": script},
+        "detaileddescription": description,
+    }
+    for key, value in expected.items():
+        if unified.get(key) != value:
+            problem = f"{key} did not come back as it was put in"
+            raise BuildError(UNIFIED_NAME, 1, problem)
+
+
+def unified_text(project: Project) -> str:
+    """The text of the unified file, read back and compared before it is handed out."""
+    manifest = project.manifest
+    script = shipped_script(project.text(SOURCE_FILE))
+    check_compiles(script)
+    image = base64.b64encode(project.data(IMAGE_FILE))
+    description = project.text(DESCRIPTION_FILE)
+    text = UNIFIED.format(
+        manifest=with_script(manifest, script),
+        image=image.decode("ascii"),
+        description=block(description, 2),
     )
-    text = "\n".join(lines) + "\n"
-    compare(project, text, script)
+    check_read_back(text, manifest.value, script, description)
     return text
 
 
-def compare(project: Project, text: str, script: str) -> None:
-    """Raises BuildError unless the unified text holds exactly the manifest, the script and the description."""
-    try:
-        compile(script, f"{NAME}.py", "exec")
-    except SyntaxError as error:
-        raise BuildError(f"{NAME}.py", error.lineno or 1, error.msg) from error
-    loaded = Document(UNIFIED_NAME, text).value
-    expected = {
-        **project.manifest.value,
-        "detaileddescription": project.text(f"{NAME}_description.md"),
-    }
-    expected["script"] = {**expected["script"], "script": script}
-    loaded.pop("image")
-    for key, value in expected.items():
-        if loaded.get(key) != value:
-            raise BuildError(
-                UNIFIED_NAME, 1, f"{key} did not come back as it was put in"
-            )
+# The pack
 
 
 def pack_sources(project: Project) -> dict[str, bytes]:
-    """The pack's own files, by their name in the pack, without the vendor tools' dot files."""
+    """The pack's own files by their name in it, without the vendor tools' dot files."""
     pack = project.root / "pack"
-    files = sorted(
-        file
-        for file in pack.rglob("*")
-        if file.is_file() and not file.name.startswith(".")
-    )
-    return {file.relative_to(pack).as_posix(): file.read_bytes() for file in files}
+    sources = {}
+    for path in sorted(pack.rglob("*")):
+        if path.is_file() and not path.name.startswith("."):
+            name = path.relative_to(pack).as_posix()
+            sources[name] = path.read_bytes()
+    return sources
 
 
-def content_item(value: dict[str, Any]) -> dict[str, Any]:
+def content_item(value: Json) -> Json:
     identity = value.get("id") or value["commonfields"]["id"]
     return {
         "id": identity,
@@ -382,57 +516,74 @@ def content_item(value: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def content_items(
-    project: Project, sources: dict[str, bytes]
-) -> dict[str, list[dict[str, Any]]]:
-    """What the pack holds, by kind, as the marketplace page lists it."""
-    manifest = project.manifest.value
-    items = {"integration": [{**content_item(manifest), "name": manifest["display"]}]}
+def kind_of(name: str) -> str:
+    """The kind of a file of the pack, or nothing when it is no content."""
+    if name.endswith(".md"):
+        return ""
+    folder = name.split("/")[0]
+    return KINDS.get(folder, "")
+
+
+def content_documents(sources: dict[str, bytes]) -> Iterator[tuple[str, Document]]:
+    """The files of the pack that are content, each with its kind."""
     for name, data in sources.items():
-        folder = name.split("/")[0]
-        if folder in KINDS and not name.endswith(".md"):
-            document = Document(f"pack/{name}", data.decode("utf-8"))
-            items.setdefault(KINDS[folder], []).append(content_item(document.value))
+        kind = kind_of(name)
+        if kind:
+            text = data.decode("utf-8")
+            yield kind, Document(f"pack/{name}", text)
+
+
+def content_items(manifest: Json, sources: dict[str, bytes]) -> dict[str, list[Json]]:
+    """What the pack holds, by kind, as the marketplace page lists it."""
+    shown_name = {"name": manifest["display"]}
+    items = {"integration": [content_item(manifest) | shown_name]}
+    for kind, document in content_documents(sources):
+        item = content_item(document.value)
+        items.setdefault(kind, []).append(item)
     return items
 
 
 def pack_metadata(project: Project, sources: dict[str, bytes]) -> bytes:
     """The pack's metadata with what a server wants to know besides."""
+    own = project.metadata.value
+    manifest = project.manifest.value
     metadata = {
-        **project.metadata.value,
+        **own,
         "id": NAME,
-        "display_name": project.metadata.value["name"],
-        "serverMinVersion": project.manifest.value["fromversion"],
-        "contentItems": content_items(project, sources),
+        "display_name": own["name"],
+        "serverMinVersion": manifest["fromversion"],
+        "contentItems": content_items(manifest, sources),
     }
-    return json.dumps(metadata, indent=4, sort_keys=True).encode("utf-8") + b"\n"
+    text = json.dumps(metadata, indent=4, sort_keys=True)
+    return f"{text}\n".encode()
 
 
 def pack_files(project: Project) -> dict[str, bytes]:
-    """What goes into the pack. A server reads each file of a content folder as content, so their READMEs stay out."""
+    """What goes into the pack.
+
+    A server reads each file of a content folder as content, so their READMEs stay out.
+    """
     sources = pack_sources(project)
+    readmes = {name for name in sources if name.endswith("_README.md")}
+    files = {name: sources[name] for name in sources if name not in readmes}
     return {
-        **{
-            name: data
-            for name, data in sources.items()
-            if not name.endswith("_README.md")
-        },
+        **files,
         "metadata.json": pack_metadata(project, sources),
-        f"Integrations/{UNIFIED_NAME}": unified(project).encode("utf-8"),
+        f"Integrations/{UNIFIED_NAME}": unified_text(project).encode(),
     }
 
 
 def write_zip(path: Path, files: dict[str, bytes]) -> None:
-    """Stored, not compressed: what a compressor makes of the same bytes differs between its versions."""
+    """Stored, not compressed: what compressors make of the same bytes differs."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name, data in files.items():
             entry = zipfile.ZipInfo(name, ZIP_TIME)
-            entry.external_attr = 0o644 << 16
+            entry.external_attr = ZIP_MODE
             archive.writestr(entry, data)
 
 
 def build(root: Path, dist: Path) -> list[Path]:
-    """Write the unified file and the pack to dist; give back their paths.
+    """Writes the unified file and the pack to dist; gives back their paths.
 
     Raises BuildError for the first thing that is wrong, before anything is written.
     """
@@ -441,11 +592,11 @@ def build(root: Path, dist: Path) -> list[Path]:
         for problem in check(project):
             raise problem
     files = pack_files(project)
+    unified, pack = dist / UNIFIED_NAME, dist / PACK_NAME
     dist.mkdir(parents=True, exist_ok=True)
-    built = [dist / UNIFIED_NAME, dist / PACK_NAME]
-    built[0].write_bytes(files[f"Integrations/{UNIFIED_NAME}"])
-    write_zip(built[1], files)
-    return built
+    unified.write_bytes(files[f"Integrations/{UNIFIED_NAME}"])
+    write_zip(pack, files)
+    return [unified, pack]
 
 
 def main() -> int:
@@ -455,7 +606,8 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     for path in built:
-        print(f"{path.relative_to(ROOT)}: {path.stat().st_size:,} bytes")
+        size = path.stat().st_size
+        print(f"{path.relative_to(ROOT)}: {size:,} bytes")
     return 0
 
 

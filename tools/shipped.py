@@ -1,31 +1,50 @@
-"""A pytest plugin (`pytest -p tools.shipped`) that puts the code of the unified file in the integration's place.
+"""Runs the tests with what an administrator installs: `pytest -p tools.shipped`.
 
-Every test that imports the integration then runs what an administrator installs.
+This plugin of pytest puts the code of the unified file in the place of the integration's
+module, so that every test that imports the integration runs it.
 """
 
-import importlib
 import sys
-from types import ModuleType
+from importlib import import_module
+from types import CodeType, ModuleType
+from typing import Any
 
 from tools.package import NAME, ROOT, UNIFIED_NAME, Document
 
+UNIFIED = ROOT / "dist" / UNIFIED_NAME
+STANDINS = str(ROOT / "warroom/xsoar/standins")
 
-def load() -> ModuleType:
-    """The shipped code as a module, in a namespace that has what the platform provides."""
-    sys.path.insert(0, str(ROOT / "warroom/xsoar/standins"))
-    unified = ROOT / "dist" / UNIFIED_NAME
-    script = Document(UNIFIED_NAME, unified.read_text(encoding="utf-8")).value[
-        "script"
-    ]["script"]
-    helpers = importlib.import_module("CommonServerPython")
+
+def shipped_code() -> CodeType:
+    """The code under the platform's file name, so that tracebacks show no lines of the YAML."""
+    text = UNIFIED.read_text(encoding="utf-8")
+    document = Document(UNIFIED_NAME, text)
+    script = document.at(("script", "script"))
+    return compile(script, "<string>", "exec")
+
+
+def platform_names() -> dict[str, Any]:
+    """What the platform has in a script's own namespace."""
+    helpers = import_module("CommonServerPython")
+    names = {"demisto": import_module("demistomock")}
+    for name in helpers.__all__:
+        names[name] = getattr(helpers, name)
+    return names
+
+
+def new_module() -> ModuleType:
     module = ModuleType(NAME)
-    module.__file__ = str(unified)
-    vars(module).update({name: getattr(helpers, name) for name in helpers.__all__})
-    vars(module)["demisto"] = importlib.import_module("demistomock")
-    sys.modules[NAME] = module
-    # Named as the platform names it, so that a traceback does not show lines of the YAML around it.
-    exec(compile(script, "<string>", "exec"), vars(module))
+    module.__file__ = str(UNIFIED)
     return module
+
+
+def load() -> None:
+    sys.path.insert(0, STANDINS)
+    module = new_module()
+    namespace = vars(module)
+    namespace.update(platform_names())
+    sys.modules[NAME] = module
+    exec(shipped_code(), namespace)
 
 
 load()

@@ -1,8 +1,9 @@
-"""Run the vendor's own checks on the project, without a network.
+"""Runs the vendor's own checks on the project, without a network.
 
-The vendor's SDK works on a repository of packs, so one is made in a temporary folder: on `master` the pack without any
-content at an earlier version, on a branch the pack as it is. Seen from there all content is new and the release notes
-are due, which is when most of its validators run.
+The vendor's SDK works on a repository of packs, so one is made in a temporary folder: on
+`master` the pack without any content at an earlier version, on a branch the pack as it is. Seen
+from there all content is new and the release notes are due, which is when most of its
+validators run.
 """
 
 import json
@@ -12,20 +13,23 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tools.package import NAME, ROOT, BuildError, Project, pack_sources
 
 PACK = Path("Packs") / NAME
 INTEGRATION = PACK / "Integrations" / NAME
-INTEGRATION_FILES = (
-    f"{NAME}.py",
-    f"{NAME}.yml",
-    f"{NAME}_description.md",
-    f"{NAME}_image.png",
-    "README.md",
-)
+
+# The integration's files, by their place in the project, and what they are called in the pack.
+INTEGRATION_FILES = {
+    f"{NAME}.py": f"{NAME}.py",
+    f"{NAME}.yml": f"{NAME}.yml",
+    f"{NAME}_description.md": f"{NAME}_description.md",
+    f"{NAME}_image.png": f"{NAME}_image.png",
+    "docs/commands.md": "README.md",
+}
 DOT_FILES = (".secrets-ignore", ".pack-ignore")
 
 # Validators that cannot judge this project, by code or by the letters it begins with, and why.
@@ -47,211 +51,240 @@ CONFIG: dict[str, dict[str, Any]] = {
     "compliant_policies.json": {"policies": []},
 }
 
-LIST_CODES = """
+# Asked of the SDK's own Python.
+PRINT_CODES = """
 from demisto_sdk.commands.validate.validators.base_validator import get_all_validators
 print("\\n".join(sorted({validator.error_code for validator in get_all_validators()})))
 """
-PYLINT_LEVELS = (
-    "base",
-    "community_level",
-    "partner_level",
-    "certified_partner_level",
-    "xsoar_level",
+PRINT_PACKAGES = "import sysconfig; print(sysconfig.get_path('purelib'))"
+
+CODE = re.compile(r"^[A-Z]{2}\d{3}$", re.MULTILINE)
+PASSED = "All validations passed"
+VALIDATE = (
+    "validate --use-git --post-commit --prev-ver origin/master --ignore-support-level"
 )
+
 PLUGINS = "demisto_sdk/commands/pre_commit/resources/pylint_plugins"
+RULE = re.compile(r'"([EW]9\d{3})"')
+PYLINT_CHECKERS = (
+    "base_checker",
+    "community_level_checker",
+    "partner_level_checker",
+    "certified_partner_level_checker",
+    "xsoar_level_checker",
+)
 
 BASE_VERSION = "0.0.1"
-
-IDENTITY = {"NAME": "validate", "EMAIL": "validate@contoso.example"}
+MAKE_BASE = (
+    "init --quiet --initial-branch=master",
+    "add --all",
+    "commit --quiet --message=base",
+)
+MAKE_PACK = (
+    "remote add origin .",
+    "update-ref refs/remotes/origin/master HEAD",
+    "checkout --quiet -b pack",
+    "add --all",
+    "commit --quiet --message=pack",
+)
 
 # An address where nobody listens: what tries to reach the network fails at once.
 NOWHERE = "http://127.0.0.1:9"
+ENVIRONMENT = {
+    "DEMISTO_SDK_IGNORE_CONTENT_WARNING": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_AUTHOR_NAME": "validate",
+    "GIT_AUTHOR_EMAIL": "validate@contoso.example",
+    "GIT_COMMITTER_NAME": "validate",
+    "GIT_COMMITTER_EMAIL": "validate@contoso.example",
+    "HTTP_PROXY": NOWHERE,
+    "HTTPS_PROXY": NOWHERE,
+    "http_proxy": NOWHERE,
+    "https_proxy": NOWHERE,
+}
+
+Done = subprocess.CompletedProcess[str]
 
 
-def environment() -> dict[str, str]:
-    return {
-        **os.environ,
-        "DEMISTO_SDK_IGNORE_CONTENT_WARNING": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_CONFIG_NOSYSTEM": "1",
-        **{
-            f"{side}_{key}": value
-            for side in ("GIT_AUTHOR", "GIT_COMMITTER")
-            for key, value in IDENTITY.items()
-        },
-        **dict.fromkeys(
-            ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), NOWHERE
-        ),
-    }
+# The vendor's repository
 
 
-def run(
-    command: list[str], folder: Path, **extra: str
-) -> subprocess.CompletedProcess[str]:
+def run(command: list[str], folder: Path, **extra: str) -> Done:
+    environment = {**os.environ, **ENVIRONMENT, **extra}
     return subprocess.run(
         command,
         cwd=folder,
-        env={**environment(), **extra},
+        env=environment,
         capture_output=True,
         text=True,
     )
 
 
-def checked(command: list[str], folder: Path) -> str:
-    """The command's output. Raises RuntimeError with what it said when it failed."""
+def output_of(command: list[str], folder: Path) -> str:
+    """What a command prints. Raises RuntimeError with that when it fails."""
     done = run(command, folder)
     if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
+        line = " ".join(command)
+        raise RuntimeError(f"{line}\n{done.stdout}{done.stderr}")
     return done.stdout
 
 
+def git(commands: tuple[str, ...], folder: Path) -> None:
+    for command in commands:
+        output_of(["git", *command.split()], folder)
+
+
+def write_json(path: Path, value: Any) -> None:
+    text = json.dumps(value)
+    path.write_text(text, encoding="utf-8")
+
+
+def write_base(root: Path, tree: Path) -> None:
+    """The pack at an earlier version, without any content."""
+    pack = tree / PACK
+    pack.mkdir(parents=True)
+    for name in DOT_FILES:
+        shutil.copy(root / "pack" / name, pack / name)
+    metadata = Project(root).metadata.value
+    earlier = metadata | {"currentVersion": BASE_VERSION}
+    write_json(pack / "pack_metadata.json", earlier)
+    config = tree / "Config"
+    config.mkdir()
+    for name, value in CONFIG.items():
+        write_json(config / name, value)
+
+
 def write_tree(root: Path, tree: Path) -> None:
-    """Lay the project out in tree as the vendor lays out a pack."""
+    """The project as the vendor lays out a pack."""
     integration = tree / INTEGRATION
     integration.mkdir(parents=True)
-    for name in INTEGRATION_FILES:
-        shutil.copy(root / name, integration / name)
-    for name, data in pack_sources(Project(root)).items():
+    for file, name in INTEGRATION_FILES.items():
+        shutil.copy(root / file, integration / name)
+    sources = pack_sources(Project(root))
+    for name, data in sources.items():
         path = tree / PACK / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
 
 
-def write_base(root: Path, tree: Path) -> None:
-    (tree / PACK).mkdir(parents=True)
-    for name in DOT_FILES:
-        shutil.copy(root / "pack" / name, tree / PACK / name)
-    metadata = {**Project(root).metadata.value, "currentVersion": BASE_VERSION}
-    (tree / PACK / "pack_metadata.json").write_text(
-        json.dumps(metadata), encoding="utf-8"
-    )
-    (tree / "Config").mkdir()
-    for name, value in CONFIG.items():
-        (tree / "Config" / name).write_text(json.dumps(value), encoding="utf-8")
-
-
 def make_repository(root: Path, tree: Path) -> None:
-    """The pack as a branch, and its base as what the vendor's tools take for the published state."""
+    """The pack as a branch; its base is what the vendor's tools take for the published state."""
     write_base(root, tree)
-    for command in (
-        "init --quiet --initial-branch=master",
-        "add --all",
-        "commit --quiet --message=base",
-    ):
-        checked(["git", *command.split()], tree)
+    git(MAKE_BASE, tree)
     write_tree(root, tree)
-    for command in (
-        "remote add origin .",
-        "update-ref refs/remotes/origin/master HEAD",
-        "checkout --quiet -b pack",
-        "add --all",
-        "commit --quiet --message=pack",
-    ):
-        checked(["git", *command.split()], tree)
+    git(MAKE_PACK, tree)
+
+
+# The vendor's programs
+
+
+class Sdk(NamedTuple):
+    """The folder of the SDK's programs, and the repository they work on."""
+
+    programs: Path
+    tree: Path
+
+    def program(self, name: str) -> str:
+        path = self.programs / name
+        return str(path)
+
+    def answer(self, script: str) -> str:
+        """What a script prints in the SDK's own Python."""
+        python = self.program("python")
+        return output_of([python, "-c", script], self.tree)
 
 
 def left_out(code: str) -> str | None:
     """Why a validator is left out, or None when it runs."""
-    return LEFT_OUT.get(code) or LEFT_OUT.get(code.rstrip("0123456789"))
+    letters = code.rstrip("0123456789")
+    return LEFT_OUT.get(code) or LEFT_OUT.get(letters)
 
 
-def codes(sdk: Path, tree: Path) -> list[str]:
-    """Every validator the installed SDK knows, by its code."""
-    return re.findall(
-        r"^[A-Z]{2}\d{3}$",
-        checked([str(sdk / "python"), "-c", LIST_CODES], tree),
-        re.MULTILINE,
-    )
+def print_left_out() -> None:
+    for code, reason in LEFT_OUT.items():
+        is_whole = code[-1].isdigit()
+        pattern = code if is_whole else f"{code}***"
+        print(f"  {pattern}: {reason}")
 
 
-def validators(sdk: Path, tree: Path) -> bool:
-    """Run the validators; print what they found. True when they found nothing."""
-    known = codes(sdk, tree)
+def validators_pass(sdk: Sdk) -> bool:
+    """Runs the validators and prints what they found."""
+    known = CODE.findall(sdk.answer(PRINT_CODES))
     selected = [code for code in known if not left_out(code)]
     command = [
-        str(sdk / "demisto-sdk"),
-        "validate",
-        "--use-git",
-        "--post-commit",
-        "--prev-ver",
-        "origin/master",
-    ]
-    command += [
-        "--ignore-support-level",
+        sdk.program("demisto-sdk"),
+        *VALIDATE.split(),
         "--run-specific-validations",
         ",".join(selected),
     ]
-    done = run(command, tree)
-    if done.returncode or "All validations passed" not in done.stdout + done.stderr:
+    done = run(command, sdk.tree)
+    if done.returncode or PASSED not in done.stdout + done.stderr:
         print(done.stdout, done.stderr, sep="\n")
         return False
-    print(
-        f"Validators: {len(selected)} were asked and found nothing, {len(known) - len(selected)} were left out."
-    )
-    for code, reason in LEFT_OUT.items():
-        print(f"  {code}{'' if code[-1].isdigit() else '***'}: {reason}")
+    asked = len(selected)
+    rest = len(known) - asked
+    print(f"Validators: {asked} were asked and found nothing, {rest} were left out.")
+    print_left_out()
     return True
 
 
-def rules(plugins: Path) -> list[str]:
+def rules_of(plugins: Path) -> Iterator[str]:
     """Every rule of the vendor's pylint plugins, by its code."""
-    found = (
-        re.findall(r'"([EW]9\d{3})"', file.read_text(encoding="utf-8"))
-        for file in plugins.glob("*.py")
-    )
-    return sorted({code for codes_of_file in found for code in codes_of_file})
+    for file in plugins.glob("*.py"):
+        text = file.read_text(encoding="utf-8")
+        yield from RULE.findall(text)
 
 
-def lint(sdk: Path, tree: Path) -> bool:
-    """Run the vendor's pylint plugins on the module; print what they found. True when they found nothing."""
-    site = checked(
-        [
-            str(sdk / "python"),
-            "-c",
-            "import sysconfig; print(sysconfig.get_path('purelib'))",
-        ],
-        tree,
-    ).strip()
-    plugins = Path(site, PLUGINS)
-    messages = rules(plugins)
-    commands = ",".join(
-        command["name"]
-        for command in Project(ROOT).manifest.value["script"]["commands"]
-    )
+def command_names() -> str:
+    """The commands as the plugins want them: what a manifest has, in a variable."""
+    commands = Project(ROOT).manifest.at(("script", "commands"))
+    return ",".join(command["name"] for command in commands)
+
+
+def lint_passes(sdk: Sdk) -> bool:
+    """Runs the vendor's pylint plugins on the module and prints what they found."""
+    packages = sdk.answer(PRINT_PACKAGES).strip()
+    plugins = Path(packages, PLUGINS)
+    rules = sorted(set(rules_of(plugins)))
     command = [
-        str(sdk / "pylint"),
+        sdk.program("pylint"),
         "--disable=all",
         "--score=n",
-        f"--enable={','.join(messages)}",
-    ]
-    command += [
-        f"--load-plugins={','.join(f'{level}_checker' for level in PYLINT_LEVELS)}",
-        f"{INTEGRATION / NAME}.py",
+        f"--enable={','.join(rules)}",
+        f"--load-plugins={','.join(PYLINT_CHECKERS)}",
+        str(INTEGRATION / f"{NAME}.py"),
     ]
     done = run(
-        command, tree, PYTHONPATH=str(plugins), commands=commands, is_script="False"
+        command,
+        sdk.tree,
+        PYTHONPATH=str(plugins),
+        commands=command_names(),
+        is_script="False",
     )
-    print(
-        done.stdout
-        or f"Pylint plugins: {len(messages)} rules were asked and found nothing.",
-        done.stderr,
-        sep="\n",
-    )
-    return not done.returncode
+    nothing = f"Pylint plugins: {len(rules)} rules were asked and found nothing."
+    print(done.stdout or nothing, done.stderr, sep="\n")
+    return done.returncode == 0
 
 
-def main() -> int:
-    """The one argument is the folder with the SDK's programs."""
-    sdk = Path(sys.argv[1]).absolute()
+def passes(sdk: Sdk) -> bool:
+    """Whether neither the validators nor the plugins find anything; both run."""
+    make_repository(ROOT, sdk.tree)
+    passed = [validators_pass(sdk), lint_passes(sdk)]
+    return all(passed)
+
+
+def main(programs: str) -> int:
+    """The argument is the folder with the SDK's programs."""
+    path = Path(programs).absolute()
     with tempfile.TemporaryDirectory() as folder:
+        sdk = Sdk(path, Path(folder))
         try:
-            make_repository(ROOT, Path(folder))
-            passed = [validators(sdk, Path(folder)), lint(sdk, Path(folder))]
+            return 0 if passes(sdk) else 1
         except (BuildError, OSError, RuntimeError) as error:
             print(error, file=sys.stderr)
             return 1
-    return 0 if all(passed) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1]))

@@ -15,8 +15,7 @@ import demistomock
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
 from warroom.demo import demo_instance
-from warroom.xsoar.commandline import parse
-from warroom.xsoar.integration import MANIFEST, PROJECT
+from warroom.xsoar.integration import MANIFEST
 from warroom.xsoar.manifest import Manifest
 from warroom.xsoar.runner import WarRoom
 
@@ -501,38 +500,3 @@ def test_an_instance_of_old_signs_in_with_what_it_has(simulator: Simulator, inst
         room.integration_context
     ) == set()
     assert [request.headers["Authorization"] for request in simulator.graph_requests] != ["Bearer old"]
-
-
-# README
-
-README = PROJECT / "README.md"
-written = pytest.mark.skipif(not README.exists(), reason="there is no README.md yet")
-CODE = re.compile(r"^\s*(?:warroom> )?(!azure-[^\n]*)$|`([^`\n]*!azure-[^`\n]*)`", re.MULTILINE)
-
-
-def readme_calls() -> list[str]:
-    """Every call of a command that README gives, in a block of code or in a line."""
-    found = [block or inline for block, inline in CODE.findall(README.read_text(encoding="utf-8"))]
-    return [re.sub(r".*'(!azure-[^']*)'.*", r"\1", text) for text in found]
-
-
-@written
-def test_readme_has_a_heading_for_each_command_and_no_other() -> None:
-    headings = re.findall(r"^#+ `?(azure-[\w-]+)`?\s*$", README.read_text(encoding="utf-8"), re.MULTILINE)
-    assert sorted(headings) == sorted(COMMANDS)
-
-
-@written
-def test_every_call_in_readme_is_one_the_manifest_takes() -> None:
-    manifest, wrong = Manifest.read(MANIFEST), {}
-    for call in readme_calls():
-        try:
-            typed = parse(call)
-            command = manifest.find(typed.command)
-            given, _ = command.read_arguments(typed)
-            if given:  # a bare command is its name
-                command.complete(dict(given))
-        except ValueError as problem:
-            wrong[call] = str(problem)
-    assert wrong == {}
-    assert {parse(call).command for call in readme_calls()} == set(COMMANDS)

@@ -246,6 +246,8 @@ def test_the_vendors_tree_holds_every_file_of_the_integration(tmp_path: Path) ->
     validate.write_tree(ROOT, tmp_path)
     files = {path.name for path in (tmp_path / validate.INTEGRATION).iterdir()}
     assert files == {f"{NAME}.py", MANIFEST, DESCRIPTION, IMAGE, "README.md"}
+    readme = (tmp_path / validate.INTEGRATION / "README.md").read_bytes()
+    assert readme == (ROOT / "docs/commands.md").read_bytes()
     assert (tmp_path / validate.PACK / "README.md").read_bytes() == (ROOT / "pack/README.md").read_bytes()
     base = json.loads((ROOT / METADATA).read_text(encoding="utf-8"))
     assert base["categories"] == validate.CONFIG["approved_categories.json"]["approved_list"]
