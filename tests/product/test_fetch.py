@@ -15,8 +15,9 @@ from warroom import __main__ as war_room_main
 from warroom.azure.arrivals import WAYS, Arrivals
 from warroom.azure.demo import demo_tenant
 from warroom.azure.odata import Row
+from warroom.azure.rows import stamp
 from warroom.azure.server import Simulator
-from warroom.azure.tenant import Tenant, reversed_order, shuffled, stamp
+from warroom.azure.tenant import Tenant, reversed_order, shuffled
 from warroom.terminal.prompt import candidates
 from warroom.xsoar.commandline import Manifest
 from warroom.xsoar.runner import MANIFEST, Run, WarRoom
@@ -48,7 +49,7 @@ def clock() -> Clock:
 @pytest.fixture
 def tenant(clock: Clock) -> Tenant:
     """A tenant in which nothing has happened yet."""
-    return Tenant.empty(clock=clock)
+    return Tenant(clock=clock)
 
 
 @pytest.fixture

@@ -24,22 +24,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from warroom.azure.demo import ADELE_ID, demo_tenant
-from warroom.azure.entra import APP_SERVICE_ENDPOINT, DEVICE_CODE
-from warroom.azure.odata import ENUMS, RESOURCES, Row, matching, ordered, ticks
-from warroom.azure.server import OPERATIONS, LoopbackAdapter, Simulator
+from warroom.azure.entra import DEVICE_CODE
+from warroom.azure.graph import OPERATIONS
+from warroom.azure.identity import APP_SERVICE_ENDPOINT, APP_SERVICE_HEADER
+from warroom.azure.odata import ENTITY_TYPES, ENUMS, Row, filtered, ordered, ticks
+from warroom.azure.rows import check_row, stamp
+from warroom.azure.server import Simulator
 from warroom.azure.tenant import (
     CLIENT_ID,
     CLIENT_SECRET,
     CLOUDS,
+    COLLECTIONS,
     PERMISSIONS,
-    STORES,
     TENANT_ID,
     XSOAR_CLIENT_ID,
     App,
     Tenant,
-    checked,
     shuffled,
-    stamp,
 )
 
 NOW = datetime(2026, 5, 11, 8, 0, tzinfo=timezone.utc)
@@ -53,11 +54,11 @@ REQUEST_ID = "00000000-0000-0000-0000-0000000000aa"
 CROWD = demo_tenant(NOW, users=300, detections=400)
 
 
-def session_to(simulator: Simulator, **how: Any) -> requests.Session:
+def session_to(simulator: Simulator, max_retries: Any = 0) -> requests.Session:
     session = requests.Session()
     session.trust_env = False
     for prefix in ("https://", "http://"):
-        session.mount(prefix, LoopbackAdapter(simulator.port, **how))
+        session.mount(prefix, simulator.adapter(max_retries))
     return session
 
 
@@ -144,11 +145,13 @@ def test_the_demo_has_the_number_of_rows_asked_for() -> None:
     assert (len(CROWD.users), len(CROWD.detections), len(CROWD.service_principals)) == (300, 400, 50)
 
 
-@pytest.mark.parametrize("name", RESOURCES)
+@pytest.mark.parametrize("name", ENTITY_TYPES)
 def test_every_row_of_the_demo_has_exactly_graphs_properties(name: str) -> None:
     collection, _, history = name.partition("/")
     rows = sum(CROWD.histories(collection).values(), []) if history else list(CROWD.store(collection).values())
-    assert [checked(row, name) for row in rows] == rows != []
+    assert rows
+    for row in rows:
+        check_row(row, name)
 
 
 def test_every_detection_belongs_to_a_user_and_bears_his_name() -> None:
@@ -198,7 +201,7 @@ def test_the_case_to_investigate_is_a_recent_and_growing_one() -> None:
 
 
 def test_a_row_with_an_unknown_property_or_member_is_refused() -> None:
-    tenant = Tenant.empty()
+    tenant = Tenant()
     with pytest.raises(ValueError, match="isGuest"):
         tenant.add_user(isGuest=True)
     with pytest.raises(ValueError, match="hgih"):
@@ -271,14 +274,14 @@ EXPRESSIONS = st.recursive(
 def test_a_filter_keeps_the_rows_a_plain_comparison_keeps(expression: Promise) -> None:
     text, holds = expression
     rows = list(CROWD.users.values())
-    assert matching(rows, text, "riskyUsers") == [row for row in rows if holds(row)]
+    assert filtered(rows, text, "riskyUsers") == [row for row in rows if holds(row)]
 
 
 def test_and_binds_closer_than_or() -> None:
     rows = list(CROWD.users.values())
     text = "riskLevel eq 'low' or riskLevel eq 'high' and isDeleted eq true"
     kept = [row for row in rows if row["riskLevel"] == "low" or (row["riskLevel"] == "high" and row["isDeleted"])]
-    assert matching(rows, text, "riskyUsers") == kept
+    assert filtered(rows, text, "riskyUsers") == kept
 
 
 @pytest.mark.parametrize(
@@ -294,7 +297,7 @@ def test_and_binds_closer_than_or() -> None:
 )
 def test_a_row_for_which_the_filter_is_null_is_left_out(text: str, kept: list[str]) -> None:
     row = {"id": "333", "riskLevel": None, "isDeleted": True}
-    assert [row["id"] for row in matching([row], text, "riskyUsers")] == kept
+    assert [row["id"] for row in filtered([row], text, "riskyUsers")] == kept
 
 
 @pytest.mark.parametrize(
@@ -351,10 +354,14 @@ def test_a_quote_within_a_literal_is_doubled(caller: Caller, tenant: Tenant) -> 
 def test_order_is_by_moment_with_nulls_least_and_ties_as_they_came() -> None:
     moments = ["2022-09-09T9:59:27Z", "2022-09-09T10:00:00Z", None, "2022-09-09T09:59:27.0000000Z"]
     rows = [{"id": str(number), "riskLastUpdatedDateTime": moment} for number, moment in enumerate(moments)]
-    users = RESOURCES["riskyUsers"]
-    assert [row["id"] for row in ordered(rows, "riskLastUpdatedDateTime", users)] == ["2", "0", "3", "1"]
-    assert [row["id"] for row in ordered(rows, "riskLastUpdatedDateTime desc", users)] == ["1", "0", "3", "2"]
-    assert [row["id"] for row in ordered(rows, "riskLastUpdatedDateTime desc,id desc", users)] == ["1", "3", "0", "2"]
+    assert [row["id"] for row in ordered(rows, "riskLastUpdatedDateTime", "riskyUsers")] == ["2", "0", "3", "1"]
+    assert [row["id"] for row in ordered(rows, "riskLastUpdatedDateTime desc", "riskyUsers")] == ["1", "0", "3", "2"]
+    assert [row["id"] for row in ordered(rows, "riskLastUpdatedDateTime desc,id desc", "riskyUsers")] == [
+        "1",
+        "3",
+        "0",
+        "2",
+    ]
 
 
 @pytest.mark.parametrize("order", ["riskLevel", "riskLastUpdatedDateTime down", "nothing", "riskLastUpdatedDateTime,"])
@@ -408,7 +415,7 @@ def test_a_link_is_followed_only_as_it_was_handed_out(caller: Caller) -> None:
 
 
 def test_the_last_page_can_be_made_to_lead_to_an_error(simulator: Simulator, caller: Caller) -> None:
-    simulator.last_page_400 = True
+    simulator.graph.last_page_400 = True
     last = caller.get("riskyUsers", top=500).json()
     assert (len(last["value"]), error_of(caller.get(last["@odata.nextLink"]))[:2]) == (60, (400, "BadRequest"))
 
@@ -488,7 +495,7 @@ def test_an_id_is_one_decoded_segment(caller: Caller, tenant: Tenant, user_id: s
 
 
 def test_an_unknown_id_is_not_found(caller: Caller) -> None:
-    for collection in STORES:
+    for collection in COLLECTIONS:
         answer = caller.get(f"{collection}/nobody")
         assert error_of(answer) == (404, "ResourceNotFound", "Resource 'nobody' does not exist.")
 
@@ -525,7 +532,7 @@ def test_history_is_read_whole_and_by_item(caller: Caller, tenant: Tenant) -> No
     items = tenant.history[ADELE_ID]
     assert caller.get(f"riskyUsers/{ADELE_ID}/history").json() == {
         "@odata.context": f"{GRAPH}/v1.0/$metadata#riskyUsers('{ADELE_ID}')/history",
-        "value": [{name: item[name] for name in RESOURCES["riskyUsers/history"].properties} for item in items],
+        "value": [{name: item[name] for name in ENTITY_TYPES["riskyUsers/history"].properties} for item in items],
     }
     assert caller.get(f"riskyUsers/{ADELE_ID}/history/{items[2]['id']}").json()["riskLevel"] == "low"
     assert caller.walk(f"riskyUsers/{ADELE_ID}/history", top=2) == [[items[0]["id"], items[1]["id"]], [items[2]["id"]]]
@@ -1059,7 +1066,7 @@ def test_msal_signs_in_at_app_service(
     session: requests.Session, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("IDENTITY_ENDPOINT", APP_SERVICE_ENDPOINT)
-    monkeypatch.setenv("IDENTITY_HEADER", simulator.entra.identity_header)
+    monkeypatch.setenv("IDENTITY_HEADER", APP_SERVICE_HEADER)
     assert sorted(machine_identity(session)) == ["access_token", "expires_in", "resource", "token_source", "token_type"]
     monkeypatch.setenv("IDENTITY_HEADER", "wrong")
     assert machine_identity(session)["error_description"].startswith("401, ")
@@ -1263,7 +1270,7 @@ def test_a_changed_user_moves_in_a_walk_and_has_a_new_history_item(caller: Calle
 
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_a_cloud_has_its_own_hosts_and_no_others(cloud: str) -> None:
-    tenant = Tenant.empty(cloud=cloud)
+    tenant = Tenant(cloud=cloud)
     with Simulator(tenant) as simulator, session_to(simulator) as session:
         caller = Caller(simulator, session)
         root = f"https://{tenant.hosts.graph}/v1.0/identityProtection/riskyUsers"
@@ -1397,7 +1404,7 @@ def test_the_hosts_are_served_over_tls_to_those_who_trust_them(tenant: Tenant, t
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    with Simulator(tenant, ssl_context=context) as simulator, session_to(simulator, scheme="https") as session:
+    with Simulator(tenant, ssl_context=context) as simulator, session_to(simulator) as session:
         with pytest.raises(requests.exceptions.SSLError):
             session.get(f"{ROOT}/riskyUsers")
         session.verify = str(tmp_path / "ca.pem")

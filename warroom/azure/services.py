@@ -1,0 +1,165 @@
+"""Everything that answers for a tenant, told apart by host. No sockets."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from warroom.azure.entra import Entra
+from warroom.azure.exchange import Answer, Json, Recorded, html_page
+from warroom.azure.faults import NO_FAULT, Fault, Faults
+from warroom.azure.graph import CHALLENGE, Graph, usual_refusal
+from warroom.azure.identity import APP_SERVICE_HOST, IMDS_HOST, MachineIdentity
+from warroom.azure.tenant import Tenant
+
+OUTAGE = {
+    "error": "temporarily_unavailable",
+    "error_description": "AADSTS90033: A transient error has occurred.",
+}
+
+
+def _waiting() -> Callable[[float], object]:
+    return threading.Event().wait
+
+
+@dataclass(eq=False)
+class Services:
+    """Graph, sign-in and managed identity of a tenant; they record what they are asked.
+
+    requests: as they came, in order. numbers: theirs. faults: those to come.
+    throttle: Graph's requests a second for the tenant, refused ones counted too;
+    None is unlimited.
+    retry_after: seconds named on those 429s; None, as with ID Protection, names none.
+    next_link_override: gives the link to hand out in place of the right one.
+    sleep: waits the seconds by which a fault delays an answer. It is not time.sleep:
+    that belongs to the client's waits, which tests replace.
+    """
+
+    tenant: Tenant
+    requests: list[Recorded] = field(default_factory=list)
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    faults: Faults = field(default_factory=Faults)
+    throttle: float | None = None
+    retry_after: int | None = None
+    throttle_clock: Callable[[], float] = time.monotonic
+    next_link_override: Callable[[str], str] | None = None
+    sleep: Callable[[float], object] = field(default_factory=_waiting)
+    _free_at: float = float("-inf")
+
+    def __post_init__(self) -> None:
+        self.entra = Entra(self.tenant)
+        self.graph = Graph(self.tenant, self.entra)
+        self.identity = MachineIdentity(self.tenant, self.entra)
+        self._lock = threading.Lock()
+
+    # ---- what was asked
+
+    def _requests_to(self, *hosts: str) -> list[Recorded]:
+        return [request for request in self.requests if request.host in hosts]
+
+    @property
+    def graph_requests(self) -> list[Recorded]:
+        return self._requests_to(self.tenant.hosts.graph)
+
+    @property
+    def login_requests(self) -> list[Recorded]:
+        return self._requests_to(self.tenant.hosts.login)
+
+    @property
+    def identity_requests(self) -> list[Recorded]:
+        return self._requests_to(IMDS_HOST, APP_SERVICE_HOST)
+
+    def request_ids(self, request: Recorded) -> tuple[str, str]:
+        """An answer's request-id and client-request-id."""
+        return self.graph.request_ids(request)
+
+    # ---- what shall go wrong
+
+    def fail_next(self, status: int = 200, **how: Any) -> None:
+        """Let a fault (the fields of Fault) happen to the requests to come."""
+        self.faults.add(Fault(status, **how))
+
+    def _forced_body(self, face: str, request: Recorded, status: int) -> Json | str:
+        if face != "graph":
+            return OUTAGE
+        answer = self.graph.refuse(request, usual_refusal(status))
+        return answer.body or ""
+
+    def _forced(self, face: str, request: Recorded, fault: Fault) -> Answer:
+        status, body = fault.status, fault.body
+        headers = fault.headers()
+        if face == "graph" and status == 401:
+            headers["WWW-Authenticate"] = CHALLENGE
+        if body is None and not fault.is_redirect:
+            body = self._forced_body(face, request, status)
+        return Answer(status, body, headers)
+
+    def _is_throttled(self) -> bool:
+        """Whether a request comes too soon after the last one, answered or not."""
+        if not self.throttle:
+            return False
+        now = self.throttle_clock()
+        too_soon = now < self._free_at
+        self._free_at = now + 1 / self.throttle
+        return too_soon
+
+    def _throttled(self, request: Recorded) -> Answer:
+        answer = self.graph.refuse(request, usual_refusal(429))
+        if self.retry_after is None:
+            return answer
+        return answer._replace(headers={"Retry-After": str(self.retry_after)})
+
+    def _relinked(self, answer: Answer) -> Answer:
+        body = answer.body
+        if not self.next_link_override or not isinstance(body, dict):
+            return answer
+        link = body.get("@odata.nextLink")
+        if link is None:
+            return answer
+        other = {"@odata.nextLink": self.next_link_override(link)}
+        return answer._replace(body=body | other)
+
+    # ---- answers
+
+    def face(self, request: Recorded) -> str | None:
+        """Which service a request is for.
+
+        None: none of this tenant's cloud, or not by its scheme.
+        """
+        hosts = self.tenant.hosts
+        faces = {
+            f"https://{hosts.login}": "login",
+            f"https://{hosts.graph}": "graph",
+            f"http://{IMDS_HOST}": "identity",
+            f"http://{APP_SERVICE_HOST}": "identity",
+        }
+        return faces.get(f"{request.scheme}://{request.host}")
+
+    def _genuine(self, face: str, request: Recorded) -> Answer:
+        if face == "login":
+            return self.entra.answer(request)
+        if face == "identity":
+            return self.identity.answer(request)
+        if self._is_throttled():
+            return self._throttled(request)
+        return self.graph.answer(request)
+
+    def _answer(self, request: Recorded) -> tuple[Answer, Fault]:
+        face = self.face(request)
+        if face is None:
+            return html_page(421, "Misdirected Request"), NO_FAULT
+        fault = self.faults.take(face)
+        if fault.is_answered_genuinely:
+            return self._genuine(face, request), fault
+        return self._forced(face, request, fault), fault
+
+    def take(self, request: Recorded) -> tuple[Answer, Fault]:
+        """Record a request and answer it, with the fault that happens to the answer."""
+        with self._lock:
+            self.requests.append(request)
+            answer, fault = self._answer(request)
+        return self._relinked(answer), fault
