@@ -35,12 +35,14 @@ class Fault:
     location: str | None = None
 
     @property
-    def is_answered_genuinely(self) -> bool:
-        return self.status == 200 and self.body is None
+    def replaces_answer(self) -> bool:
+        return self.status != 200 or self.body is not None
 
     @property
-    def is_redirect(self) -> bool:
-        return 300 <= self.status < 400
+    def has_own_body(self) -> bool:
+        """Also that of a redirect, which is none unless it is given."""
+        is_redirect = 300 <= self.status < 400
+        return is_redirect or self.body is not None
 
     def headers(self) -> dict[str, str]:
         usual_type = "text/html" if isinstance(self.body, str) else JSON_TYPE

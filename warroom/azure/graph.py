@@ -69,10 +69,11 @@ USUAL_ERRORS: Mapping[int, tuple[str, str]] = {  # code and message, by HTTP sta
     500: ("InternalServerError", ""),
     503: ("serviceNotAvailable", ""),
 }
+UNKNOWN_ERROR = ("UnknownError", "")
 
 
 def usual_refusal(status: int) -> RefusedError:
-    code, message = USUAL_ERRORS.get(status, ("UnknownError", ""))
+    code, message = USUAL_ERRORS.get(status, UNKNOWN_ERROR)
     return RefusedError(status, code, message)
 
 
@@ -169,6 +170,12 @@ OPERATIONS = (
 )
 
 
+def _segments(path: str) -> list[str]:
+    """The decoded parts of a path; only then, as an id may hold a slash."""
+    _, *segments = path.split("/")
+    return [unquote(segment) for segment in segments]
+
+
 def _find_operation(method: str, segments: list[str]) -> Operation:
     fitting = [operation for operation in OPERATIONS if operation.fits(segments)]
     for operation in fitting:
@@ -187,7 +194,7 @@ class Call(NamedTuple):
     request: Recorded
     operation: Operation
     names: list[str]
-    caller: str = ""
+    caller: str
 
     @property
     def collection(self) -> str:
@@ -196,6 +203,14 @@ class Call(NamedTuple):
     @property
     def row_id(self) -> str:
         return self.names[1]
+
+    @property
+    def is_first_page(self) -> bool:
+        return "$skiptoken" not in self.request.query
+
+    @property
+    def context_name(self) -> str:
+        return f"identityProtection/{self.collection}"
 
     @property
     def history_name(self) -> str:
@@ -260,23 +275,23 @@ class _Page(NamedTuple):
     next_offset: int | None
 
 
-def _skip_token(path: str, options: list[str], offset: int) -> str:
-    bound = "&".join([path, *options, str(offset)])
-    digest = hashlib.sha256(bound.encode())
-    return f"{digest.hexdigest()}_{offset}"
-
-
-def _linked(request: Recorded, offset: int) -> str:
-    """The path and query of the page at an offset, with a skip token bound to both."""
+def _options(request: Recorded) -> str:
+    """The query without its skip token, each option with an ampersand after it."""
     options = []
     for name, value in request.query.items():
         if name != "$skiptoken":
             quoted = quote(value, safe="")
-            options.append(f"{name}={quoted}")
-    token = _skip_token(request.path, options, offset)
-    options.append(f"$skiptoken={token}")
-    query = "&".join(options)
-    return f"{request.path}?{query}"
+            options.append(f"{name}={quoted}&")
+    return "".join(options)
+
+
+def _linked(request: Recorded, offset: int) -> str:
+    """The path and query of the page at an offset, with a skip token bound to both."""
+    options = _options(request)
+    bound = f"{request.path}&{options}{offset}"
+    digest = hashlib.sha256(bound.encode())
+    token = f"{digest.hexdigest()}_{offset}"
+    return f"{request.path}?{options}$skiptoken={token}"
 
 
 def _offset(request: Recorded) -> int:
@@ -308,8 +323,8 @@ def _without_later_detail(activity: Row) -> Row:
 def _without_later_members(row: Row, entities: str) -> Row:
     """The row with the sentinel in place of later enum members."""
     known = dict(row)
-    enums = ENTITY_TYPES[entities].enums()
-    for name, enum in enums.items():
+    entity_type = ENTITY_TYPES[entities]
+    for name, enum in entity_type.enums().items():
         if row.get(name) in enum.later:
             known[name] = enum.sentinel
     if entities.endswith("/history") and "activity" in row:
@@ -321,7 +336,10 @@ def _shown(call: Call, rows: list[Row]) -> list[Row]:
     """The chosen properties; later enum members only for those who prefer to see them."""
     entities = call.operation.entities
     names = selected(call.option("$select"), entities)
-    shown = [{name: row[name] for name in names} for row in rows]
+    shown = []
+    for row in rows:
+        chosen = {name: row[name] for name in names}
+        shown.append(chosen)
     if "Prefer" in call.request.headers:
         return shown
     return [_without_later_members(row, entities) for row in shown]
@@ -338,6 +356,10 @@ class Graph:
         self.entra = entra
         self.last_page_400 = False
 
+    @property
+    def root(self) -> str:
+        return f"https://{self.tenant.hosts.graph}"
+
     # ---- errors
 
     def request_ids(self, request: Recorded) -> tuple[str, str]:
@@ -346,8 +368,10 @@ class Graph:
         The client's own is echoed; if it sent none, both are equal.
         """
         namespace = UUID(self.tenant.tenant_id)
-        request_id = str(uuid5(namespace, f"request {request.number}"))
-        return request_id, request.headers.get("client-request-id", request_id)
+        name = f"request {request.number}"
+        request_id = str(uuid5(namespace, name))
+        client_request_id = request.headers.get("client-request-id", request_id)
+        return request_id, client_request_id
 
     def refuse(self, request: Recorded, refusal: RefusedError) -> Answer:
         request_id, client_request_id = self.request_ids(request)
@@ -379,7 +403,7 @@ class Graph:
             raise _unauthenticated(message) from error
         except ValueError as error:
             raise _unauthenticated(str(error)) from error
-        if claims["aud"] != f"https://{self.tenant.hosts.graph}":
+        if claims["aud"] != self.root:
             raise _unauthenticated("Access token validation failure. Invalid audience.")
         return claims
 
@@ -389,13 +413,15 @@ class Graph:
             raise _without_role()
 
     def _check_licence(self, operation: Operation) -> None:
-        licensed = self.tenant.is_licensed(operation.collection)
-        if not licensed and not self.tenant.hide_unlicensed:
+        tenant = self.tenant
+        licensed = tenant.is_licensed(operation.collection)
+        if not licensed and not tenant.hide_unlicensed:
             raise _unlicensed()
 
     def _authorised(self, request: Recorded, operation: Operation) -> str:
         """The object id of a caller who may do this."""
-        claims = self._claims(request.headers.get("Authorization", ""))
+        authorization = request.headers.get("Authorization", "")
+        claims = self._claims(authorization)
         scopes: str = claims.get("scp", "")
         granted = claims.get("roles") or scopes.split()
         if not set(granted) & set(operation.permissions):
@@ -410,34 +436,44 @@ class Graph:
     def _context(self, call: Call, name: str, suffix: str = "") -> str:
         select = call.option("$select")
         choice = f"({select})" if select else ""
-        graph = self.tenant.hosts.graph
-        return f"https://{graph}/v1.0/$metadata#{name}{choice}{suffix}"
+        return f"{self.root}/v1.0/$metadata#{name}{choice}{suffix}"
 
     def _entity(self, call: Call, row: Row, name: str) -> Answer:
         (shown,) = _shown(call, [row])
         context = self._context(call, name, "/$entity")
-        return Answer(200, {"@odata.context": context, **shown})
+        body = {"@odata.context": context, **shown}
+        return Answer(200, body)
+
+    def _start(self, call: Call, number: int) -> int:
+        """Where a page begins among so many rows."""
+        start = _offset(call.request)
+        if self.last_page_400 and start and start >= number:
+            raise BadRequestError("The skip token is past the last page.")
+        return start
+
+    def _size(self, call: Call) -> int:
+        """The most rows that a page may have."""
+        asked = page_size(call.option("$top"))
+        return min(asked, self.tenant.largest_page)
 
     def _page(self, call: Call, rows: list[Row]) -> _Page:
-        asked = page_size(call.option("$top"))
-        size = min(asked, self.tenant.largest_page)
-        start = _offset(call.request)
-        if self.last_page_400 and start and start >= len(rows):
-            raise BadRequestError("The skip token is past the last page.")
-        page = rows[start : start + size]
+        size = self._size(call)
+        start = self._start(call, len(rows))
+        page = rows[start:][:size]
         end = start + len(page)
         if end < len(rows) or self.last_page_400:
             return _Page(page, end)
         return _Page(page, None)
 
     def _page_body(self, call: Call, page: _Page, name: str) -> Json:
-        body: Json = {"@odata.context": self._context(call, name)}
-        if page.next_offset is not None:
-            address = _linked(call.request, page.next_offset)
-            link = f"https://{self.tenant.hosts.graph}{address}"
-            body["@odata.nextLink"] = link
-        body["value"] = _shown(call, page.rows)
-        return body
+        body: Json = {
+            "@odata.context": self._context(call, name),
+            "value": _shown(call, page.rows),
+        }
+        if page.next_offset is None:
+            return body
+        address = _linked(call.request, page.next_offset)
+        return body | {"@odata.nextLink": f"{self.root}{address}"}
 
     # ---- operations
 
@@ -449,30 +485,34 @@ class Graph:
 
     def _list(self, call: Call) -> Answer:
         collection = call.collection
-        first = call.option("$skiptoken") is None
         rows = self.tenant.listing(
-            collection, call.option("$filter"), call.option("$orderby"), anew=first
+            collection,
+            call.option("$filter"),
+            call.option("$orderby"),
+            anew=call.is_first_page,
         )
         counted = boolean(call.option("$count"), "$count")
         page = self._page(call, rows)
-        body = self._page_body(call, page, f"identityProtection/{collection}")
-        self.tenant.seen(collection, page.rows)
-        if counted and first:
+        body = self._page_body(call, page, call.context_name)
+        if counted and call.is_first_page:
             body["@odata.count"] = len(rows)
+        self.tenant.seen(collection, page.rows)
         return Answer(200, body)
 
     def _get(self, call: Call) -> Answer:
         collection = call.collection
+        tenant = self.tenant
         row = self._row(call)
-        self.tenant.seen(collection, [row])
-        (visible,) = self.tenant.licensed(collection, [row])
-        return self._entity(call, visible, f"identityProtection/{collection}")
+        tenant.seen(collection, [row])
+        (visible,) = tenant.licensed(collection, [row])
+        return self._entity(call, visible, call.context_name)
 
     def _history(self, call: Call) -> list[Row]:
         self._row(call)
-        histories = self.tenant.histories(call.collection)
+        collection = call.collection
+        histories = self.tenant.histories(collection)
         items = histories.get(call.row_id, [])
-        return self.tenant.licensed(call.collection, items)
+        return self.tenant.licensed(collection, items)
 
     def _list_history(self, call: Call) -> Answer:
         items = self._history(call)
@@ -489,8 +529,8 @@ class Graph:
 
     def _act(self, call: Call) -> Answer:
         collection, action = call.names
-        subject = SUBJECTS[collection]
-        ids = _ids(call.request, subject.ids)
+        name = SUBJECTS[collection].ids
+        ids = _ids(call.request, name)
         self.tenant.act(collection, action, ids, call.caller)
         return Answer(204, None)
 
@@ -513,8 +553,7 @@ class Graph:
     def answer(self, request: Recorded) -> Answer:
         """Carry out one request, or say why not."""
         self.tenant.begin_request()
-        segments = request.path.split("/")[1:]
-        segments = [unquote(segment) for segment in segments]
+        segments = _segments(request.path)
         try:
             operation = _find_operation(request.method, segments)
             caller = self._authorised(request, operation)

@@ -28,10 +28,13 @@ class LoopbackAdapter(HTTPAdapter):
 
     def _led_here(self, request: PreparedRequest) -> PreparedRequest:
         meant = urlsplit(str(request.url))
+        headers = {
+            "Host": meant.netloc,
+            "X-Forwarded-Proto": meant.scheme,
+        }
         led = request.copy()
         led.url = self.origin + request.path_url
-        led.headers["Host"] = meant.netloc
-        led.headers["X-Forwarded-Proto"] = meant.scheme
+        led.headers.update(headers)
         return led
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:

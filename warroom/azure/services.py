@@ -51,15 +51,21 @@ class Services:
     _free_at: float = float("-inf")
 
     def __post_init__(self) -> None:
-        self.entra = Entra(self.tenant)
-        self.graph = Graph(self.tenant, self.entra)
-        self.identity = MachineIdentity(self.tenant, self.entra)
+        tenant = self.tenant
+        entra = Entra(tenant)
+        self.entra = entra
+        self.graph = Graph(tenant, entra)
+        self.identity = MachineIdentity(tenant, entra)
         self._lock = threading.Lock()
 
     # ---- what was asked
 
     def _requests_to(self, *hosts: str) -> list[Recorded]:
-        return [request for request in self.requests if request.host in hosts]
+        requests = []
+        for request in self.requests:
+            if request.host in hosts:
+                requests.append(request)
+        return requests
 
     @property
     def graph_requests(self) -> list[Recorded]:
@@ -81,21 +87,24 @@ class Services:
 
     def fail_next(self, status: int = 200, **how: Any) -> None:
         """Let a fault (the fields of Fault) happen to the requests to come."""
-        self.faults.add(Fault(status, **how))
+        fault = Fault(status, **how)
+        self.faults.add(fault)
 
     def _forced_body(self, face: str, request: Recorded, status: int) -> Json | str:
         if face != "graph":
             return OUTAGE
-        answer = self.graph.refuse(request, usual_refusal(status))
+        refusal = usual_refusal(status)
+        answer = self.graph.refuse(request, refusal)
         return answer.body or ""
 
     def _forced(self, face: str, request: Recorded, fault: Fault) -> Answer:
-        status, body = fault.status, fault.body
+        status = fault.status
         headers = fault.headers()
         if face == "graph" and status == 401:
             headers["WWW-Authenticate"] = CHALLENGE
-        if body is None and not fault.is_redirect:
-            body = self._forced_body(face, request, status)
+        if fault.has_own_body:
+            return Answer(status, fault.body, headers)
+        body = self._forced_body(face, request, status)
         return Answer(status, body, headers)
 
     def _is_throttled(self) -> bool:
@@ -108,10 +117,12 @@ class Services:
         return too_soon
 
     def _throttled(self, request: Recorded) -> Answer:
-        answer = self.graph.refuse(request, usual_refusal(429))
+        refusal = usual_refusal(429)
+        answer = self.graph.refuse(request, refusal)
         if self.retry_after is None:
             return answer
-        return answer._replace(headers={"Retry-After": str(self.retry_after)})
+        headers = {"Retry-After": str(self.retry_after)}
+        return answer._replace(headers=headers)
 
     def _relinked(self, answer: Answer) -> Answer:
         body = answer.body
@@ -151,15 +162,17 @@ class Services:
     def _answer(self, request: Recorded) -> tuple[Answer, Fault]:
         face = self.face(request)
         if face is None:
-            return html_page(421, "Misdirected Request"), NO_FAULT
+            misdirected = html_page(421, "Misdirected Request")
+            return misdirected, NO_FAULT
         fault = self.faults.take(face)
-        if fault.is_answered_genuinely:
-            return self._genuine(face, request), fault
-        return self._forced(face, request, fault), fault
+        if fault.replaces_answer:
+            return self._forced(face, request, fault), fault
+        return self._genuine(face, request), fault
 
     def take(self, request: Recorded) -> tuple[Answer, Fault]:
         """Record a request and answer it, with the fault that happens to the answer."""
         with self._lock:
             self.requests.append(request)
             answer, fault = self._answer(request)
-        return self._relinked(answer), fault
+        relinked = self._relinked(answer)
+        return relinked, fault
