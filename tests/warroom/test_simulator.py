@@ -4,10 +4,9 @@ import base64
 import json
 import re
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
@@ -23,6 +22,7 @@ from dateutil import parser
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from helpers import NOW
 from warroom.azure.demo import ADELE_ID, demo_tenant
 from warroom.azure.entra import DEVICE_CODE
 from warroom.azure.graph import OPERATIONS
@@ -38,12 +38,10 @@ from warroom.azure.tenant import (
     PERMISSIONS,
     TENANT_ID,
     XSOAR_CLIENT_ID,
-    App,
     Tenant,
     shuffled,
 )
 
-NOW = datetime(2026, 5, 11, 8, 0, tzinfo=timezone.utc)
 GRAPH = "https://graph.microsoft.com"
 ROOT = f"{GRAPH}/v1.0/identityProtection"
 LOGIN = "https://login.microsoftonline.com"
@@ -103,17 +101,6 @@ class Caller:
 
 
 @pytest.fixture
-def tenant() -> Tenant:
-    return demo_tenant(NOW, users=60, detections=90)
-
-
-@pytest.fixture
-def simulator(tenant: Tenant) -> Iterator[Simulator]:
-    with Simulator(tenant) as simulator:
-        yield simulator
-
-
-@pytest.fixture
 def session(simulator: Simulator) -> Iterator[requests.Session]:
     with session_to(simulator) as session:
         yield session
@@ -127,6 +114,12 @@ def caller(simulator: Simulator, session: requests.Session) -> Caller:
 def error_of(response: requests.Response) -> tuple[int, str, str]:
     error = response.json()["error"]
     return response.status_code, error["code"], error["message"]
+
+
+def refusal(response: requests.Response) -> tuple[int, str]:
+    """What an error says where its words are not Graph's own."""
+    status, code, _ = error_of(response)
+    return status, code
 
 
 def refused_sign_in(response: requests.Response) -> tuple[int, str, list[int]]:
@@ -237,7 +230,7 @@ def test_ticks_are_dotnets() -> None:
 
 
 Promise = tuple[str, Callable[[Row], bool]]
-BOUND = "2026-03-20T10:11:12.5Z"
+BOUND = "2026-10-01T10:11:12.5Z"
 COMPARISONS: list[Promise] = [
     ("riskLevel eq 'high'", lambda row: row["riskLevel"] == "high"),
     ("riskLevel ne microsoft.graph.riskLevel'none'", lambda row: row["riskLevel"] != "none"),
@@ -300,40 +293,52 @@ def test_a_row_for_which_the_filter_is_null_is_left_out(text: str, kept: list[st
     assert [row["id"] for row in filtered([row], text, "riskyUsers")] == kept
 
 
+UNKNOWN = "Could not find a property named '{}' on type 'microsoft.graph.riskDetection'."
+INCOMPATIBLE = (
+    "A binary operator with incompatible types was detected. Found operand type 'Edm.{}' for operator kind '{}'."
+)
+
+
 @pytest.mark.parametrize(
-    ("filter_text", "message"),
+    ("filter_text", "reason"),
     [
-        ("createdDateTime ge 2026-05-01T00:00:00Z", "Could not find a property named 'createdDateTime'"),
-        ("RiskLevel eq 'high'", "Could not find a property named 'RiskLevel'"),
-        ("ipAddress eq '203.0.113.77'", "'ipAddress' cannot be used in the $filter"),
-        ("riskLevel eq 'hgih'", "'hgih' is not a valid enumeration type constant"),
-        ("riskLevel eq microsoft.graph.riskState'atRisk'", "incompatible types"),
-        ("riskLevel eq true", "incompatible types"),
-        ("riskLevel gt 'low'", "The operator 'gt' is not supported for 'riskLevel'"),
-        ("userId ge '333'", "The operator 'ge' is not supported for 'userId'"),
-        ("detectedDateTime ge '2026-05-01T00:00:00Z'", "incompatible types"),
-        ("detectedDateTime ge 2026-05-01", "Syntax error at position 0"),
-        ("detectedDateTime ge 2026-05-01T9:00:00Z", "Syntax error at position 0"),
-        ("detectedDateTime ge 2026-02-30T00:00:00Z", "is not a valid DateTimeOffset"),
-        ("riskLevel eq 'high", "Syntax error at position 0"),
-        ("riskLevel eq high", "Syntax error at position 0"),
-        ("riskLevel eq 'high' and", "Syntax error at position 19"),
-        ("riskLevel eq 'high' or or riskLevel eq 'low'", "Syntax error at position 23"),
-        ("(riskLevel eq 'high'", "Syntax error at position 20"),
-        ("not riskLevel eq 'high'", "Syntax error at position 0"),
-        ("contains(userId,'3')", "Syntax error at position 0"),
-        ("riskLevel%20eq%20'high'", "character '%' is not valid at position 9"),
-        ("", "Syntax error at position 0"),
+        ("createdDateTime ge 2026-05-01T00:00:00Z", UNKNOWN.format("createdDateTime")),
+        ("RiskLevel eq 'high'", UNKNOWN.format("RiskLevel")),
+        ("ipAddress eq '203.0.113.77'", "The property 'ipAddress' cannot be used in the $filter query option."),
+        ("riskLevel eq 'hgih'", "The string 'hgih' is not a valid enumeration type constant."),
+        ("riskLevel eq microsoft.graph.riskState'atRisk'", INCOMPATIBLE.format("riskLevel", "eq")),
+        ("riskLevel eq true", INCOMPATIBLE.format("riskLevel", "eq")),
+        ("riskLevel gt 'low'", "The operator 'gt' is not supported for 'riskLevel'."),
+        ("userId ge '333'", "The operator 'ge' is not supported for 'userId'."),
+        ("detectedDateTime ge '2026-05-01T00:00:00Z'", INCOMPATIBLE.format("DateTimeOffset", "ge")),
+        ("detectedDateTime ge 2026-02-30T00:00:00Z", "'2026-02-30T00:00:00Z' is not a valid DateTimeOffset."),
     ],
 )
-def test_a_filter_graph_would_not_take_is_refused(caller: Caller, filter_text: str, message: str) -> None:
-    status, code, text = error_of(caller.get("riskDetections", filter=filter_text))
-    assert (status, code, text[:24], message in text) == (
-        400,
-        "BadRequest",
-        "Invalid filter clause: "[:24] + text[23],
-        True,
-    )
+def test_a_filter_graph_would_not_take_is_refused(caller: Caller, filter_text: str, reason: str) -> None:
+    answer = caller.get("riskDetections", filter=filter_text)
+    assert error_of(answer) == (400, "BadRequest", f"Invalid filter clause: {reason}")
+
+
+@pytest.mark.parametrize(
+    ("filter_text", "place"),
+    [
+        ("detectedDateTime ge 2026-05-01", " at position 0"),
+        ("detectedDateTime ge 2026-05-01T9:00:00Z", " at position 0"),
+        ("riskLevel eq 'high", " at position 0"),
+        ("riskLevel eq high", " at position 0"),
+        ("riskLevel eq 'high' and", " at position 19"),
+        ("riskLevel eq 'high' or or riskLevel eq 'low'", " at position 23"),
+        ("(riskLevel eq 'high'", " at position 20"),
+        ("not riskLevel eq 'high'", " at position 0"),
+        ("contains(userId,'3')", " at position 0"),
+        ("riskLevel%20eq%20'high'", ": character '%' is not valid at position 9"),
+        ("", " at position 0"),
+    ],
+)
+def test_a_filter_that_is_not_odata_is_refused_with_the_place(caller: Caller, filter_text: str, place: str) -> None:
+    answer = caller.get("riskDetections", filter=filter_text)
+    message = f"Invalid filter clause: Syntax error{place} in '{filter_text}'."
+    assert error_of(answer) == (400, "BadRequest", message)
 
 
 def test_fifteen_comparisons_may_be_joined_by_or_and_sixteen_may_not(caller: Caller) -> None:
@@ -366,13 +371,13 @@ def test_order_is_by_moment_with_nulls_least_and_ties_as_they_came() -> None:
 
 @pytest.mark.parametrize("order", ["riskLevel", "riskLastUpdatedDateTime down", "nothing", "riskLastUpdatedDateTime,"])
 def test_an_order_graph_would_not_take_is_refused(caller: Caller, order: str) -> None:
-    assert error_of(caller.get("riskyUsers", orderby=order))[:2] == (400, "BadRequest")
+    assert refusal(caller.get("riskyUsers", orderby=order)) == (400, "BadRequest")
 
 
 # ---- pages, envelopes, options
 
 
-@pytest.mark.parametrize("top", [1, 7, 20, 59, 60, 61, 500])
+@pytest.mark.parametrize("top", [1, 7, 39, 40, 500])
 def test_a_walk_gives_every_row_once_in_order(caller: Caller, tenant: Tenant, top: int) -> None:
     pages = caller.walk("riskyUsers", top=top, orderby="riskLastUpdatedDateTime desc")
     rows = sorted(tenant.users.values(), key=lambda row: moment_of(row["riskLastUpdatedDateTime"]), reverse=True)
@@ -381,9 +386,9 @@ def test_a_walk_gives_every_row_once_in_order(caller: Caller, tenant: Tenant, to
 
 
 def test_a_page_may_be_smaller_than_asked_for(caller: Caller, tenant: Tenant) -> None:
-    tenant.largest_page = 25
-    assert [len(page) for page in caller.walk("riskyUsers", top=500)] == [25, 25, 10]
-    assert [len(page) for page in caller.walk("riskyUsers", top=24)] == [24, 24, 12]
+    tenant.largest_page = 15
+    assert [len(page) for page in caller.walk("riskyUsers", top=500)] == [15, 15, 10]
+    assert [len(page) for page in caller.walk("riskyUsers", top=14)] == [14, 14, 12]
 
 
 def test_a_page_has_twenty_rows_unless_told_otherwise(caller: Caller) -> None:
@@ -392,7 +397,7 @@ def test_a_page_has_twenty_rows_unless_told_otherwise(caller: Caller) -> None:
 
 @pytest.mark.parametrize("top", ["0", "501", "-1", "ten", "", "1.5"])
 def test_a_page_has_one_to_five_hundred_rows(caller: Caller, top: str) -> None:
-    assert error_of(caller.get("riskyUsers", top=top))[:2] == (400, "BadRequest")
+    assert refusal(caller.get("riskyUsers", top=top)) == (400, "BadRequest")
 
 
 def test_a_link_is_followed_only_as_it_was_handed_out(caller: Caller) -> None:
@@ -414,22 +419,10 @@ def test_a_link_is_followed_only_as_it_was_handed_out(caller: Caller) -> None:
     assert caller.get(link).status_code == 200
 
 
-def test_the_last_page_can_be_made_to_lead_to_an_error(simulator: Simulator, caller: Caller) -> None:
-    simulator.graph.last_page_400 = True
-    last = caller.get("riskyUsers", top=500).json()
-    assert (len(last["value"]), error_of(caller.get(last["@odata.nextLink"]))[:2]) == (60, (400, "BadRequest"))
-
-
-def test_a_link_of_our_choice_can_be_handed_out(simulator: Simulator, caller: Caller) -> None:
-    simulator.next_link_override = lambda link: link.replace("graph.microsoft.com", "graph.fabrikam.example")
-    link = caller.get("riskyUsers", top=1).json()["@odata.nextLink"]
-    assert link.startswith("https://graph.fabrikam.example/v1.0/identityProtection/riskyUsers?$top=1&$skiptoken=")
-
-
 def test_a_collection_is_counted_on_the_first_page_only(caller: Caller) -> None:
-    first = caller.get("riskyUsers", top=50, count="true").json()
+    first = caller.get("riskyUsers", top=30, count="true").json()
     second = caller.get(first["@odata.nextLink"]).json()
-    assert (first["@odata.count"], "@odata.count" in second, len(second["value"])) == (60, False, 10)
+    assert (first["@odata.count"], "@odata.count" in second, len(second["value"])) == (40, False, 10)
 
 
 def test_select_gives_the_chosen_properties(caller: Caller) -> None:
@@ -473,18 +466,18 @@ def test_an_entity_is_bare_and_names_its_context(caller: Caller, tenant: Tenant)
     ],
 )
 def test_an_address_or_option_graph_does_not_have_is_refused(caller: Caller, address: str) -> None:
-    assert error_of(caller.get(address))[:2] == (400, "BadRequest")
+    assert refusal(caller.get(address)) == (400, "BadRequest")
 
 
 def test_a_method_the_address_does_not_have_is_refused(caller: Caller) -> None:
-    assert error_of(caller.post("riskyUsers", {}))[:2] == (405, "Request_BadRequest")
-    assert error_of(caller.get("riskyServicePrincipals/confirmSafe"))[:2] == (404, "ResourceNotFound")
-    assert error_of(caller.post("riskyServicePrincipals/confirmSafe", {}))[:2] == (405, "Request_BadRequest")
+    assert refusal(caller.post("riskyUsers", {})) == (405, "Request_BadRequest")
+    assert refusal(caller.get("riskyServicePrincipals/confirmSafe")) == (404, "ResourceNotFound")
+    assert refusal(caller.post("riskyServicePrincipals/confirmSafe", {})) == (405, "Request_BadRequest")
 
 
 @pytest.mark.parametrize("headers", [{"Prefer": "odata.maxpagesize=5"}, {"client-request-id": "mine"}])
 def test_a_header_with_a_value_graph_does_not_know_is_refused(caller: Caller, headers: dict[str, str]) -> None:
-    assert error_of(caller.get("riskyUsers", headers=headers))[:2] == (400, "BadRequest")
+    assert refusal(caller.get("riskyUsers", headers=headers)) == (400, "BadRequest")
 
 
 @pytest.mark.parametrize("user_id", ["a/b", "a%2Fb", "O'Neil & co", "a?b#c", "ü ö", "confirmSafe", "a\nb"])
@@ -500,9 +493,25 @@ def test_an_unknown_id_is_not_found(caller: Caller) -> None:
         assert error_of(answer) == (404, "ResourceNotFound", "Resource 'nobody' does not exist.")
 
 
-def test_every_operation_of_the_contract_is_there() -> None:
-    assert len(OPERATIONS) == 16
-    assert sorted(operation.method for operation in OPERATIONS) == ["GET"] * 11 + ["POST"] * 5
+def test_there_are_the_operations_of_the_contract_and_no_others() -> None:
+    assert sorted(f"{operation.method} {operation.template}" for operation in OPERATIONS) == [
+        "GET riskDetections",
+        "GET riskDetections/{id}",
+        "GET riskyServicePrincipals",
+        "GET riskyServicePrincipals/{id}",
+        "GET riskyServicePrincipals/{id}/history",
+        "GET riskyUsers",
+        "GET riskyUsers/{id}",
+        "GET riskyUsers/{id}/history",
+        "GET riskyUsers/{id}/history/{item}",
+        "GET servicePrincipalRiskDetections",
+        "GET servicePrincipalRiskDetections/{id}",
+        "POST riskyServicePrincipals/confirmCompromised",
+        "POST riskyServicePrincipals/dismiss",
+        "POST riskyUsers/confirmCompromised",
+        "POST riskyUsers/confirmSafe",
+        "POST riskyUsers/dismiss",
+    ]
 
 
 def test_later_enum_members_are_shown_only_to_those_who_prefer_them(caller: Caller, tenant: Tenant) -> None:
@@ -584,7 +593,7 @@ def test_tokens_end_by_age_and_by_revocation(caller: Caller, simulator: Simulato
 
 def test_a_token_of_another_audience_is_refused(caller: Caller, simulator: Simulator) -> None:
     simulator.entra.claims(caller.authorization.partition(" ")[2])["aud"] = "https://management.azure.com"
-    assert error_of(caller.get("riskyUsers"))[:2] == (401, "InvalidAuthenticationToken")
+    assert refusal(caller.get("riskyUsers")) == (401, "InvalidAuthenticationToken")
 
 
 NEEDED = {
@@ -613,13 +622,13 @@ def test_a_read_takes_exactly_the_permissions_of_the_contract(caller: Caller, te
 def test_a_token_without_any_permission_is_issued_and_refused_by_graph(caller: Caller, tenant: Tenant) -> None:
     tenant.apps[CLIENT_ID].application_permissions = set()
     answer = caller.get("riskyUsers", headers={"Authorization": f"Bearer {caller.app_token()}"})
-    assert error_of(answer)[:2] == (403, "Forbidden")
+    assert refusal(answer) == (403, "Forbidden")
 
 
 def test_an_action_takes_the_write_permission(caller: Caller, tenant: Tenant) -> None:
     tenant.apps[CLIENT_ID].application_permissions = set(PERMISSIONS) - {PERMISSIONS[1]}
     caller.authorization = f"Bearer {caller.app_token()}"
-    assert error_of(caller.post("riskyUsers/dismiss", {"userIds": ["333"]}))[:2] == (403, "Forbidden")
+    assert refusal(caller.post("riskyUsers/dismiss", {"userIds": ["333"]})) == (403, "Forbidden")
     tenant.apps[CLIENT_ID].application_permissions = {PERMISSIONS[1]}
     caller.authorization = f"Bearer {caller.app_token()}"
     assert caller.post("riskyUsers/dismiss", {"userIds": ["333"]}).status_code == 204
@@ -654,7 +663,7 @@ def test_under_p1_premium_detections_are_generic_and_levels_hidden(caller: Calle
 
 def test_unlicensed_rows_are_refused_or_else_hidden(caller: Caller, tenant: Tenant) -> None:
     tenant.workload_licence = False
-    assert error_of(caller.get("servicePrincipalRiskDetections"))[:2] == (403, "Forbidden")
+    assert refusal(caller.get("servicePrincipalRiskDetections")) == (403, "Forbidden")
     tenant.hide_unlicensed, tenant.licence = True, "Free"
     assert {risk_of(row)[::2] for row in caller.get("riskyUsers", top=500).json()["value"]} == {("hidden", "hidden")}
     assert {row["riskLevel"] for row in caller.get("riskyServicePrincipals").json()["value"]} == {"hidden"}
@@ -670,13 +679,6 @@ def test_an_apps_token_says_what_it_may(caller: Caller) -> None:
     assert answer == {"token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599}
     assert (claims["aud"], claims["appid"], claims["tid"], claims["idtyp"]) == (GRAPH, CLIENT_ID, TENANT_ID, "app")
     assert (claims["roles"], claims["exp"] - claims["iat"]) == (sorted(PERMISSIONS), 3599)
-
-
-def test_a_token_can_be_opaque(caller: Caller, simulator: Simulator) -> None:
-    simulator.entra.opaque_tokens = True
-    token = caller.app_token()
-    assert "." not in token
-    assert caller.get("riskyUsers", headers={"Authorization": f"Bearer {token}"}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -735,22 +737,10 @@ def test_a_parameter_that_comes_twice_is_refused(session: requests.Session, simu
     assert simulator.requests[-1].repeated == ("grant_type",)
 
 
-def test_the_login_host_has_no_other_addresses(session: requests.Session) -> None:
-    answer = session.get(f"{LOGIN}/{TENANT_ID}/oauth2/v2.0/token")
-    assert (answer.status_code, answer.headers["Content-Type"]) == (404, "text/html")
-
-
 def test_the_login_host_knows_only_itself(session: requests.Session) -> None:
     (metadata,) = session.get(f"{LOGIN}/common/discovery/instance").json()["metadata"]
     host = "login.microsoftonline.com"
     assert metadata == {"preferred_network": host, "preferred_cache": host, "aliases": [host]}
-
-
-def test_an_error_of_our_choice_comes_as_often_as_asked(caller: Caller, simulator: Simulator) -> None:
-    simulator.entra.fail(7000222, times=2)
-    assert [caller.sign_in().status_code for _ in range(3)] == [401, 401, 200]
-    with pytest.raises(KeyError):
-        simulator.entra.fail(1)
 
 
 def confidential(session: requests.Session, credential: Any) -> msal.ConfidentialClientApplication:
@@ -1188,7 +1178,7 @@ def test_one_id_that_is_unknown_or_deleted_refuses_the_whole_action(caller: Call
     ],
 )
 def test_an_action_with_another_body_is_refused(caller: Caller, body: Any) -> None:
-    assert error_of(caller.post("riskyUsers/dismiss", body))[:2] == (400, "BadRequest")
+    assert refusal(caller.post("riskyUsers/dismiss", body)) == (400, "BadRequest")
 
 
 def test_sixty_ids_fit_one_action_and_one_more_does_not(caller: Caller, tenant: Tenant) -> None:
@@ -1228,9 +1218,9 @@ def test_a_detection_can_surface_between_the_pages_of_a_walk(caller: Caller, ten
 
 def test_many_detections_can_share_one_instant(caller: Caller, tenant: Tenant) -> None:
     tenant.detections.clear()
-    ids = [tenant.arrive(detected="2026-05-11T07:59:59.1234567Z", riskLevel="low")["id"] for _ in range(45)]
-    assert sum(caller.walk("riskDetections", filter="detectedDateTime ge 2026-05-11T07:59:59.1234567Z"), []) == ids
-    assert caller.ids("riskDetections", filter="detectedDateTime gt 2026-05-11T07:59:59.1234567Z") == []
+    ids = [tenant.arrive(detected="2026-11-20T11:59:59.1234567Z", riskLevel="low")["id"] for _ in range(45)]
+    assert sum(caller.walk("riskDetections", filter="detectedDateTime ge 2026-11-20T11:59:59.1234567Z"), []) == ids
+    assert caller.ids("riskDetections", filter="detectedDateTime gt 2026-11-20T11:59:59.1234567Z") == []
 
 
 def test_something_can_happen_just_before_a_request(caller: Caller, tenant: Tenant) -> None:
@@ -1245,14 +1235,6 @@ def test_order_can_be_made_unreliable(caller: Caller, tenant: Tenant) -> None:
     tenant.order = shuffled
     odd = caller.ids("riskDetections", top=500, orderby="detectedDateTime")
     assert (sorted(odd), odd != right) == (sorted(right), True)
-
-
-def test_service_principals_can_be_added_and_changed(caller: Caller, tenant: Tenant) -> None:
-    row_id = tenant.add_service_principal(displayName="Fabrikam Sync", riskLevel="low")["id"]
-    tenant.change_service_principal(row_id, riskLevel="high", event_types=["suspiciousSignins"])
-    (row,) = caller.get("riskyServicePrincipals", filter="displayName eq 'Fabrikam Sync'").json()["value"]
-    items = caller.get(f"riskyServicePrincipals/{row_id}/history").json()["value"]
-    assert (row["riskLevel"], [item["riskLevel"] for item in items]) == ("high", ["high", "low"])
 
 
 def test_a_changed_user_moves_in_a_walk_and_has_a_new_history_item(caller: Caller, tenant: Tenant) -> None:
@@ -1306,44 +1288,11 @@ def test_faults_happen_in_order_and_only_as_often_as_asked(caller: Caller, simul
     assert [caller.sign_in().status_code for _ in range(2)] == [500, 200]
 
 
-def test_a_fault_can_have_a_body_of_its_own(caller: Caller, simulator: Simulator) -> None:
-    simulator.fail_next(502, body="<html>Bad Gateway</html>")
-    answer = caller.get("riskyUsers")
-    assert (answer.status_code, answer.headers["Content-Type"], answer.text) == (
-        502,
-        "text/html",
-        "<html>Bad Gateway</html>",
-    )
-
-
-def test_an_answer_can_be_dropped_or_cut_short(caller: Caller, simulator: Simulator) -> None:
-    simulator.fail_next(503, drop=True)
-    simulator.fail_next(truncate=True)
-    with pytest.raises(requests.ConnectionError):
-        caller.get("riskyUsers")
-    with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
-        caller.get("riskyUsers")
-    assert caller.get("riskyUsers").status_code == 200
-
-
 def test_an_action_whose_answer_is_lost_was_carried_out(caller: Caller, simulator: Simulator) -> None:
     simulator.fail_next(drop=True)
     with pytest.raises(requests.ConnectionError):
         caller.post("riskyUsers/dismiss", {"userIds": [ADELE_ID]})
     assert caller.get(f"riskyUsers/{ADELE_ID}").json()["riskState"] == "dismissed"
-
-
-def test_an_answer_can_be_late(caller: Caller, simulator: Simulator) -> None:
-    simulator.fail_next(delay_s=0.5)
-    with pytest.raises(requests.ReadTimeout):
-        caller.session.get(f"{ROOT}/riskyUsers", headers={"Authorization": caller.authorization}, timeout=0.1)
-
-
-def test_an_answer_can_lead_elsewhere(caller: Caller, simulator: Simulator) -> None:
-    simulator.fail_next(302, location="https://graph.fabrikam.example/stolen")
-    assert caller.get("riskyUsers").status_code == 421
-    stray = simulator.requests[-1]
-    assert (stray.host, stray.path, "Authorization" in stray.headers) == ("graph.fabrikam.example", "/stolen", False)
 
 
 def test_a_fault_nobody_knows_is_refused(simulator: Simulator) -> None:
@@ -1364,16 +1313,6 @@ def test_the_tenant_takes_one_request_a_second_and_counts_those_it_refused(
     answers += [caller.get("riskyUsers") for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 429, 429, 200, 429]
     assert [answer.headers.get("Retry-After") for answer in answers] == [None, None, None, None, "10"]
-
-
-def test_requests_may_come_all_at_once(caller: Caller, simulator: Simulator) -> None:
-    seen: list[int] = []
-    threads = [threading.Thread(target=lambda: seen.append(len(caller.ids("riskyUsers")))) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert (seen, len({request.number for request in simulator.requests})) == ([20] * 8, 9)
 
 
 def test_the_loopback_keeps_the_retries_it_was_given(simulator: Simulator) -> None:
@@ -1425,7 +1364,7 @@ def test_a_walk_is_arranged_once_while_nothing_changes(caller: Caller, tenant: T
     link = caller.get("riskyUsers", top=5).json()["@odata.nextLink"]
     tenant.change_user("333", riskLevel="low")
     caller.get(link)
-    assert arranged == [existing, 60, 60]
+    assert arranged == [existing, 40, 40]
 
 
 def test_rows_can_be_changed_by_hand_between_requests(caller: Caller, tenant: Tenant) -> None:
@@ -1433,9 +1372,3 @@ def test_rows_can_be_changed_by_hand_between_requests(caller: Caller, tenant: Te
     before = caller.ids("riskyUsers", **question)
     tenant.users["333"]["riskLevel"] = "high"
     assert (before, caller.ids("riskyUsers", **question)) == ([], ["333"])
-
-
-def test_an_app_can_be_registered_by_hand(caller: Caller, tenant: Tenant) -> None:
-    tenant.apps["app"] = App("app", {"s1", "s2"}, application_permissions={PERMISSIONS[2]})
-    token = caller.app_token(client_id="app", client_secret="s2")
-    assert caller.get("riskDetections", headers={"Authorization": f"Bearer {token}"}).status_code == 200

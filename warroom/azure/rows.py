@@ -19,12 +19,6 @@ NONPREMIUM_EVENTS = frozenset(
     )
 )
 
-PLAIN_SERVICE_PRINCIPAL = {
-    "displayName": "Contoso App",
-    "servicePrincipalType": "Application",
-    "isEnabled": True,
-    "isProcessing": False,
-}
 WITHOUT_SIGN_IN = {  # of a detection that none is tied to
     "source": "IdentityProtection",
     "detectionTimingType": "offline",
@@ -81,16 +75,6 @@ def safe_user(user_id: str) -> Row:
 def user_at_risk(user_id: str, moment: str) -> Row:
     return {
         **safe_user(user_id),
-        "riskLastUpdatedDateTime": moment,
-        **risk("medium", "atRisk"),
-    }
-
-
-def service_principal_at_risk(row_id: str, moment: str) -> Row:
-    return {
-        **PLAIN_SERVICE_PRINCIPAL,
-        "id": row_id,
-        "appId": row_id,
         "riskLastUpdatedDateTime": moment,
         **risk("medium", "atRisk"),
     }

@@ -23,7 +23,6 @@ from warroom.azure.rows import (
     offline_detection,
     push_history,
     risk,
-    service_principal_at_risk,
     stamp,
     user_at_risk,
 )
@@ -374,17 +373,6 @@ class Tenant:
         """
         return self._change("riskyUsers", user_id, changes, initiated_by, event_types)
 
-    def change_service_principal(
-        self,
-        row_id: str,
-        *,
-        initiated_by: str | None = None,
-        event_types: Iterable[str] = (),
-        **changes: Any,
-    ) -> Row:
-        collection = "riskyServicePrincipals"
-        return self._change(collection, row_id, changes, initiated_by, event_types)
-
     def _add(self, collection: str, row: Row) -> Row:
         check_row(row, collection)
         item = history_item(row, collection, None, [])
@@ -396,11 +384,6 @@ class Tenant:
         row_id = fields.get("id") or self.new_id()
         row = user_at_risk(row_id, self.timestamp())
         return self._add("riskyUsers", row | fields)
-
-    def add_service_principal(self, **fields: Any) -> Row:
-        row_id = fields.get("id") or self.new_id()
-        row = service_principal_at_risk(row_id, self.timestamp())
-        return self._add("riskyServicePrincipals", row | fields)
 
     def _new_detection_id(self) -> str:
         name = self.new_id()
