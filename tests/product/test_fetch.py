@@ -17,7 +17,7 @@ from warroom.azure.demo import demo_tenant
 from warroom.azure.odata import Row
 from warroom.azure.rows import stamp
 from warroom.azure.server import Simulator
-from warroom.azure.tenant import Tenant, reversed_order, shuffled
+from warroom.azure.tenant import Order, Tenant, reversed_order, shuffled
 from warroom.terminal.prompt import candidates
 from warroom.xsoar.commandline import Manifest
 from warroom.xsoar.runner import MANIFEST, Run, WarRoom
@@ -470,7 +470,7 @@ def test_where_a_second_type_cannot_be_read_the_first_comes_again_next_time(
 @pytest.mark.parametrize("order", [shuffled, reversed_order])
 @pytest.mark.parametrize("page_size", [5, 500])
 def test_nothing_is_lost_where_graph_keeps_to_no_order(
-    order: Callable[[list[Row]], list[Row]],
+    order: Order,
     page_size: int,
     fetch: Callable[[], list[str]],
     tenant: Tenant,
@@ -493,7 +493,7 @@ def test_nothing_is_lost_where_graph_keeps_to_no_order(
 
 @pytest.mark.parametrize("order", [shuffled, reversed_order])
 def test_nothing_is_lost_where_disorder_and_a_failure_come_together(
-    order: Callable[[list[Row]], list[Row]],
+    order: Order,
     broken: Simulator,
     tenant: Tenant,
     fetch: Callable[[], list[str]],

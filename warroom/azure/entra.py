@@ -251,6 +251,12 @@ class Entra:
 
     # ---- an app by its own credential
 
+    def _app(self, form: Form) -> App:
+        client_id = _required(form, "client_id")
+        if client_id not in self.tenant.apps:
+            raise EntraError(700016, f"Application '{client_id}'.")
+        return self.tenant.apps[client_id]
+
     def _check_credential(self, form: Form, app: App) -> None:
         secret, assertion = form.get("client_secret"), form.get("client_assertion")
         if assertion is not None:
@@ -414,12 +420,6 @@ class Entra:
         return self._issue_to_user(form, app, scopes or token.scopes)
 
     # ---- requests
-
-    def _app(self, form: Form) -> App:
-        client_id = _required(form, "client_id")
-        if client_id not in self.tenant.apps:
-            raise EntraError(700016, f"Application '{client_id}'.")
-        return self.tenant.apps[client_id]
 
     def _token(self, form: Form, tenant: str) -> Json:
         if self._forced:

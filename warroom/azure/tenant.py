@@ -373,17 +373,14 @@ class Tenant:
         """
         return self._change("riskyUsers", user_id, changes, initiated_by, event_types)
 
-    def _add(self, collection: str, row: Row) -> Row:
-        check_row(row, collection)
-        item = history_item(row, collection, None, [])
-        self.put(collection, row, [item])
-        return row
-
     def add_user(self, **fields: Any) -> Row:
         """Add a user at risk with one history item; what is not given is plain."""
         row_id = fields.get("id") or self.new_id()
-        row = user_at_risk(row_id, self.timestamp())
-        return self._add("riskyUsers", row | fields)
+        row = user_at_risk(row_id, self.timestamp()) | fields
+        check_row(row, "riskyUsers")
+        item = history_item(row, "riskyUsers", None, [])
+        self.put("riskyUsers", row, [item])
+        return row
 
     def _new_detection_id(self) -> str:
         name = self.new_id()
