@@ -15,8 +15,9 @@ from helpers import NOW, SMALL
 from warroom.azure.arrivals import WAYS, Arrivals
 from warroom.azure.demo import demo_tenant
 from warroom.azure.odata import Row
+from warroom.azure.rows import stamp
 from warroom.azure.server import Simulator
-from warroom.azure.tenant import Tenant, reversed_order, shuffled, stamp
+from warroom.azure.tenant import Order, Tenant, reversed_order, shuffled
 from warroom.terminal.backend import RealTenant
 from warroom.terminal.display import open_console
 from warroom.terminal.keywords import followers
@@ -57,7 +58,7 @@ def clock() -> Clock:
 @pytest.fixture
 def tenant(clock: Clock) -> Tenant:
     """A tenant in which nothing has happened yet."""
-    return Tenant.empty(clock=clock)
+    return Tenant(clock=clock)
 
 
 @pytest.fixture
@@ -514,7 +515,7 @@ def test_where_a_second_type_cannot_be_read_the_first_comes_again_next_time(
 @pytest.mark.parametrize("order", [shuffled, reversed_order])
 @pytest.mark.parametrize("page_size", [5, 500])
 def test_nothing_is_lost_where_graph_keeps_to_no_order(
-    order: Callable[[list[Row]], list[Row]],
+    order: Order,
     page_size: int,
     fetch: Callable[[], list[str]],
     tenant: Tenant,
@@ -537,7 +538,7 @@ def test_nothing_is_lost_where_graph_keeps_to_no_order(
 
 @pytest.mark.parametrize("order", [shuffled, reversed_order])
 def test_nothing_is_lost_where_disorder_and_a_failure_come_together(
-    order: Callable[[list[Row]], list[Row]],
+    order: Order,
     broken: Simulator,
     tenant: Tenant,
     fetch: Callable[[], list[str]],

@@ -24,9 +24,11 @@ from requests.structures import CaseInsensitiveDict
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
 from warroom.azure.entra import Entra
+from warroom.azure.exchange import Answer, Recorded
+from warroom.azure.graph import Graph
 from warroom.azure.odata import Row, ticks
-from warroom.azure.server import Graph, Recorded
-from warroom.azure.tenant import CLIENT_ID, Answer, Tenant, as_asked, reversed_order, stamp
+from warroom.azure.rows import stamp
+from warroom.azure.tenant import CLIENT_ID, Tenant, as_asked, reversed_order
 
 START = datetime(2026, 11, 20, 9, tzinfo=timezone.utc)
 SINCE = "2026-11-19T09:00:00Z"

@@ -10,8 +10,9 @@ import pytest
 from requests.adapters import HTTPAdapter
 
 from helpers import NOW
+from warroom.azure.rows import stamp
 from warroom.azure.server import Simulator
-from warroom.azure.tenant import CLIENT_ID, Tenant, stamp
+from warroom.azure.tenant import CLIENT_ID, Tenant
 from warroom.xsoar.entries import Run
 from warroom.xsoar.instance import credentials, with_defaults
 from warroom.xsoar.runner import WarRoom
@@ -44,7 +45,7 @@ def user_id(number: int) -> str:
 @pytest.fixture(scope="module")
 def crowd() -> list[Row]:
     """Users, newest first."""
-    tenant = Tenant.empty(clock=NOW)
+    tenant = Tenant(clock=NOW)
     moments = [stamp(NOW - timedelta(minutes=number)) for number in range(NUMBER_OF_USERS)]
     return [
         tenant.add_user(id=user_id(number), riskLastUpdatedDateTime=moment) for number, moment in enumerate(moments)
@@ -53,7 +54,7 @@ def crowd() -> list[Row]:
 
 @pytest.fixture
 def tenant(crowd: list[Row]) -> Tenant:
-    return Tenant.empty(clock=NOW, users={row["id"]: dict(row) for row in crowd})
+    return Tenant(clock=NOW, users={row["id"]: dict(row) for row in crowd})
 
 
 def ids(run: Run) -> list[str]:
@@ -311,7 +312,7 @@ def test_a_first_page_that_fails_for_good_is_an_error(
 
 
 def test_the_400_that_graph_gives_on_some_last_pages_leaves_all_rows(run: Succeed, simulator: Simulator) -> None:
-    simulator.last_page_400 = True
+    simulator.graph.last_page_400 = True
     done = run(f"{LIST} limit=5000")
     assert numbers(done) == range(1300)
     assert flags(done) == {"RiskyUserListTruncated": True}

@@ -55,7 +55,7 @@ def test_the_first_run_happens_while_the_text_is_read() -> None:
 def test_one_text_gives_the_entries_that_separate_modules_give(
     line: str, one_text_room: WarRoom, war_room: WarRoom, simulator: Simulator
 ) -> None:
-    simulator.numbers = iter([0] * 99)  # type: ignore[assignment] # so that both get the same request ids
+    simulator.numbers = iter([0] * 99)  # so that both get the same request ids
     apart = war_room.run(line).entries
     simulator.tenant.users["333"]["isProcessing"] = False
     assert one_text_room.run(line).entries == apart

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
 from helpers import NOW, quick_room
 from warroom.azure.demo import demo_tenant
-from warroom.azure.odata import BadRequestError, matching, ticks
+from warroom.azure.odata import BadRequestError, filtered, ticks
 from warroom.azure.server import Simulator
 from warroom.demo import demo_instance
 from warroom.xsoar.runner import WarRoom
@@ -143,7 +143,7 @@ TEXT_ARGUMENTS = (
 
 def parsed_by_graph(condition: str, resource: str) -> None:
     """Have the simulated Graph's own parser read a filter. Raises: BadRequestError."""
-    matching([], condition, resource)
+    filtered([], condition, resource)
 
 
 def test_the_reader_of_filters_here_refuses_what_is_not_built_so() -> None:

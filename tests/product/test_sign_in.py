@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
-from warroom.azure.entra import APP_SERVICE_ENDPOINT, ERRORS
+from warroom.azure.aadsts import ERRORS
+from warroom.azure.identity import APP_SERVICE_ENDPOINT, APP_SERVICE_HEADER
 from warroom.azure.server import Recorded, Simulator
 from warroom.azure.tenant import CLIENT_ID, CLIENT_SECRET, CLOUDS, TENANT_ID, XSOAR_CLIENT_ID, App
 from warroom.xsoar.entries import Run
@@ -428,7 +429,7 @@ def test_a_dead_refresh_token_says_to_sign_in_again(
     sign_in(war_room, simulator)
     simulator.entra.kill_refresh_tokens(code)
     assert error(LIST) == (
-        f"{FAILED}Sign-in failed. AADSTS{code}: {ERRORS[code][2]} "
+        f"{FAILED}Sign-in failed. AADSTS{code}: {ERRORS[code].text} "
         f"The stored sign-in has expired or was revoked. The sign-in has ended. {SIGN_IN_ANEW}"
     )
     simulator.entra.token_lifetime = 3599
@@ -482,7 +483,7 @@ def test_an_application_without_public_client_flows_is_told_so(
     run("!azure-risky-users-auth-start")
     simulator.entra.approve(user_code(simulator))
     assert error(COMPLETE) == (
-        f"{COMPLETE_FAILED}Sign-in failed. AADSTS7000218: {ERRORS[7000218][2]} "
+        f"{COMPLETE_FAILED}Sign-in failed. AADSTS7000218: {ERRORS[7000218].text} "
         f"For device code, allow public client flows in the app registration (Authentication). {SIGN_IN_ANEW}"
     )
 
@@ -547,7 +548,7 @@ def test_a_managed_identity_of_app_service_is_found_by_its_variables(
     run: Succeed, war_room: WarRoom, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("IDENTITY_ENDPOINT", APP_SERVICE_ENDPOINT)
-    monkeypatch.setenv("IDENTITY_HEADER", simulator.entra.identity_header)
+    monkeypatch.setenv("IDENTITY_HEADER", APP_SERVICE_HEADER)
     managed_identity(war_room)
     run(LIST)
     assert sent(simulator) == [("GET", APP_SERVICE_ENDPOINT), USERS]
@@ -644,7 +645,7 @@ def test_a_refusal_without_a_known_code_is_shown_as_it_is(error: Fail, simulator
 def test_an_unknown_tenant_is_named_with_its_code(error: Fail, war_room: WarRoom, simulator: Simulator) -> None:
     war_room.params["tenant_id"] = "fabrikam.example"
     assert error(LIST) == (
-        f"{FAILED}Sign-in failed. AADSTS90002: {ERRORS[90002][2]} Tenant 'fabrikam.example'. "
+        f"{FAILED}Sign-in failed. AADSTS90002: {ERRORS[90002].text} Tenant 'fabrikam.example'. "
         "The tenant was not found. Check Tenant ID."
     )
     assert sent(simulator) == [(DISCOVERY[0], DISCOVERY[1].replace(TENANT_ID, "fabrikam.example"))]

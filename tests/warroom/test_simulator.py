@@ -4,15 +4,15 @@ import base64
 import json
 import re
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
+import jwt
 import msal
 import pytest
 import requests
@@ -22,42 +22,44 @@ from cryptography.hazmat.primitives import hashes, serialization
 from dateutil import parser
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from urllib3.util.retry import Retry
 
+from helpers import NOW
 from warroom.azure.demo import ADELE_ID, demo_tenant
-from warroom.azure.entra import APP_SERVICE_ENDPOINT, DEVICE_CODE
-from warroom.azure.odata import ENUMS, RESOURCES, Row, matching, ordered, ticks
-from warroom.azure.server import OPERATIONS, LoopbackAdapter, Simulator
+from warroom.azure.entra import DEVICE_CODE
+from warroom.azure.graph import OPERATIONS
+from warroom.azure.identity import APP_SERVICE_ENDPOINT, APP_SERVICE_HEADER
+from warroom.azure.odata import ENTITY_TYPES, ENUMS, Row, filtered, ordered, ticks
+from warroom.azure.rows import check_row, stamp
+from warroom.azure.server import Simulator
 from warroom.azure.tenant import (
     CLIENT_ID,
     CLIENT_SECRET,
     CLOUDS,
+    COLLECTIONS,
     PERMISSIONS,
-    STORES,
     TENANT_ID,
     XSOAR_CLIENT_ID,
-    App,
     Tenant,
-    checked,
     shuffled,
-    stamp,
 )
 
-NOW = datetime(2026, 5, 11, 8, 0, tzinfo=timezone.utc)
 GRAPH = "https://graph.microsoft.com"
 ROOT = f"{GRAPH}/v1.0/identityProtection"
 LOGIN = "https://login.microsoftonline.com"
 IMDS = "http://169.254.169.254/metadata/identity/oauth2/token"
 PREFER = {"Prefer": "include-unknown-enum-members"}
 READ_SCOPES = [f"{GRAPH}/IdentityRiskEvent.Read.All", f"{GRAPH}/IdentityRiskyUser.Read.All"]
+BAD_REQUEST = (400, "BadRequest")
 REQUEST_ID = "00000000-0000-0000-0000-0000000000aa"
 CROWD = demo_tenant(NOW, users=300, detections=400)
 
 
-def session_to(simulator: Simulator, **how: Any) -> requests.Session:
+def session_to(simulator: Simulator, max_retries: Any = 0) -> requests.Session:
     session = requests.Session()
     session.trust_env = False
     for prefix in ("https://", "http://"):
-        session.mount(prefix, LoopbackAdapter(simulator.port, **how))
+        session.mount(prefix, simulator.adapter(max_retries))
     return session
 
 
@@ -66,7 +68,7 @@ class Caller:
 
     def __init__(self, simulator: Simulator, session: requests.Session) -> None:
         self.simulator, self.session = simulator, session
-        self.authorization = f"Bearer {self.app_token()}"
+        self.renew_token()
 
     def sign_in(self, **form: str) -> requests.Response:
         hosts = self.simulator.tenant.hosts
@@ -75,8 +77,11 @@ class Caller:
         wanted = {name: value for name, value in (usual | form).items() if value != "(none)"}
         return self.session.post(f"https://{hosts.login}/{TENANT_ID}/oauth2/v2.0/token", data=wanted)
 
-    def app_token(self, **form: str) -> str:
-        return str(self.sign_in(**form).json()["access_token"])
+    def app_token(self) -> str:
+        return str(self.sign_in().json()["access_token"])
+
+    def renew_token(self) -> None:
+        self.authorization = f"Bearer {self.app_token()}"
 
     def get(self, path: str, headers: dict[str, str] | None = None, **options: Any) -> requests.Response:
         url = path if path.startswith("https://") else f"{ROOT}/{path}"
@@ -102,17 +107,6 @@ class Caller:
 
 
 @pytest.fixture
-def tenant() -> Tenant:
-    return demo_tenant(NOW, users=60, detections=90)
-
-
-@pytest.fixture
-def simulator(tenant: Tenant) -> Iterator[Simulator]:
-    with Simulator(tenant) as simulator:
-        yield simulator
-
-
-@pytest.fixture
 def session(simulator: Simulator) -> Iterator[requests.Session]:
     with session_to(simulator) as session:
         yield session
@@ -126,6 +120,12 @@ def caller(simulator: Simulator, session: requests.Session) -> Caller:
 def error_of(response: requests.Response) -> tuple[int, str, str]:
     error = response.json()["error"]
     return response.status_code, error["code"], error["message"]
+
+
+def refusal(response: requests.Response) -> tuple[int, str]:
+    """What an error says where its words are not Graph's own."""
+    status, code, _ = error_of(response)
+    return status, code
 
 
 def refused_sign_in(response: requests.Response) -> tuple[int, str, list[int]]:
@@ -144,14 +144,16 @@ def test_the_demo_has_the_number_of_rows_asked_for() -> None:
     assert (len(CROWD.users), len(CROWD.detections), len(CROWD.service_principals)) == (300, 400, 50)
 
 
-@pytest.mark.parametrize("name", RESOURCES)
+@pytest.mark.parametrize("name", ENTITY_TYPES)
 def test_every_row_of_the_demo_has_exactly_graphs_properties(name: str) -> None:
     collection, _, history = name.partition("/")
     rows = sum(CROWD.histories(collection).values(), []) if history else list(CROWD.store(collection).values())
-    assert [checked(row, name) for row in rows] == rows != []
+    assert rows
+    for row in rows:
+        check_row(row, name)
 
 
-def test_every_detection_belongs_to_a_user_and_bears_his_name() -> None:
+def test_every_detection_belongs_to_a_user_and_bears_the_users_name() -> None:
     owners = [(row["userId"], row["userDisplayName"], row["userPrincipalName"]) for row in CROWD.detections.values()]
     known = {(row["id"], row["userDisplayName"], row["userPrincipalName"]) for row in CROWD.users.values()}
     assert set(owners) <= known
@@ -198,7 +200,7 @@ def test_the_case_to_investigate_is_a_recent_and_growing_one() -> None:
 
 
 def test_a_row_with_an_unknown_property_or_member_is_refused() -> None:
-    tenant = Tenant.empty()
+    tenant = Tenant()
     with pytest.raises(ValueError, match="isGuest"):
         tenant.add_user(isGuest=True)
     with pytest.raises(ValueError, match="hgih"):
@@ -234,7 +236,7 @@ def test_ticks_are_dotnets() -> None:
 
 
 Promise = tuple[str, Callable[[Row], bool]]
-BOUND = "2026-03-20T10:11:12.5Z"
+BOUND = "2026-10-01T10:11:12.5Z"
 COMPARISONS: list[Promise] = [
     ("riskLevel eq 'high'", lambda row: row["riskLevel"] == "high"),
     ("riskLevel ne microsoft.graph.riskLevel'none'", lambda row: row["riskLevel"] != "none"),
@@ -271,14 +273,14 @@ EXPRESSIONS = st.recursive(
 def test_a_filter_keeps_the_rows_a_plain_comparison_keeps(expression: Promise) -> None:
     text, holds = expression
     rows = list(CROWD.users.values())
-    assert matching(rows, text, "riskyUsers") == [row for row in rows if holds(row)]
+    assert filtered(rows, text, "riskyUsers") == [row for row in rows if holds(row)]
 
 
 def test_and_binds_closer_than_or() -> None:
     rows = list(CROWD.users.values())
     text = "riskLevel eq 'low' or riskLevel eq 'high' and isDeleted eq true"
     kept = [row for row in rows if row["riskLevel"] == "low" or (row["riskLevel"] == "high" and row["isDeleted"])]
-    assert matching(rows, text, "riskyUsers") == kept
+    assert filtered(rows, text, "riskyUsers") == kept
 
 
 @pytest.mark.parametrize(
@@ -294,53 +296,65 @@ def test_and_binds_closer_than_or() -> None:
 )
 def test_a_row_for_which_the_filter_is_null_is_left_out(text: str, kept: list[str]) -> None:
     row = {"id": "333", "riskLevel": None, "isDeleted": True}
-    assert [row["id"] for row in matching([row], text, "riskyUsers")] == kept
+    assert [row["id"] for row in filtered([row], text, "riskyUsers")] == kept
+
+
+UNKNOWN = "Could not find a property named '{}' on type 'microsoft.graph.riskDetection'."
+INCOMPATIBLE = (
+    "A binary operator with incompatible types was detected. Found operand type 'Edm.{}' for operator kind '{}'."
+)
 
 
 @pytest.mark.parametrize(
-    ("filter_text", "message"),
+    ("filter_text", "reason"),
     [
-        ("createdDateTime ge 2026-05-01T00:00:00Z", "Could not find a property named 'createdDateTime'"),
-        ("RiskLevel eq 'high'", "Could not find a property named 'RiskLevel'"),
-        ("ipAddress eq '203.0.113.77'", "'ipAddress' cannot be used in the $filter"),
-        ("riskLevel eq 'hgih'", "'hgih' is not a valid enumeration type constant"),
-        ("riskLevel eq microsoft.graph.riskState'atRisk'", "incompatible types"),
-        ("riskLevel eq true", "incompatible types"),
-        ("riskLevel gt 'low'", "The operator 'gt' is not supported for 'riskLevel'"),
-        ("userId ge '333'", "The operator 'ge' is not supported for 'userId'"),
-        ("detectedDateTime ge '2026-05-01T00:00:00Z'", "incompatible types"),
-        ("detectedDateTime ge 2026-05-01", "Syntax error at position 0"),
-        ("detectedDateTime ge 2026-05-01T9:00:00Z", "Syntax error at position 0"),
-        ("detectedDateTime ge 2026-02-30T00:00:00Z", "is not a valid DateTimeOffset"),
-        ("riskLevel eq 'high", "Syntax error at position 0"),
-        ("riskLevel eq high", "Syntax error at position 0"),
-        ("riskLevel eq 'high' and", "Syntax error at position 19"),
-        ("riskLevel eq 'high' or or riskLevel eq 'low'", "Syntax error at position 23"),
-        ("(riskLevel eq 'high'", "Syntax error at position 20"),
-        ("not riskLevel eq 'high'", "Syntax error at position 0"),
-        ("contains(userId,'3')", "Syntax error at position 0"),
-        ("riskLevel%20eq%20'high'", "character '%' is not valid at position 9"),
-        ("", "Syntax error at position 0"),
+        ("createdDateTime ge 2026-05-01T00:00:00Z", UNKNOWN.format("createdDateTime")),
+        ("RiskLevel eq 'high'", UNKNOWN.format("RiskLevel")),
+        ("ipAddress eq '203.0.113.77'", "The property 'ipAddress' cannot be used in the $filter query option."),
+        ("riskLevel eq 'hgih'", "The string 'hgih' is not a valid enumeration type constant."),
+        ("riskLevel eq microsoft.graph.riskState'atRisk'", INCOMPATIBLE.format("riskLevel", "eq")),
+        ("riskLevel eq true", INCOMPATIBLE.format("riskLevel", "eq")),
+        ("riskLevel gt 'low'", "The operator 'gt' is not supported for 'riskLevel'."),
+        ("userId ge '333'", "The operator 'ge' is not supported for 'userId'."),
+        ("detectedDateTime ge '2026-05-01T00:00:00Z'", INCOMPATIBLE.format("DateTimeOffset", "ge")),
+        ("detectedDateTime ge 2026-02-30T00:00:00Z", "'2026-02-30T00:00:00Z' is not a valid DateTimeOffset."),
     ],
 )
-def test_a_filter_graph_would_not_take_is_refused(caller: Caller, filter_text: str, message: str) -> None:
-    status, code, text = error_of(caller.get("riskDetections", filter=filter_text))
-    assert (status, code, text[:24], message in text) == (
-        400,
-        "BadRequest",
-        "Invalid filter clause: "[:24] + text[23],
-        True,
-    )
+def test_a_filter_graph_would_not_take_is_refused(caller: Caller, filter_text: str, reason: str) -> None:
+    answer = caller.get("riskDetections", filter=filter_text)
+    assert error_of(answer) == (400, "BadRequest", f"Invalid filter clause: {reason}")
+
+
+@pytest.mark.parametrize(
+    ("filter_text", "place"),
+    [
+        ("detectedDateTime ge 2026-05-01", " at position 0"),
+        ("detectedDateTime ge 2026-05-01T9:00:00Z", " at position 0"),
+        ("riskLevel eq 'high", " at position 0"),
+        ("riskLevel eq high", " at position 0"),
+        ("riskLevel eq 'high' and", " at position 19"),
+        ("riskLevel eq 'high' or or riskLevel eq 'low'", " at position 23"),
+        ("(riskLevel eq 'high'", " at position 20"),
+        ("not riskLevel eq 'high'", " at position 0"),
+        ("contains(userId,'3')", " at position 0"),
+        ("riskLevel%20eq%20'high'", ": character '%' is not valid at position 9"),
+        ("", " at position 0"),
+    ],
+)
+def test_a_filter_that_is_not_odata_is_refused_with_the_place(caller: Caller, filter_text: str, place: str) -> None:
+    answer = caller.get("riskDetections", filter=filter_text)
+    message = f"Invalid filter clause: Syntax error{place} in '{filter_text}'."
+    assert error_of(answer) == (400, "BadRequest", message)
 
 
 def test_fifteen_comparisons_may_be_joined_by_or_and_sixteen_may_not(caller: Caller) -> None:
     chain = [f"id eq '{number}'" for number in range(16)]
     assert caller.get("riskyUsers", filter=" or ".join(chain[:15])).status_code == 200
-    assert error_of(caller.get("riskyUsers", filter=f"({' or '.join(chain[:9])}) or {' or '.join(chain[9:])}")) == (
-        400,
-        "BadRequest",
-        "Too many child clauses specified in search filter expression containing 'OR' operators: 16. Max allowed: 15.",
+    refused = (
+        "Too many child clauses specified in search filter expression containing 'OR' operators: 16. Max allowed: 15."
     )
+    answer = caller.get("riskyUsers", filter=f"({' or '.join(chain[:9])}) or {' or '.join(chain[9:])}")
+    assert error_of(answer) == (400, "BadRequest", refused)
 
 
 def test_a_quote_within_a_literal_is_doubled(caller: Caller, tenant: Tenant) -> None:
@@ -351,21 +365,23 @@ def test_a_quote_within_a_literal_is_doubled(caller: Caller, tenant: Tenant) -> 
 def test_order_is_by_moment_with_nulls_least_and_ties_as_they_came() -> None:
     moments = ["2022-09-09T9:59:27Z", "2022-09-09T10:00:00Z", None, "2022-09-09T09:59:27.0000000Z"]
     rows = [{"id": str(number), "riskLastUpdatedDateTime": moment} for number, moment in enumerate(moments)]
-    users = RESOURCES["riskyUsers"]
-    assert [row["id"] for row in ordered(rows, "riskLastUpdatedDateTime", users)] == ["2", "0", "3", "1"]
-    assert [row["id"] for row in ordered(rows, "riskLastUpdatedDateTime desc", users)] == ["1", "0", "3", "2"]
-    assert [row["id"] for row in ordered(rows, "riskLastUpdatedDateTime desc,id desc", users)] == ["1", "3", "0", "2"]
+    orders = {
+        "riskLastUpdatedDateTime": ["2", "0", "3", "1"],
+        "riskLastUpdatedDateTime desc": ["1", "0", "3", "2"],
+        "riskLastUpdatedDateTime desc,id desc": ["1", "3", "0", "2"],
+    }
+    assert {text: [row["id"] for row in ordered(rows, text, "riskyUsers")] for text in orders} == orders
 
 
 @pytest.mark.parametrize("order", ["riskLevel", "riskLastUpdatedDateTime down", "nothing", "riskLastUpdatedDateTime,"])
 def test_an_order_graph_would_not_take_is_refused(caller: Caller, order: str) -> None:
-    assert error_of(caller.get("riskyUsers", orderby=order))[:2] == (400, "BadRequest")
+    assert refusal(caller.get("riskyUsers", orderby=order)) == BAD_REQUEST
 
 
 # ---- pages, envelopes, options
 
 
-@pytest.mark.parametrize("top", [1, 7, 20, 59, 60, 61, 500])
+@pytest.mark.parametrize("top", [1, 7, 39, 40, 500])
 def test_a_walk_gives_every_row_once_in_order(caller: Caller, tenant: Tenant, top: int) -> None:
     pages = caller.walk("riskyUsers", top=top, orderby="riskLastUpdatedDateTime desc")
     rows = sorted(tenant.users.values(), key=lambda row: moment_of(row["riskLastUpdatedDateTime"]), reverse=True)
@@ -374,9 +390,9 @@ def test_a_walk_gives_every_row_once_in_order(caller: Caller, tenant: Tenant, to
 
 
 def test_a_page_may_be_smaller_than_asked_for(caller: Caller, tenant: Tenant) -> None:
-    tenant.largest_page = 25
-    assert [len(page) for page in caller.walk("riskyUsers", top=500)] == [25, 25, 10]
-    assert [len(page) for page in caller.walk("riskyUsers", top=24)] == [24, 24, 12]
+    tenant.largest_page = 15
+    assert [len(page) for page in caller.walk("riskyUsers", top=500)] == [15, 15, 10]
+    assert [len(page) for page in caller.walk("riskyUsers", top=14)] == [14, 14, 12]
 
 
 def test_a_page_has_twenty_rows_unless_told_otherwise(caller: Caller) -> None:
@@ -385,7 +401,7 @@ def test_a_page_has_twenty_rows_unless_told_otherwise(caller: Caller) -> None:
 
 @pytest.mark.parametrize("top", ["0", "501", "-1", "ten", "", "1.5"])
 def test_a_page_has_one_to_five_hundred_rows(caller: Caller, top: str) -> None:
-    assert error_of(caller.get("riskyUsers", top=top))[:2] == (400, "BadRequest")
+    assert refusal(caller.get("riskyUsers", top=top)) == BAD_REQUEST
 
 
 def test_a_link_is_followed_only_as_it_was_handed_out(caller: Caller) -> None:
@@ -407,22 +423,10 @@ def test_a_link_is_followed_only_as_it_was_handed_out(caller: Caller) -> None:
     assert caller.get(link).status_code == 200
 
 
-def test_the_last_page_can_be_made_to_lead_to_an_error(simulator: Simulator, caller: Caller) -> None:
-    simulator.last_page_400 = True
-    last = caller.get("riskyUsers", top=500).json()
-    assert (len(last["value"]), error_of(caller.get(last["@odata.nextLink"]))[:2]) == (60, (400, "BadRequest"))
-
-
-def test_a_link_of_our_choice_can_be_handed_out(simulator: Simulator, caller: Caller) -> None:
-    simulator.next_link_override = lambda link: link.replace("graph.microsoft.com", "graph.fabrikam.example")
-    link = caller.get("riskyUsers", top=1).json()["@odata.nextLink"]
-    assert link.startswith("https://graph.fabrikam.example/v1.0/identityProtection/riskyUsers?$top=1&$skiptoken=")
-
-
 def test_a_collection_is_counted_on_the_first_page_only(caller: Caller) -> None:
-    first = caller.get("riskyUsers", top=50, count="true").json()
+    first = caller.get("riskyUsers", top=30, count="true").json()
     second = caller.get(first["@odata.nextLink"]).json()
-    assert (first["@odata.count"], "@odata.count" in second, len(second["value"])) == (60, False, 10)
+    assert (first["@odata.count"], "@odata.count" in second, len(second["value"])) == (40, False, 10)
 
 
 def test_select_gives_the_chosen_properties(caller: Caller) -> None:
@@ -431,12 +435,9 @@ def test_select_gives_the_chosen_properties(caller: Caller) -> None:
         "id": "333",
         "riskState": "remediated",
     }
-    assert error_of(caller.get("riskyUsers/333", select="id,isGuest")) == (
-        400,
-        "BadRequest",
-        "Parsing OData Select and Expand failed:"
-        " Could not find a property named 'isGuest' on type 'microsoft.graph.riskyUser'.",
-    )
+    unknown = "Could not find a property named 'isGuest' on type 'microsoft.graph.riskyUser'."
+    refused = f"Parsing OData Select and Expand failed: {unknown}"
+    assert error_of(caller.get("riskyUsers/333", select="id,isGuest")) == (400, "BadRequest", refused)
 
 
 def test_an_entity_is_bare_and_names_its_context(caller: Caller, tenant: Tenant) -> None:
@@ -466,18 +467,18 @@ def test_an_entity_is_bare_and_names_its_context(caller: Caller, tenant: Tenant)
     ],
 )
 def test_an_address_or_option_graph_does_not_have_is_refused(caller: Caller, address: str) -> None:
-    assert error_of(caller.get(address))[:2] == (400, "BadRequest")
+    assert refusal(caller.get(address)) == BAD_REQUEST
 
 
 def test_a_method_the_address_does_not_have_is_refused(caller: Caller) -> None:
-    assert error_of(caller.post("riskyUsers", {}))[:2] == (405, "Request_BadRequest")
-    assert error_of(caller.get("riskyServicePrincipals/confirmSafe"))[:2] == (404, "ResourceNotFound")
-    assert error_of(caller.post("riskyServicePrincipals/confirmSafe", {}))[:2] == (405, "Request_BadRequest")
+    assert refusal(caller.post("riskyUsers", {})) == (405, "Request_BadRequest")
+    assert refusal(caller.get("riskyServicePrincipals/confirmSafe")) == (404, "ResourceNotFound")
+    assert refusal(caller.post("riskyServicePrincipals/confirmSafe", {})) == (405, "Request_BadRequest")
 
 
 @pytest.mark.parametrize("headers", [{"Prefer": "odata.maxpagesize=5"}, {"client-request-id": "mine"}])
 def test_a_header_with_a_value_graph_does_not_know_is_refused(caller: Caller, headers: dict[str, str]) -> None:
-    assert error_of(caller.get("riskyUsers", headers=headers))[:2] == (400, "BadRequest")
+    assert refusal(caller.get("riskyUsers", headers=headers)) == BAD_REQUEST
 
 
 @pytest.mark.parametrize("user_id", ["a/b", "a%2Fb", "O'Neil & co", "a?b#c", "ü ö", "confirmSafe", "a\nb"])
@@ -488,14 +489,30 @@ def test_an_id_is_one_decoded_segment(caller: Caller, tenant: Tenant, user_id: s
 
 
 def test_an_unknown_id_is_not_found(caller: Caller) -> None:
-    for collection in STORES:
+    for collection in COLLECTIONS:
         answer = caller.get(f"{collection}/nobody")
         assert error_of(answer) == (404, "ResourceNotFound", "Resource 'nobody' does not exist.")
 
 
-def test_every_operation_of_the_contract_is_there() -> None:
-    assert len(OPERATIONS) == 16
-    assert sorted(operation.method for operation in OPERATIONS) == ["GET"] * 11 + ["POST"] * 5
+def test_there_are_the_operations_of_the_contract_and_no_others() -> None:
+    assert sorted(f"{operation.method} {operation.template}" for operation in OPERATIONS) == [
+        "GET riskDetections",
+        "GET riskDetections/{id}",
+        "GET riskyServicePrincipals",
+        "GET riskyServicePrincipals/{id}",
+        "GET riskyServicePrincipals/{id}/history",
+        "GET riskyUsers",
+        "GET riskyUsers/{id}",
+        "GET riskyUsers/{id}/history",
+        "GET riskyUsers/{id}/history/{item}",
+        "GET servicePrincipalRiskDetections",
+        "GET servicePrincipalRiskDetections/{id}",
+        "POST riskyServicePrincipals/confirmCompromised",
+        "POST riskyServicePrincipals/dismiss",
+        "POST riskyUsers/confirmCompromised",
+        "POST riskyUsers/confirmSafe",
+        "POST riskyUsers/dismiss",
+    ]
 
 
 def test_later_enum_members_are_shown_only_to_those_who_prefer_them(caller: Caller, tenant: Tenant) -> None:
@@ -525,7 +542,7 @@ def test_history_is_read_whole_and_by_item(caller: Caller, tenant: Tenant) -> No
     items = tenant.history[ADELE_ID]
     assert caller.get(f"riskyUsers/{ADELE_ID}/history").json() == {
         "@odata.context": f"{GRAPH}/v1.0/$metadata#riskyUsers('{ADELE_ID}')/history",
-        "value": [{name: item[name] for name in RESOURCES["riskyUsers/history"].properties} for item in items],
+        "value": [{name: item[name] for name in ENTITY_TYPES["riskyUsers/history"].properties} for item in items],
     }
     assert caller.get(f"riskyUsers/{ADELE_ID}/history/{items[2]['id']}").json()["riskLevel"] == "low"
     assert caller.walk(f"riskyUsers/{ADELE_ID}/history", top=2) == [[items[0]["id"], items[1]["id"]], [items[2]["id"]]]
@@ -538,8 +555,10 @@ def test_workload_identities_are_listed_read_and_have_history(caller: Caller, te
     assert caller.ids(f"riskyServicePrincipals/{row_id}/history") == [
         item["id"] for item in tenant.service_principal_history[row_id]
     ]
-    owned = caller.get("servicePrincipalRiskDetections", filter=f"servicePrincipalId eq '{row_id}'", top=500).json()
-    assert {row["servicePrincipalId"] for row in owned["value"]} <= {row_id}
+    detections = tenant.service_principal_detections.values()
+    owned = [row["id"] for row in detections if row["servicePrincipalId"] == row_id]
+    question = {"filter": f"servicePrincipalId eq '{row_id}'", "top": 500}
+    assert caller.ids("servicePrincipalRiskDetections", **question) == owned
 
 
 # ---- tokens, permissions, roles, licences
@@ -561,23 +580,21 @@ def test_a_request_without_a_good_token_is_refused(caller: Caller, authorization
 
 def test_tokens_end_by_age_and_by_revocation(caller: Caller, simulator: Simulator) -> None:
     simulator.entra.token_lifetime = 0
-    old = caller.app_token()
+    caller.renew_token()
+    message = "Access token has expired or is not yet valid."
+    assert error_of(caller.get("riskyUsers")) == (401, "InvalidAuthenticationToken", message)
     simulator.entra.token_lifetime = 3599
-    assert error_of(caller.get("riskyUsers", headers={"Authorization": f"Bearer {old}"})) == (
-        401,
-        "InvalidAuthenticationToken",
-        "Access token has expired or is not yet valid.",
-    )
+    caller.renew_token()
     simulator.entra.revoke_tokens()
     message = "Lifetime validation failed, the token is expired."
     assert error_of(caller.get("riskyUsers")) == (401, "InvalidAuthenticationToken", message)
-    fresh = {"Authorization": f"Bearer {caller.app_token()}"}
-    assert caller.get("riskyUsers", headers=fresh).status_code == 200
+    caller.renew_token()
+    assert caller.get("riskyUsers").status_code == 200
 
 
 def test_a_token_of_another_audience_is_refused(caller: Caller, simulator: Simulator) -> None:
     simulator.entra.claims(caller.authorization.partition(" ")[2])["aud"] = "https://management.azure.com"
-    assert error_of(caller.get("riskyUsers"))[:2] == (401, "InvalidAuthenticationToken")
+    assert refusal(caller.get("riskyUsers")) == (401, "InvalidAuthenticationToken")
 
 
 NEEDED = {
@@ -594,7 +611,8 @@ def test_a_read_takes_exactly_the_permissions_of_the_contract(caller: Caller, te
     enough = set()
     for permission in PERMISSIONS:
         tenant.apps[CLIENT_ID].application_permissions = {permission}
-        answer = caller.get(path, headers={"Authorization": f"Bearer {caller.app_token()}"})
+        caller.renew_token()
+        answer = caller.get(path)
         if answer.status_code == 200:
             enough.add(permission)
         else:
@@ -605,16 +623,17 @@ def test_a_read_takes_exactly_the_permissions_of_the_contract(caller: Caller, te
 
 def test_a_token_without_any_permission_is_issued_and_refused_by_graph(caller: Caller, tenant: Tenant) -> None:
     tenant.apps[CLIENT_ID].application_permissions = set()
-    answer = caller.get("riskyUsers", headers={"Authorization": f"Bearer {caller.app_token()}"})
-    assert error_of(answer)[:2] == (403, "Forbidden")
+    caller.renew_token()
+    answer = caller.get("riskyUsers")
+    assert refusal(answer) == (403, "Forbidden")
 
 
 def test_an_action_takes_the_write_permission(caller: Caller, tenant: Tenant) -> None:
     tenant.apps[CLIENT_ID].application_permissions = set(PERMISSIONS) - {PERMISSIONS[1]}
-    caller.authorization = f"Bearer {caller.app_token()}"
-    assert error_of(caller.post("riskyUsers/dismiss", {"userIds": ["333"]}))[:2] == (403, "Forbidden")
+    caller.renew_token()
+    assert refusal(caller.post("riskyUsers/dismiss", {"userIds": ["333"]})) == (403, "Forbidden")
     tenant.apps[CLIENT_ID].application_permissions = {PERMISSIONS[1]}
-    caller.authorization = f"Bearer {caller.app_token()}"
+    caller.renew_token()
     assert caller.post("riskyUsers/dismiss", {"userIds": ["333"]}).status_code == 204
 
 
@@ -647,7 +666,7 @@ def test_under_p1_premium_detections_are_generic_and_levels_hidden(caller: Calle
 
 def test_unlicensed_rows_are_refused_or_else_hidden(caller: Caller, tenant: Tenant) -> None:
     tenant.workload_licence = False
-    assert error_of(caller.get("servicePrincipalRiskDetections"))[:2] == (403, "Forbidden")
+    assert refusal(caller.get("servicePrincipalRiskDetections")) == (403, "Forbidden")
     tenant.hide_unlicensed, tenant.licence = True, "Free"
     assert {risk_of(row)[::2] for row in caller.get("riskyUsers", top=500).json()["value"]} == {("hidden", "hidden")}
     assert {row["riskLevel"] for row in caller.get("riskyServicePrincipals").json()["value"]} == {"hidden"}
@@ -663,13 +682,6 @@ def test_an_apps_token_says_what_it_may(caller: Caller) -> None:
     assert answer == {"token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599}
     assert (claims["aud"], claims["appid"], claims["tid"], claims["idtyp"]) == (GRAPH, CLIENT_ID, TENANT_ID, "app")
     assert (claims["roles"], claims["exp"] - claims["iat"]) == (sorted(PERMISSIONS), 3599)
-
-
-def test_a_token_can_be_opaque(caller: Caller, simulator: Simulator) -> None:
-    simulator.entra.opaque_tokens = True
-    token = caller.app_token()
-    assert "." not in token
-    assert caller.get("riskyUsers", headers={"Authorization": f"Bearer {token}"}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -728,22 +740,10 @@ def test_a_parameter_that_comes_twice_is_refused(session: requests.Session, simu
     assert simulator.requests[-1].repeated == ("grant_type",)
 
 
-def test_the_login_host_has_no_other_addresses(session: requests.Session) -> None:
-    answer = session.get(f"{LOGIN}/{TENANT_ID}/oauth2/v2.0/token")
-    assert (answer.status_code, answer.headers["Content-Type"]) == (404, "text/html")
-
-
 def test_the_login_host_knows_only_itself(session: requests.Session) -> None:
     (metadata,) = session.get(f"{LOGIN}/common/discovery/instance").json()["metadata"]
     host = "login.microsoftonline.com"
     assert metadata == {"preferred_network": host, "preferred_cache": host, "aliases": [host]}
-
-
-def test_an_error_of_our_choice_comes_as_often_as_asked(caller: Caller, simulator: Simulator) -> None:
-    simulator.entra.fail(7000222, times=2)
-    assert [caller.sign_in().status_code for _ in range(3)] == [401, 401, 200]
-    with pytest.raises(KeyError):
-        simulator.entra.fail(1)
 
 
 def confidential(session: requests.Session, credential: Any) -> msal.ConfidentialClientApplication:
@@ -786,8 +786,8 @@ def certificate() -> Certificate:
 def test_msal_signs_in_by_certificate(session: requests.Session, tenant: Tenant, certificate: Certificate) -> None:
     sha1, sha256 = (certificate.thumbprint(algorithm) for algorithm in (hashes.SHA1(), hashes.SHA256()))
     tenant.apps[CLIENT_ID].certificates = {sha1: certificate.public_key(), sha256: certificate.pem}
-    for way in ({"thumbprint": sha1}, {"public_certificate": certificate.pem}):
-        app = confidential(session, {"private_key": certificate.private_key} | way)
+    for name in ({"thumbprint": sha1}, {"public_certificate": certificate.pem}):
+        app = confidential(session, {"private_key": certificate.private_key} | name)
         assert "access_token" in app.acquire_token_for_client([f"{GRAPH}/.default"])
 
 
@@ -816,8 +816,6 @@ def test_an_assertion_of_another_key_is_refused(
 def test_an_assertion_with_a_wrong_claim_is_refused(
     caller: Caller, tenant: Tenant, certificate: Certificate, claims: Row, code: int
 ) -> None:
-    import jwt
-
     thumbprint = certificate.x509.fingerprint(hashes.SHA1())
     tenant.apps[CLIENT_ID].certificates = {thumbprint.hex(): certificate.pem}
     good = {"aud": f"{LOGIN}/{TENANT_ID}/oauth2/v2.0/token", "iss": CLIENT_ID, "sub": CLIENT_ID, "jti": "1"}
@@ -904,16 +902,10 @@ def test_a_refresh_cannot_widen_what_was_consented_to(
     form = {"grant_type": "refresh_token", "client_id": XSOAR_CLIENT_ID, "refresh_token": token}
     address = f"{LOGIN}/organizations/oauth2/v2.0/token"
     assert session.post(address, data=form).status_code == 200
-    assert refused_sign_in(session.post(address, data=form | {"scope": f"{GRAPH}/{PERMISSIONS[1]}"})) == (
-        400,
-        "invalid_grant",
-        [65001],
-    )
-    assert refused_sign_in(session.post(address, data=form | {"client_id": CLIENT_ID})) == (
-        400,
-        "invalid_grant",
-        [70000],
-    )
+    wider = session.post(address, data=form | {"scope": f"{GRAPH}/{PERMISSIONS[1]}"})
+    assert refused_sign_in(wider) == (400, "invalid_grant", [65001])
+    foreign = session.post(address, data=form | {"client_id": CLIENT_ID})
+    assert refused_sign_in(foreign) == (400, "invalid_grant", [70000])
 
 
 def test_an_early_poll_can_be_slowed_down(session: requests.Session, simulator: Simulator) -> None:
@@ -984,11 +976,8 @@ def test_a_dead_refresh_token_says_how_it_died(session: requests.Session, simula
     old = signed_in_by_device_code(session, simulator, PERMISSIONS[0])["refresh_token"]
     simulator.entra.kill_refresh_tokens(code)
     form = {"grant_type": "refresh_token", "client_id": XSOAR_CLIENT_ID, "refresh_token": old}
-    assert refused_sign_in(session.post(f"{LOGIN}/organizations/oauth2/v2.0/token", data=form)) == (
-        400,
-        "invalid_grant",
-        [code],
-    )
+    answer = session.post(f"{LOGIN}/organizations/oauth2/v2.0/token", data=form)
+    assert refused_sign_in(answer) == (400, "invalid_grant", [code])
 
 
 def test_an_app_cannot_sign_in_without_naming_its_tenant(session: requests.Session) -> None:
@@ -1059,7 +1048,7 @@ def test_msal_signs_in_at_app_service(
     session: requests.Session, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("IDENTITY_ENDPOINT", APP_SERVICE_ENDPOINT)
-    monkeypatch.setenv("IDENTITY_HEADER", simulator.entra.identity_header)
+    monkeypatch.setenv("IDENTITY_HEADER", APP_SERVICE_HEADER)
     assert sorted(machine_identity(session)) == ["access_token", "expires_in", "resource", "token_source", "token_type"]
     monkeypatch.setenv("IDENTITY_HEADER", "wrong")
     assert machine_identity(session)["error_description"].startswith("401, ")
@@ -1116,25 +1105,50 @@ def test_the_newest_history_item_has_the_users_id_and_older_ones_add_their_time(
     assert (before[0], after) == (ADELE_ID, [ADELE_ID, f"{ADELE_ID}{moment}", *before[1:]])
 
 
-@pytest.mark.parametrize(("collection", "event"), [(row[0], row[3][2]) for row in ACTIONS if "Compromised" in row[1]])
-def test_confirming_a_compromise_leaves_a_detection(
-    caller: Caller, simulator: Simulator, collection: str, event: str
-) -> None:
-    tenant = simulator.tenant
-    row = tenant.users[ADELE_ID] if collection == "riskyUsers" else next(iter(tenant.service_principals.values()))
-    name, path = ("userIds", "riskDetections")
-    if collection != "riskyUsers":
-        name, path = "servicePrincipalIds", "servicePrincipalRiskDetections"
-    caller.post(f"{collection}/confirmCompromised", {name: [row["id"]]})
-    (detection,) = caller.get(
-        path, filter=f"riskEventType eq '{event}' and riskState eq 'confirmedCompromised'"
-    ).json()["value"]
-    assert (detection["riskDetail"], detection["detectionTimingType"], detection["requestId"]) == (
-        event,
-        "offline",
-        None,
+def test_confirming_a_compromise_leaves_a_detection_of_the_user(caller: Caller) -> None:
+    event = "adminConfirmedUserCompromised"
+    caller.post("riskyUsers/confirmCompromised", {"userIds": [ADELE_ID]})
+    left = caller.get("riskDetections", filter=f"riskEventType eq '{event}' and detectedDateTime eq {stamp(NOW)}")
+    (detection,) = left.json()["value"]
+    assert UUID(detection.pop("id")).version == 5
+    assert detection == {
+        **dict.fromkeys(("requestId", "correlationId", "ipAddress", "location")),
+        **dict.fromkeys(("activityDateTime", "detectedDateTime", "lastUpdatedDateTime"), stamp(NOW)),
+        "userId": ADELE_ID,
+        "userDisplayName": "Adele Vance",
+        "userPrincipalName": "adele.vance@contoso.example",
+        "riskEventType": event,
+        "riskLevel": "high",
+        "riskState": "confirmedCompromised",
+        "riskDetail": event,
+        "detectionTimingType": "offline",
+        "activity": "user",
+        "source": "IdentityProtection",
+        "tokenIssuerType": "AzureAD",
+        "additionalInfo": "[]",
+    }
+
+
+def test_confirming_a_compromise_leaves_a_detection_of_the_service_principal(caller: Caller, tenant: Tenant) -> None:
+    row_id, row = next(iter(tenant.service_principals.items()))
+    caller.post("riskyServicePrincipals/confirmCompromised", {"servicePrincipalIds": [row_id]})
+    left = caller.get(
+        "servicePrincipalRiskDetections",
+        filter=f"servicePrincipalId eq '{row_id}' and detectedDateTime eq {stamp(NOW)}",
+        select="servicePrincipalId,servicePrincipalDisplayName,appId,riskEventType,riskState,riskDetail,activity,keyIds",
     )
-    assert row["id"] in (detection.get("userId"), detection.get("servicePrincipalId"))
+    assert left.json()["value"] == [
+        {
+            "servicePrincipalId": row_id,
+            "servicePrincipalDisplayName": row["displayName"],
+            "appId": row["appId"],
+            "riskEventType": "adminConfirmedServicePrincipalCompromised",
+            "riskState": "confirmedCompromised",
+            "riskDetail": "adminConfirmedServicePrincipalCompromised",
+            "activity": "servicePrincipal",
+            "keyIds": [],
+        }
+    ]
 
 
 def test_an_actions_effect_is_seen_only_after_some_reads(caller: Caller, tenant: Tenant) -> None:
@@ -1181,7 +1195,7 @@ def test_one_id_that_is_unknown_or_deleted_refuses_the_whole_action(caller: Call
     ],
 )
 def test_an_action_with_another_body_is_refused(caller: Caller, body: Any) -> None:
-    assert error_of(caller.post("riskyUsers/dismiss", body))[:2] == (400, "BadRequest")
+    assert refusal(caller.post("riskyUsers/dismiss", body)) == BAD_REQUEST
 
 
 def test_sixty_ids_fit_one_action_and_one_more_does_not(caller: Caller, tenant: Tenant) -> None:
@@ -1221,9 +1235,9 @@ def test_a_detection_can_surface_between_the_pages_of_a_walk(caller: Caller, ten
 
 def test_many_detections_can_share_one_instant(caller: Caller, tenant: Tenant) -> None:
     tenant.detections.clear()
-    ids = [tenant.arrive(detected="2026-05-11T07:59:59.1234567Z", riskLevel="low")["id"] for _ in range(45)]
-    assert sum(caller.walk("riskDetections", filter="detectedDateTime ge 2026-05-11T07:59:59.1234567Z"), []) == ids
-    assert caller.ids("riskDetections", filter="detectedDateTime gt 2026-05-11T07:59:59.1234567Z") == []
+    ids = [tenant.arrive(detected="2026-11-20T11:59:59.1234567Z", riskLevel="low")["id"] for _ in range(45)]
+    assert sum(caller.walk("riskDetections", filter="detectedDateTime ge 2026-11-20T11:59:59.1234567Z"), []) == ids
+    assert caller.ids("riskDetections", filter="detectedDateTime gt 2026-11-20T11:59:59.1234567Z") == []
 
 
 def test_something_can_happen_just_before_a_request(caller: Caller, tenant: Tenant) -> None:
@@ -1238,14 +1252,6 @@ def test_order_can_be_made_unreliable(caller: Caller, tenant: Tenant) -> None:
     tenant.order = shuffled
     odd = caller.ids("riskDetections", top=500, orderby="detectedDateTime")
     assert (sorted(odd), odd != right) == (sorted(right), True)
-
-
-def test_service_principals_can_be_added_and_changed(caller: Caller, tenant: Tenant) -> None:
-    row_id = tenant.add_service_principal(displayName="Fabrikam Sync", riskLevel="low")["id"]
-    tenant.change_service_principal(row_id, riskLevel="high", event_types=["suspiciousSignins"])
-    (row,) = caller.get("riskyServicePrincipals", filter="displayName eq 'Fabrikam Sync'").json()["value"]
-    items = caller.get(f"riskyServicePrincipals/{row_id}/history").json()["value"]
-    assert (row["riskLevel"], [item["riskLevel"] for item in items]) == ("high", ["high", "low"])
 
 
 def test_a_changed_user_moves_in_a_walk_and_has_a_new_history_item(caller: Caller, tenant: Tenant) -> None:
@@ -1263,7 +1269,7 @@ def test_a_changed_user_moves_in_a_walk_and_has_a_new_history_item(caller: Calle
 
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_a_cloud_has_its_own_hosts_and_no_others(cloud: str) -> None:
-    tenant = Tenant.empty(cloud=cloud)
+    tenant = Tenant(cloud=cloud)
     with Simulator(tenant) as simulator, session_to(simulator) as session:
         caller = Caller(simulator, session)
         root = f"https://{tenant.hosts.graph}/v1.0/identityProtection/riskyUsers"
@@ -1299,44 +1305,11 @@ def test_faults_happen_in_order_and_only_as_often_as_asked(caller: Caller, simul
     assert [caller.sign_in().status_code for _ in range(2)] == [500, 200]
 
 
-def test_a_fault_can_have_a_body_of_its_own(caller: Caller, simulator: Simulator) -> None:
-    simulator.fail_next(502, body="<html>Bad Gateway</html>")
-    answer = caller.get("riskyUsers")
-    assert (answer.status_code, answer.headers["Content-Type"], answer.text) == (
-        502,
-        "text/html",
-        "<html>Bad Gateway</html>",
-    )
-
-
-def test_an_answer_can_be_dropped_or_cut_short(caller: Caller, simulator: Simulator) -> None:
-    simulator.fail_next(503, drop=True)
-    simulator.fail_next(truncate=True)
-    with pytest.raises(requests.ConnectionError):
-        caller.get("riskyUsers")
-    with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
-        caller.get("riskyUsers")
-    assert caller.get("riskyUsers").status_code == 200
-
-
 def test_an_action_whose_answer_is_lost_was_carried_out(caller: Caller, simulator: Simulator) -> None:
     simulator.fail_next(drop=True)
     with pytest.raises(requests.ConnectionError):
         caller.post("riskyUsers/dismiss", {"userIds": [ADELE_ID]})
     assert caller.get(f"riskyUsers/{ADELE_ID}").json()["riskState"] == "dismissed"
-
-
-def test_an_answer_can_be_late(caller: Caller, simulator: Simulator) -> None:
-    simulator.fail_next(delay_s=0.5)
-    with pytest.raises(requests.ReadTimeout):
-        caller.session.get(f"{ROOT}/riskyUsers", headers={"Authorization": caller.authorization}, timeout=0.1)
-
-
-def test_an_answer_can_lead_elsewhere(caller: Caller, simulator: Simulator) -> None:
-    simulator.fail_next(302, location="https://graph.fabrikam.example/stolen")
-    assert caller.get("riskyUsers").status_code == 421
-    stray = simulator.requests[-1]
-    assert (stray.host, stray.path, "Authorization" in stray.headers) == ("graph.fabrikam.example", "/stolen", False)
 
 
 def test_a_fault_nobody_knows_is_refused(simulator: Simulator) -> None:
@@ -1359,19 +1332,7 @@ def test_the_tenant_takes_one_request_a_second_and_counts_those_it_refused(
     assert [answer.headers.get("Retry-After") for answer in answers] == [None, None, None, None, "10"]
 
 
-def test_requests_may_come_all_at_once(caller: Caller, simulator: Simulator) -> None:
-    seen: list[int] = []
-    threads = [threading.Thread(target=lambda: seen.append(len(caller.ids("riskyUsers")))) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert (seen, len({request.number for request in simulator.requests})) == ([20] * 8, 9)
-
-
 def test_the_loopback_keeps_the_retries_it_was_given(simulator: Simulator) -> None:
-    from urllib3.util.retry import Retry
-
     retries = Retry(total=2, status_forcelist=[503], allowed_methods=None)
     with session_to(simulator, max_retries=retries) as session:
         caller = Caller(simulator, session)
@@ -1397,7 +1358,7 @@ def test_the_hosts_are_served_over_tls_to_those_who_trust_them(tenant: Tenant, t
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    with Simulator(tenant, ssl_context=context) as simulator, session_to(simulator, scheme="https") as session:
+    with Simulator(tenant, ssl_context=context) as simulator, session_to(simulator) as session:
         with pytest.raises(requests.exceptions.SSLError):
             session.get(f"{ROOT}/riskyUsers")
         session.verify = str(tmp_path / "ca.pem")
@@ -1418,7 +1379,7 @@ def test_a_walk_is_arranged_once_while_nothing_changes(caller: Caller, tenant: T
     link = caller.get("riskyUsers", top=5).json()["@odata.nextLink"]
     tenant.change_user("333", riskLevel="low")
     caller.get(link)
-    assert arranged == [existing, 60, 60]
+    assert arranged == [existing, 40, 40]
 
 
 def test_rows_can_be_changed_by_hand_between_requests(caller: Caller, tenant: Tenant) -> None:
@@ -1426,9 +1387,3 @@ def test_rows_can_be_changed_by_hand_between_requests(caller: Caller, tenant: Te
     before = caller.ids("riskyUsers", **question)
     tenant.users["333"]["riskLevel"] = "high"
     assert (before, caller.ids("riskyUsers", **question)) == ([], ["333"])
-
-
-def test_an_app_can_be_registered_by_hand(caller: Caller, tenant: Tenant) -> None:
-    tenant.apps["app"] = App("app", {"s1", "s2"}, application_permissions={PERMISSIONS[2]})
-    token = caller.app_token(client_id="app", client_secret="s2")
-    assert caller.get("riskDetections", headers={"Authorization": f"Bearer {token}"}).status_code == 200

@@ -1,4 +1,4 @@
-"""Lets detections arrive in the simulated tenant in every way that a fetch has to bear, while time jumps on."""
+"""Lets detections arrive in the simulated tenant in every way that a fetch has to bear."""
 
 from __future__ import annotations
 
@@ -11,39 +11,51 @@ from warroom.azure.demo import SIGN_IN_EVENTS, USER_EVENTS
 from warroom.azure.odata import Row
 from warroom.azure.tenant import Tenant
 
+MINUTE = 60  # seconds
+LEVELS = ("low", "medium", "high")
+EVENT_TYPES = (*SIGN_IN_EVENTS, *USER_EVENTS)
+
 
 class Arrival(NamedTuple):
-    """A detection to come: how many seconds from now it was detected and will surface, and behind how many requests."""
+    """A detection to come.
+
+    detected, surfaces: seconds from now. after_requests: how many requests miss it.
+    """
 
     detected: float = 0
     surfaces: float = 0
     after_requests: int = 0
 
 
-Way = Callable[
-    [random.Random, float], Iterator[Arrival]
-]  # takes the seconds to the next fetch
+# Takes the seconds to the next fetch.
+Way = Callable[[random.Random, float], Iterator[Arrival]]
 
 
-def on_time(chance: random.Random, _: float) -> Iterator[Arrival]:
-    yield from (Arrival(-60 * chance.random()) for _ in range(chance.randint(0, 2)))
+def on_time(chance: random.Random, _every: float) -> Iterator[Arrival]:
+    number = chance.randint(0, 2)
+    for _ in range(number):
+        seconds_ago = MINUTE * chance.random()
+        yield Arrival(detected=-seconds_ago)
 
 
-def late(chance: random.Random, _: float) -> Iterator[Arrival]:
-    yield Arrival(0, 60 * chance.randint(5, 55))
+def late(chance: random.Random, _every: float) -> Iterator[Arrival]:
+    minutes = chance.randint(5, 55)
+    yield Arrival(surfaces=minutes * MINUTE)
 
 
-def out_of_order(_: random.Random, every: float) -> Iterator[Arrival]:
+def out_of_order(_chance: random.Random, every: float) -> Iterator[Arrival]:
     """The newer of two can be fetched at once, the older with the next fetch."""
-    yield Arrival(-10)
-    yield Arrival(-20, every)
+    yield Arrival(detected=-10)
+    yield Arrival(detected=-20, surfaces=every)
 
 
-def at_one_instant(chance: random.Random, _: float) -> Iterator[Arrival]:
-    yield from (Arrival(-30) for _ in range(chance.randint(2, 4)))
+def at_one_instant(chance: random.Random, _every: float) -> Iterator[Arrival]:
+    number = chance.randint(2, 4)
+    for _ in range(number):
+        yield Arrival(detected=-30)
 
 
-def during_a_fetch(_: random.Random, __: float) -> Iterator[Arrival]:
+def during_a_fetch(_chance: random.Random, _every: float) -> Iterator[Arrival]:
     """The next fetch's first answer does not have it yet."""
     yield Arrival(after_requests=1)
 
@@ -58,37 +70,48 @@ WAYS: dict[str, Way] = {
 
 
 class Arrivals:
-    """Moves a tenant's time from fetch to fetch. The same seed lets the same detections arrive.
+    """Moves a tenant's time from fetch to fetch.
 
-    ways: how each detection arrived, by id.
+    The same seed lets the same detections arrive. ways: how each one did, by id.
     """
 
     def __init__(self, tenant: Tenant, seed: int) -> None:
-        self.tenant, self.chance = tenant, random.Random(seed)
-        self.began, self.passed = tenant.now(), timedelta()
+        self.tenant = tenant
+        self.chance = random.Random(seed)
         self.ways: dict[str, str] = {}
-        self.tenant.clock = self.now
+        tenant.clock = tenant.now()
 
     def now(self) -> datetime:
-        return self.began + self.passed
+        return self.tenant.now()
+
+    def _from_now(self, seconds: float) -> datetime:
+        span = timedelta(seconds=seconds)
+        return self.now() + span
+
+    def _someones(self) -> dict[str, Any]:
+        """Whose detection it is, and what was detected."""
+        choice = self.chance.choice
+        users = list(self.tenant.users)
+        return {
+            "userId": choice(users),
+            "riskLevel": choice(LEVELS),
+            "riskEventType": choice(EVENT_TYPES),
+        }
+
+    def _arrive(self, arrival: Arrival) -> Row:
+        return self.tenant.arrive(
+            detected=self._from_now(arrival.detected),
+            surfaces_at=self._from_now(arrival.surfaces),
+            after_requests=arrival.after_requests,
+            **self._someones(),
+        )
 
     def go_on(self, every: float) -> None:
         """Let so many seconds pass, and something happen in them."""
-        self.passed += timedelta(seconds=every)
-        for name in self.chance.sample(sorted(WAYS), 3):
-            for arrival in WAYS[name](self.chance, every):
-                self.ways[self._arrive(arrival)["id"]] = name
-
-    def _arrive(self, arrival: Arrival) -> Row:
-        user = self.chance.choice(list(self.tenant.users))
-        fields: dict[str, Any] = {
-            "riskLevel": self.chance.choice(("low", "medium", "high")),
-            "riskEventType": self.chance.choice((*SIGN_IN_EVENTS, *USER_EVENTS)),
-        }
-        return self.tenant.arrive(
-            detected=self.now() + timedelta(seconds=arrival.detected),
-            surfaces_at=self.now() + timedelta(seconds=arrival.surfaces),
-            after_requests=arrival.after_requests,
-            userId=user,
-            **fields,
-        )
+        chance = self.chance
+        self.tenant.clock = self._from_now(every)
+        for name in chance.sample(sorted(WAYS), 3):
+            way = WAYS[name]
+            for arrival in way(chance, every):
+                row = self._arrive(arrival)
+                self.ways[row["id"]] = name

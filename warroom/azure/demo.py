@@ -1,4 +1,4 @@
-"""What stands in the demo tenant: recorded rows, the documentation's examples, one case to investigate, and a crowd."""
+"""The demo tenant: recorded rows, the documentation's examples, one case, and a crowd."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import json
 import random
 import time
 import unicodedata
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta, timezone
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from warroom.azure.odata import Row
-from warroom.azure.tenant import (
-    SUBJECTS,
-    Tenant,
+from warroom.azure.rows import (
     history_item,
     offline_detection,
     push_history,
     safe_user,
     stamp,
 )
+from warroom.azure.tenant import SUBJECTS, Tenant
 
 TEST_DATA = Path(__file__).resolve().parent.parent.parent / "test_data"
 SERVICE_PRINCIPALS = 50
-LONGEST_AGO = 90 * 86_400  # seconds: how far back the crowd's risk goes
+DAY = 86_400  # seconds
+LONGEST_AGO = 90 * DAY  # how far back the crowd's risk goes
 
 FIRST_NAMES = (
     "Noor",
@@ -53,14 +53,8 @@ LAST_NAMES = (
     "Öztürk",
     "Farouk",
 )
-PLACES = (
-    ("Rotterdam", "Zuid-Holland", "NL", 51.9225, 4.47917),
-    ("Cusco", "Cusco", "PE", -13.53195, -71.96746),
-    ("Osaka", "Osaka", "JP", 34.69374, 135.50218),
-    ("Lviv", "L'vivs'ka Oblast'", "UA", 49.83826, 24.02324),
-    ("Staten Island", "New York", "US", 40.59615, -74.16161),
-)
-AGENTS = (
+APP_NAMES = ("Payroll", "Backup", "Reporting")
+USER_AGENTS = (
     "Mozilla/5.0 (X11; Linux x86_64; rv:126.0) Gecko/20100101 Firefox/126.0",
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/124.0 Safari/537.36",
 )
@@ -87,7 +81,36 @@ SERVICE_PRINCIPAL_EVENTS = (
 )
 
 
-class Outcome(NamedTuple):
+class Place(NamedTuple):
+    """Where a sign-in came from."""
+
+    city: str
+    state: str
+    country: str
+    latitude: float
+    longitude: float
+
+    def location(self) -> Row:
+        """As Graph gives it."""
+        coordinates = {"latitude": self.latitude, "longitude": self.longitude}
+        return {
+            "city": self.city,
+            "state": self.state,
+            "countryOrRegion": self.country,
+            "geoCoordinates": coordinates,
+        }
+
+
+PLACES = (
+    Place("Rotterdam", "Zuid-Holland", "NL", 51.9225, 4.47917),
+    Place("Cusco", "Cusco", "PE", -13.53195, -71.96746),
+    Place("Osaka", "Osaka", "JP", 34.69374, 135.50218),
+    Place("Lviv", "L'vivs'ka Oblast'", "UA", 49.83826, 24.02324),
+    Place("Staten Island", "New York", "US", 40.59615, -74.16161),
+)
+
+
+class RiskProfile(NamedTuple):
     """A present state of risk, and how often it is met."""
 
     level: str
@@ -96,48 +119,96 @@ class Outcome(NamedTuple):
     weight: int
 
 
-OUTCOMES = (
-    Outcome("high", "atRisk", "none", 14),
-    Outcome("medium", "atRisk", "none", 18),
-    Outcome("low", "atRisk", "none", 16),
-    Outcome("hidden", "atRisk", "hidden", 4),
-    Outcome("high", "confirmedCompromised", "adminConfirmedUserCompromised", 6),
-    Outcome("none", "dismissed", "adminDismissedAllRiskForUser", 12),
-    Outcome("none", "confirmedSafe", "adminConfirmedAccountSafe", 4),
-    Outcome("none", "remediated", "userPerformedSecuredPasswordReset", 12),
-    Outcome("none", "remediated", "userChangedPasswordOnPremises", 6),
-    Outcome("none", "remediated", "microsoftRevokedSessions", 2),
+USER_PROFILES = (
+    RiskProfile("high", "atRisk", "none", 14),
+    RiskProfile("medium", "atRisk", "none", 18),
+    RiskProfile("low", "atRisk", "none", 16),
+    RiskProfile("hidden", "atRisk", "hidden", 4),
+    RiskProfile("high", "confirmedCompromised", "adminConfirmedUserCompromised", 6),
+    RiskProfile("none", "dismissed", "adminDismissedAllRiskForUser", 12),
+    RiskProfile("none", "confirmedSafe", "adminConfirmedAccountSafe", 4),
+    RiskProfile("none", "remediated", "userPerformedSecuredPasswordReset", 12),
+    RiskProfile("none", "remediated", "userChangedPasswordOnPremises", 6),
+    RiskProfile("none", "remediated", "microsoftRevokedSessions", 2),
 )
-SERVICE_PRINCIPAL_OUTCOMES = (
-    Outcome("high", "atRisk", "none", 4),
-    Outcome("medium", "atRisk", "none", 4),
-    Outcome(
+SERVICE_PRINCIPAL_PROFILES = (
+    RiskProfile("high", "atRisk", "none", 4),
+    RiskProfile("medium", "atRisk", "none", 4),
+    RiskProfile(
         "high", "confirmedCompromised", "adminConfirmedServicePrincipalCompromised", 1
     ),
-    Outcome("none", "dismissed", "adminDismissedAllRiskForServicePrincipal", 2),
+    RiskProfile("none", "dismissed", "adminDismissedAllRiskForServicePrincipal", 2),
 )
+
+
+# ---- what is recorded
 
 
 def _read(name: str) -> Any:
-    return json.loads((TEST_DATA / name).read_text(encoding="utf-8"))
+    text = (TEST_DATA / name).read_text(encoding="utf-8")
+    return json.loads(text)
 
 
-def _recorded() -> dict[str, list[Row]]:
-    spec = _read("spec_examples.json")
-    return {
-        "riskyUsers": _read("risky_users.json")["value"] + spec["users"],
-        "riskDetections": _read("risk_detections.json")["value"] + spec["detections"],
-    }
+def _event_types(tenant: Tenant, user_id: str) -> list[str]:
+    """Those of a user's detections."""
+    event_types = set()
+    for row in tenant.detections.values():
+        if row["userId"] == user_id:
+            event_types.add(row["riskEventType"])
+    return sorted(event_types)
 
 
-def _events_of(tenant: Tenant, user_id: str) -> list[str]:
-    return sorted(
-        {
-            row["riskEventType"]
-            for row in tenant.detections.values()
-            if row["userId"] == user_id
+def _add_recorded(tenant: Tenant) -> None:
+    examples = _read("spec_examples.json")
+    detections = _read("risk_detections.json")["value"]
+    for row in detections + examples["detections"]:
+        tenant.detections[row["id"]] = row
+    users = _read("risky_users.json")["value"]
+    for user in users + examples["users"]:
+        event_types = _event_types(tenant, user["id"])
+        item = history_item(user, "riskyUsers", None, event_types)
+        tenant.put("riskyUsers", user, [item])
+
+
+def _add_directory(tenant: Tenant) -> None:
+    for number in range(1, 4):
+        user = safe_user(f"00000000-0000-4000-8000-0000000d1{number:03x}")
+        tenant.directory[user["id"]] = user
+
+
+# ---- what a detection has only if a sign-in is tied to it
+
+
+class SignIn(NamedTuple):
+    """A sign-in with signs of risk."""
+
+    number: int
+    timing: str
+    place: Place
+    address: str
+    user_agent: str
+
+    def properties(self) -> Row:
+        """What it adds to its detection."""
+        digits = f"{self.number:012x}"
+        return {
+            "requestId": f"00000000-0000-4000-8001-{digits}",
+            "correlationId": f"00000000-0000-4000-8002-{digits}",
+            "detectionTimingType": self.timing,
+            "activity": "signin",
+            "ipAddress": self.address,
+            "location": self.place.location(),
+            "additionalInfo": self._additional_info(),
         }
-    )
+
+    def _additional_info(self) -> str:
+        reasons = ["UnfamiliarASN", "UnfamiliarBrowser", "UnfamiliarIP"]
+        info = [
+            {"Key": "riskReasons", "Value": reasons},
+            {"Key": "userAgent", "Value": self.user_agent},
+            {"Key": "alertUrl", "Value": None},
+        ]
+        return json.dumps(info, separators=(",", ":"))
 
 
 # ---- the case to investigate: signs of an intruder, two days old, growing worse
@@ -147,241 +218,315 @@ ADELE = {
     "userDisplayName": "Adele Vance",
     "userPrincipalName": "adele.vance@contoso.example",
 }
-ADELES_STORY = (  # riskEventType, level of detection and of the user from then on, hours ago, place
-    ("unfamiliarFeatures", "low", 52.4, PLACES[0]),
-    ("anonymizedIPAddress", "medium", 26.1, PLACES[1]),
-    ("leakedCredentials", "high", 3.2, None),
+NOTICED_AFTER = timedelta(minutes=2, microseconds=350_127)
+
+
+class Chapter(NamedTuple):
+    """A detection of the case; `level` is also the user's from then on."""
+
+    number: int
+    event: str
+    level: str
+    hours_ago: float
+    place: Place | None
+
+
+ADELES_STORY = (
+    Chapter(1, "unfamiliarFeatures", "low", 52.4, PLACES[0]),
+    Chapter(2, "anonymizedIPAddress", "medium", 26.1, PLACES[1]),
+    Chapter(3, "leakedCredentials", "high", 3.2, None),
 )
 
 
-def _add_investigation(tenant: Tenant) -> None:
-    now, items = tenant.now(), list[Row]()
-    row = safe_user(ADELE_ID) | ADELE | {"riskState": "atRisk"}
-    for number, (event, level, hours, place) in enumerate(ADELES_STORY, 1):
-        moment = now - timedelta(hours=hours)
-        updated = stamp(moment + timedelta(minutes=2, microseconds=350_127))
-        row = row | {"riskLevel": level, "riskLastUpdatedDateTime": updated}
-        push_history(items, history_item(row, "riskyUsers", None, [event]))
-        detection = offline_detection("riskyUsers", event, stamp(moment)) | _owner(
-            row, "riskyUsers"
-        )
-        detection |= {
-            "id": f"{0xADE1E0 + number:064x}",
-            "riskLevel": level,
-            "lastUpdatedDateTime": updated,
+def _case_sign_in(chapter: Chapter) -> Row:
+    if chapter.place is None:
+        return {}
+    number = chapter.number
+    address = f"203.0.113.{number}"
+    sign_in = SignIn(number, "realtime", chapter.place, address, USER_AGENTS[0])
+    return sign_in.properties()
+
+
+def _case_detection(chapter: Chapter, moment: datetime, user: Row) -> Row:
+    subject = SUBJECTS["riskyUsers"]
+    number = 0xADE1E0 + chapter.number
+    return {
+        **offline_detection("riskyUsers", chapter.event, stamp(moment)),
+        **subject.owner(user),
+        "id": f"{number:064x}",
+        "riskLevel": chapter.level,
+        "lastUpdatedDateTime": user["riskLastUpdatedDateTime"],
+        **_case_sign_in(chapter),
+    }
+
+
+def _add_case(tenant: Tenant) -> None:
+    user = safe_user(ADELE_ID) | ADELE
+    items: list[Row] = []
+    for chapter in ADELES_STORY:
+        moment = tenant.now() - timedelta(hours=chapter.hours_ago)
+        user = {
+            **user,
+            "riskLevel": chapter.level,
+            "riskState": "atRisk",
+            "riskLastUpdatedDateTime": stamp(moment + NOTICED_AFTER),
         }
-        if place:
-            detection |= _sign_in(
-                number, "realtime", place, f"203.0.113.{number}", AGENTS[0]
-            )
+        item = history_item(user, "riskyUsers", None, [chapter.event])
+        push_history(items, item)
+        detection = _case_detection(chapter, moment, user)
         tenant.detections[detection["id"]] = detection
-    tenant.users[ADELE_ID], tenant.history[ADELE_ID] = row, items
+    tenant.put("riskyUsers", user, items)
 
 
-def _add_directory(tenant: Tenant) -> None:
-    for number in range(1, 4):
-        user = safe_user(f"00000000-0000-4000-8000-0000000d1{number:03x}")
-        tenant.directory[user["id"]] = user
+# ---- the crowd
 
 
 @cache
 def _ascii(name: str) -> str:
     """A name as user principal names allow it: no accents; apostrophes stay."""
-    return (
-        unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    )
+    decomposed = unicodedata.normalize("NFKD", name)
+    return decomposed.encode("ascii", "ignore").decode().lower()
 
 
-def _owner(row: Row, resource_name: str) -> Row:
-    return {
-        name: row[own] for name, own in SUBJECTS[resource_name].owner_fields.items()
-    }
+def _seconds(text: str) -> float:
+    """A stored moment in whole seconds since 1970."""
+    whole = datetime.fromisoformat(text[:19])
+    return whole.replace(tzinfo=timezone.utc).timestamp()
 
 
-def _sign_in(
-    number: int, timing: str, place: tuple[Any, ...], address: str, agent: str
-) -> Row:
-    """What a detection has only if a sign-in is tied to it."""
-    city, state, country, latitude, longitude = place
-    coordinates = {"latitude": latitude, "longitude": longitude}
-    reasons = ["UnfamiliarASN", "UnfamiliarBrowser", "UnfamiliarIP"]
-    info = [
-        {"Key": "riskReasons", "Value": reasons},
-        {"Key": "userAgent", "Value": agent},
-    ]
-    return {
-        "requestId": f"00000000-0000-4000-8001-{number:012x}",
-        "correlationId": f"00000000-0000-4000-8002-{number:012x}",
-        "detectionTimingType": timing,
-        "activity": "signin",
-        "ipAddress": address,
-        "location": {
-            "city": city,
-            "state": state,
-            "countryOrRegion": country,
-            "geoCoordinates": coordinates,
-        },
-        "additionalInfo": json.dumps(
-            [*info, {"Key": "alertUrl", "Value": None}], separators=(",", ":")
-        ),
-    }
+class Kind(NamedTuple):
+    """What the risk of users, or of service principals, may be.
+
+    id_length: the digits of a detection's id.
+    """
+
+    collection: str
+    profiles: Sequence[RiskProfile]
+    event_types: Sequence[str]
+    id_length: int
+
+
+USERS = Kind("riskyUsers", USER_PROFILES, (*SIGN_IN_EVENTS, *USER_EVENTS), id_length=64)
+WORKLOADS = Kind(
+    "riskyServicePrincipals",
+    SERVICE_PRINCIPAL_PROFILES,
+    SERVICE_PRINCIPAL_EVENTS,
+    id_length=52,
+)
+
+
+class Step(NamedTuple):
+    """A state on the way to the present one, and how many seconds before that."""
+
+    level: str
+    state: str
+    detail: str
+    ago: float
+
+
+class Chance(random.Random):
+    """A seeded source of chance that also draws what Graph's rows hold."""
+
+    def happens(self, probability: float) -> bool:
+        return self.random() < probability
+
+    def below(self, bound: float) -> float:
+        return self.random() * bound
+
+    def hex_digits(self, number: int) -> str:
+        bits = self.getrandbits(4 * number)
+        return f"{bits:0{number}x}"
+
+    def guid(self) -> str:
+        digits = self.hex_digits(32)
+        parts = (
+            digits[:8],
+            digits[8:12],
+            f"4{digits[13:16]}",
+            f"8{digits[17:20]}",
+            digits[20:],
+        )
+        return "-".join(parts)
+
+    def stamp(self, moment: float) -> str:
+        """A moment in seconds since 1970, with 0 to 7 fractional digits."""
+        digits = int(self.below(8))
+        whole = int(moment)
+        text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
+        if not digits:
+            return f"{text}Z"
+        tenths_of_microseconds = int((moment - whole) * 10**7)
+        fraction = f"{tenths_of_microseconds:07d}"
+        return f"{text}.{fraction[:digits]}Z"
+
+    def profile(self, kind: Kind) -> RiskProfile:
+        weights = [profile.weight for profile in kind.profiles]
+        (profile,) = self.choices(kind.profiles, weights)
+        return profile
+
+    def steps(self, profile: RiskProfile) -> Iterator[Step]:
+        """The states up to the present one, oldest first."""
+        if self.happens(0.3):
+            days_ago = 3 + self.random()
+            yield Step("low", "atRisk", "none", days_ago * DAY)
+        if profile.state != "atRisk":
+            days_ago = 1 + self.random()
+            yield Step("medium", "atRisk", "none", days_ago * DAY)
+        yield Step(profile.level, profile.state, profile.detail, 0)
 
 
 class Crowd:
-    """Generates users, service principals and detections, all from one seeded source of chance."""
+    """Generates users, service principals and detections, all from one seeded source."""
 
     def __init__(self, tenant: Tenant, seed: int) -> None:
-        self.tenant, self.chance = tenant, random.Random(seed)
+        self.tenant = tenant
+        self.chance = Chance(seed)
         self.now = tenant.now().timestamp()
         self.sign_ins = 0x1000
 
-    def add(self, users: int, detections: int) -> None:
-        names = [self._add_user(number) for number in range(users)]
-        self._detect("riskyUsers", names or list(self.tenant.users), detections)
-        names = [
-            self._add_service_principal(number) for number in range(SERVICE_PRINCIPALS)
-        ]
-        self._detect("riskyServicePrincipals", names, 2 * SERVICE_PRINCIPALS)
-
-    def _guid(self) -> str:
-        digits = f"{self.chance.getrandbits(128):032x}"
-        return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-8{digits[17:20]}-{digits[20:]}"
-
-    def _stamp(self, moment: float) -> str:
-        """A moment in seconds since 1970 with 0 to 7 fractional digits, as the service has them."""
-        whole, digits = int(moment), int(self.chance.random() * 8)
-        text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
-        return (
-            f"{text}.{int((moment - whole) * 10**7):07d}"[
-                : 20 + digits if digits else 19
-            ]
-            + "Z"
-        )
+    # ---- who is at risk
 
     def _add_user(self, number: int) -> str:
         first = FIRST_NAMES[number % len(FIRST_NAMES)]
-        last = LAST_NAMES[number // len(FIRST_NAMES) % len(LAST_NAMES)]
+        position = number // len(FIRST_NAMES)
+        last = LAST_NAMES[position % len(LAST_NAMES)]
+        alias = f"{_ascii(first)}.{_ascii(last)}{number}"
+        domain = self.tenant.domain
         row = {
-            "id": self._guid(),
-            "isDeleted": self.chance.random() < 0.06,
+            "id": self.chance.guid(),
+            "isDeleted": self.chance.happens(0.06),
             "isProcessing": False,
             "userDisplayName": f"{first} {last}",
-            "userPrincipalName": f"{_ascii(first)}.{_ascii(last)}{number}@{self.tenant.domain}",
+            "userPrincipalName": f"{alias}@{domain}",
         }
-        return self._add_subject(
-            "riskyUsers", row, OUTCOMES, (*SIGN_IN_EVENTS, *USER_EVENTS)
-        )
+        return self._add_subject(USERS, row)
 
-    def _add_service_principal(self, number: int) -> str:
+    def _add_workload(self, number: int) -> str:
+        name = APP_NAMES[number % len(APP_NAMES)]
         row = {
-            "id": self._guid(),
-            "appId": self._guid(),
-            "displayName": f"Contoso {('Payroll', 'Backup', 'Reporting')[number % 3]} Sync {number}",
-            "isEnabled": self.chance.random() < 0.9,
+            "id": self.chance.guid(),
+            "appId": self.chance.guid(),
+            "displayName": f"Contoso {name} Sync {number}",
+            "isEnabled": self.chance.happens(0.9),
             "isProcessing": False,
             "servicePrincipalType": "Application",
         }
-        return self._add_subject(
-            "riskyServicePrincipals",
-            row,
-            SERVICE_PRINCIPAL_OUTCOMES,
-            SERVICE_PRINCIPAL_EVENTS,
-        )
+        return self._add_subject(WORKLOADS, row)
 
-    def _add_subject(
-        self,
-        resource_name: str,
-        row: Row,
-        outcomes: tuple[Outcome, ...],
-        events: tuple[str, ...],
-    ) -> str:
-        """Add a row with the history that led to it: at risk first, then what became of it."""
-        outcome = self.chance.choices(
-            outcomes, [outcome.weight for outcome in outcomes]
-        )[0]
-        moment = self.now - self.chance.random() * LONGEST_AGO
+    def _history_item(self, kind: Kind, row: Row) -> Row:
+        """The item for a state, with what or who brought it about."""
+        collection = kind.collection
+        detail = row["riskDetail"]
+        if detail in ("none", "hidden"):
+            event_types = self.chance.sample(kind.event_types, 2)
+            return history_item(row, collection, None, event_types)
+        if detail.startswith("admin"):
+            actor = self.tenant.signed_in_user
+            return history_item(row, collection, actor, [])
+        return history_item(row, collection, None, [])
+
+    def _add_subject(self, kind: Kind, row: Row) -> str:
+        """Add a row with the history that led to it. Gives its id."""
+        chance = self.chance
+        profile = chance.profile(kind)
+        updated = self.now - chance.below(LONGEST_AGO)
         items: list[Row] = []
-        for level, state, detail, ago in self._steps(outcome):
-            changes = {"riskLevel": level, "riskState": state, "riskDetail": detail}
+        for step in chance.steps(profile):
             row = {
                 **row,
-                **changes,
-                "riskLastUpdatedDateTime": self._stamp(moment - ago),
+                "riskLevel": step.level,
+                "riskState": step.state,
+                "riskDetail": step.detail,
+                "riskLastUpdatedDateTime": chance.stamp(updated - step.ago),
             }
-            event_types = (
-                self.chance.sample(events, 2) if detail in ("none", "hidden") else []
-            )
-            actor = self.tenant.signed_in_user if detail.startswith("admin") else None
-            push_history(items, history_item(row, resource_name, actor, event_types))
-        self.tenant.store(resource_name)[row["id"]] = row
-        self.tenant.histories(resource_name)[row["id"]] = items
+            item = self._history_item(kind, row)
+            push_history(items, item)
+        self.tenant.put(kind.collection, row, items)
         return str(row["id"])
 
-    def _steps(self, outcome: Outcome) -> Iterator[tuple[str, str, str, float]]:
-        """The states up to the present one, oldest first, each with the seconds between it and the present one."""
-        if self.chance.random() < 0.3:
-            yield "low", "atRisk", "none", 86_400 * (3 + self.chance.random())
-        if outcome.state != "atRisk":
-            yield "medium", "atRisk", "none", 86_400 * (1 + self.chance.random())
-        yield outcome.level, outcome.state, outcome.detail, 0.0
+    # ---- what was detected
 
-    def _detect(self, resource_name: str, owners: list[str], number: int) -> None:
-        """Add detections in the order of no date; their events are those of the owner's history."""
-        subject = SUBJECTS[resource_name]
-        rows, histories = (
-            self.tenant.store(resource_name),
-            self.tenant.histories(resource_name),
+    def _cause(self, kind: Kind, owner: Row) -> Row:
+        """An item of the owner's history, one with event types if there is any."""
+        histories = self.tenant.histories(kind.collection)
+        items = histories[owner["id"]]
+        eventful = []
+        for item in items:
+            if item["activity"]["riskEventTypes"]:
+                eventful.append(item)
+        return self.chance.choice(eventful or items)
+
+    def _sign_in(self, event: str) -> SignIn:
+        self.sign_ins += 1
+        number = self.chance.randrange(1, 255)
+        place = self.chance.choice(PLACES)
+        user_agent = self.chance.choice(USER_AGENTS)
+        return SignIn(
+            self.sign_ins,
+            SIGN_IN_EVENTS[event],
+            place,
+            f"198.51.100.{number}",
+            user_agent,
         )
-        store = self.tenant.store(subject.detection_resource)
-        for _ in range(number):
-            owner = self.chance.choice(owners)
-            at_risk = [
-                item for item in histories[owner] if item["activity"]["riskEventTypes"]
-            ]
-            item = self.chance.choice(at_risk or histories[owner])
-            detection = self._detection(resource_name, item)
-            store[detection["id"]] = (
-                detection
-                | _owner(rows[owner], resource_name)
-                | _present_risk(item, rows[owner])
-            )
 
-    def _detection(self, resource_name: str, item: Row) -> Row:
-        event = self.chance.choice(item["activity"]["riskEventTypes"] or ["generic"])
-        updated = datetime.fromisoformat(
-            item["riskLastUpdatedDateTime"][:19] + "+00:00"
-        ).timestamp()
-        detected = updated - 1 - self.chance.random() * 7200
-        row = offline_detection(resource_name, event, self._stamp(detected))
-        row |= {
-            "id": f"{self.chance.getrandbits(256):064x}",
-            "lastUpdatedDateTime": item["riskLastUpdatedDateTime"],
+    def _details(self, kind: Kind, event: str, detected: float) -> Row:
+        """What else a detection has; the activity of an offline one was earlier."""
+        chance = self.chance
+        if kind is WORKLOADS:
+            return {"keyIds": [chance.guid()]}
+        if event not in SIGN_IN_EVENTS:
+            return {"additionalInfo": chance.choice((None, "[]"))}
+        sign_in = self._sign_in(event)
+        if sign_in.timing != "offline":
+            return sign_in.properties()
+        activity = chance.stamp(detected - chance.below(DAY))
+        return sign_in.properties() | {"activityDateTime": activity}
+
+    def _detection(self, kind: Kind, item: Row) -> Row:
+        """A detection that led to a history item, still without its owner."""
+        chance = self.chance
+        event_types = item["activity"]["riskEventTypes"]
+        event = chance.choice(event_types or ["generic"])
+        updated = item["riskLastUpdatedDateTime"]
+        detected = _seconds(updated) - 1 - chance.below(7200)
+        moment = chance.stamp(detected)
+        digits = chance.hex_digits(64)
+        return {
+            **offline_detection(kind.collection, event, moment),
+            "id": digits[: kind.id_length],
+            "lastUpdatedDateTime": updated,
+            **self._details(kind, event, detected),
         }
-        if resource_name == "riskyServicePrincipals":
-            return row | {"id": row["id"][:52], "keyIds": [self._guid()]}
-        if event in SIGN_IN_EVENTS:
-            self.sign_ins += 1
-            address = f"198.51.100.{self.chance.randrange(1, 255)}"
-            place, agent = self.chance.choice(PLACES), self.chance.choice(AGENTS)
-            row |= _sign_in(self.sign_ins, SIGN_IN_EVENTS[event], place, address, agent)
-            if SIGN_IN_EVENTS[event] == "offline":
-                row["activityDateTime"] = self._stamp(
-                    detected - self.chance.random() * 86_400
-                )
-        return (
-            row
-            if event in SIGN_IN_EVENTS
-            else row | {"additionalInfo": self.chance.choice((None, "[]"))}
-        )
 
+    def _add_detections(self, kind: Kind, owners: list[str], number: int) -> None:
+        """Add detections, in the order of no date, that fit the histories of owners."""
+        subject = SUBJECTS[kind.collection]
+        rows = self.tenant.store(kind.collection)
+        detections = self.tenant.store(subject.detections)
+        for _ in range(number):
+            owner = rows[self.chance.choice(owners)]
+            item = self._cause(kind, owner)
+            detection = {
+                **self._detection(kind, item),
+                **subject.owner(owner),
+                # Risk that ended for the owner ended here too.
+                "riskLevel": item["riskLevel"],
+                "riskState": owner["riskState"],
+                "riskDetail": owner["riskDetail"],
+            }
+            detections[detection["id"]] = detection
 
-def _present_risk(item: Row, owner: Row) -> Row:
-    """Risk that ended for the owner ended for the detection too; its level stays what it was when detected."""
-    return {
-        "riskLevel": item["riskLevel"],
-        "riskState": owner["riskState"],
-        "riskDetail": owner["riskDetail"],
-    }
+    # ---- all of it
+
+    def add_users(self, users: int, detections: int) -> None:
+        user_ids = [self._add_user(number) for number in range(users)]
+        owners = user_ids or list(self.tenant.users)
+        self._add_detections(USERS, owners, detections)
+
+    def add_workloads(self) -> None:
+        numbers = range(SERVICE_PRINCIPALS)
+        owners = [self._add_workload(number) for number in numbers]
+        self._add_detections(WORKLOADS, owners, 2 * SERVICE_PRINCIPALS)
 
 
 def demo_tenant(
@@ -390,20 +535,20 @@ def demo_tenant(
     detections: int = 3000,
     seed: int = 7,
 ) -> Tenant:
-    """Build a tenant with so many users and detections in all; what is recorded is always there.
+    """Build a tenant with so many users and detections in all; the recorded are among them.
 
-    now: the moment at which the tenant's clock stands still. The same seed and `now` give the same rows.
+    now: the moment at which the tenant's clock stands still; without one it is the real one.
+    The same seed and `now` give the same rows.
     """
-    tenant = Tenant() if now is None else Tenant(clock=now)
-    for name, rows in _recorded().items():
-        tenant.store(name).update((row["id"], row) for row in rows)
-    for row in tenant.users.values():
-        tenant.history[row["id"]] = [
-            history_item(row, "riskyUsers", None, _events_of(tenant, row["id"]))
-        ]
-    _add_investigation(tenant)
+    tenant = Tenant()
+    if now:
+        tenant.clock = now
+    _add_recorded(tenant)
+    _add_case(tenant)
     _add_directory(tenant)
-    Crowd(tenant, seed).add(
-        users - len(tenant.users), detections - len(tenant.detections)
-    )
+    missing_users = users - len(tenant.users)
+    missing_detections = detections - len(tenant.detections)
+    crowd = Crowd(tenant, seed)
+    crowd.add_users(missing_users, missing_detections)
+    crowd.add_workloads()
     return tenant

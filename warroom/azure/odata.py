@@ -1,4 +1,4 @@
-"""Graph's metadata for ID Protection and its query options: types, $filter, $orderby, $select. No HTTP, no data."""
+"""Graph's metadata for ID Protection and its query options. No HTTP, no data."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from functools import lru_cache
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any, NamedTuple, NoReturn
 
-Row = dict[str, Any]
+Row = dict[str, Any]  # one of Graph's objects
 Predicate = Callable[[Row], "bool | None"]
 
 DEFAULT_TOP = 20  # rows a page
 LARGEST_TOP = 500  # rows a page
-MOST_OR_CLAUSES = 15
+MAX_OR_CLAUSES = 15
 TICKS_PER_SECOND = 10_000_000  # .NET ticks, 100 ns each
 
 
@@ -22,18 +22,29 @@ class BadRequestError(Exception):
     """Graph's answer 400; the text is Graph's message."""
 
 
+# ---- types
+
+
 class EnumType(NamedTuple):
-    """An evolvable enum: `later` members read as the sentinel unless the caller prefers to see them."""
+    """An evolvable enum.
+
+    later: members that read as the sentinel unless the caller prefers to see them.
+    """
 
     known: tuple[str, ...]
     later: tuple[str, ...] = ()
     sentinel: str = "unknownFutureValue"
 
+    @property
+    def members(self) -> tuple[str, ...]:
+        return self.known + self.later
+
 
 def _enum(
     known: str, later: str = "", sentinel: str = "unknownFutureValue"
 ) -> EnumType:
-    return EnumType((*known.split(), sentinel), tuple(later.split()), sentinel)
+    at_first = (*known.split(), sentinel)
+    return EnumType(at_first, tuple(later.split()), sentinel)
 
 
 ENUMS: Mapping[str, EnumType] = {
@@ -42,12 +53,15 @@ ENUMS: Mapping[str, EnumType] = {
         "none confirmedSafe remediated dismissed atRisk confirmedCompromised"
     ),
     "riskDetail": _enum(
-        "none adminGeneratedTemporaryPassword userPerformedSecuredPasswordChange userPerformedSecuredPasswordReset"
-        " adminConfirmedSigninSafe aiConfirmedSigninSafe userPassedMFADrivenByRiskBasedPolicy"
-        " adminDismissedAllRiskForUser adminConfirmedSigninCompromised hidden adminConfirmedUserCompromised",
+        "none adminGeneratedTemporaryPassword userPerformedSecuredPasswordChange"
+        " userPerformedSecuredPasswordReset adminConfirmedSigninSafe"
+        " aiConfirmedSigninSafe userPassedMFADrivenByRiskBasedPolicy"
+        " adminDismissedAllRiskForUser adminConfirmedSigninCompromised hidden"
+        " adminConfirmedUserCompromised",
         "m365DAdminDismissedDetection adminConfirmedServicePrincipalCompromised"
-        " adminDismissedAllRiskForServicePrincipal userChangedPasswordOnPremises adminDismissedRiskForSignIn"
-        " adminConfirmedAccountSafe microsoftRevokedSessions",
+        " adminDismissedAllRiskForServicePrincipal userChangedPasswordOnPremises"
+        " adminDismissedRiskForSignIn adminConfirmedAccountSafe"
+        " microsoftRevokedSessions",
     ),
     "riskDetectionTimingType": _enum("notDefined realtime nearRealtime offline"),
     "activityType": _enum("signin user", "servicePrincipal"),
@@ -59,26 +73,30 @@ ENUMS: Mapping[str, EnumType] = {
 }
 
 
-class Resource(NamedTuple):
-    """An entity type: its properties with their types, and those that $filter takes."""
+class EntityType(NamedTuple):
+    """What the objects of a collection are: their properties by name, each with its type.
 
-    type: str
+    filterable: the properties that $filter takes.
+    """
+
+    name: str
     properties: Mapping[str, str]
     filterable: frozenset[str] = frozenset()
-    countable: bool = False
 
-    def enums(self) -> list[tuple[str, EnumType]]:
-        return [
-            (name, ENUMS[type_])
-            for name, type_ in self.properties.items()
-            if type_ in ENUMS
-        ]
+    def enums(self) -> dict[str, EnumType]:
+        """The properties that are enums."""
+        enums = {}
+        for name, type_ in self.properties.items():
+            if type_ in ENUMS:
+                enums[name] = ENUMS[type_]
+        return enums
 
 
 def _properties(**names_by_type: str) -> dict[str, str]:
-    return {
-        name: type_ for type_, names in names_by_type.items() for name in names.split()
-    }
+    properties: dict[str, str] = {}
+    for type_, names in names_by_type.items():
+        properties |= dict.fromkeys(names.split(), type_)
+    return properties
 
 
 def _names(text: str) -> frozenset[str]:
@@ -106,31 +124,29 @@ _DETECTION = _RISK | _properties(
 )
 _HISTORY = _properties(String="initiatedBy", Object="activity")
 
-RESOURCES: Mapping[str, Resource] = {
-    "riskyUsers": Resource(
-        "riskyUser", _USER, frozenset(_USER) - {"isProcessing"}, countable=True
-    ),
-    "riskyUsers/history": Resource(
+ENTITY_TYPES: Mapping[str, EntityType] = {  # by collection
+    "riskyUsers": EntityType("riskyUser", _USER, frozenset(_USER) - {"isProcessing"}),
+    "riskyUsers/history": EntityType(
         "riskyUserHistoryItem", _USER | _HISTORY | _properties(String="userId")
     ),
-    "riskDetections": Resource(
+    "riskDetections": EntityType(
         "riskDetection",
         _DETECTION | _properties(String="userId userDisplayName userPrincipalName"),
         _names(
-            "id requestId riskEventType riskLevel riskState riskDetail userId userDisplayName userPrincipalName"
+            "id requestId riskEventType riskLevel riskState riskDetail"
+            " userId userDisplayName userPrincipalName"
             " activityDateTime detectedDateTime lastUpdatedDateTime"
         ),
     ),
-    "riskyServicePrincipals": Resource(
+    "riskyServicePrincipals": EntityType(
         "riskyServicePrincipal",
         _SERVICE_PRINCIPAL,
         _names("id displayName riskLevel riskState riskLastUpdatedDateTime"),
-        countable=True,
     ),
-    "riskyServicePrincipals/history": Resource(
+    "riskyServicePrincipals/history": EntityType(
         "riskyServicePrincipalHistoryItem", _SERVICE_PRINCIPAL | _HISTORY
     ),
-    "servicePrincipalRiskDetections": Resource(
+    "servicePrincipalRiskDetections": EntityType(
         "servicePrincipalRiskDetection",
         _DETECTION
         | _properties(
@@ -144,33 +160,50 @@ RESOURCES: Mapping[str, Resource] = {
     ),
 }
 
+
+def unknown_property(name: str, entity_type: EntityType) -> str:
+    """Graph's words for a property that the type does not have."""
+    type_name = f"microsoft.graph.{entity_type.name}"
+    return f"Could not find a property named '{name}' on type '{type_name}'."
+
+
+# ---- moments
+
 _MOMENT = (
-    r"(\d{4})-(\d\d)-(\d\d)T(%s):(\d\d):(\d\d)(?:\.(\d{1,7}))?(?:Z|([+-])(\d\d):(\d\d))"
+    r"(?P<date>\d{4}-\d\d-\d\d)T(?P<hour>%s):(?P<minute>\d\d):(?P<second>\d\d)"
+    r"(?:\.(?P<fraction>\d{1,7}))?(?:Z|(?P<sign>[+-])(?P<zone>\d\d:\d\d))"
 )
 _STORED_MOMENT = re.compile(_MOMENT % r"\d\d?")  # recorded rows have hours of one digit
 
 
+def _zone_minutes(match: re.Match[str]) -> int:
+    if not match["zone"]:
+        return 0
+    hours, minutes = match["zone"].split(":")
+    distance = int(hours) * 60 + int(minutes)
+    if match["sign"] == "-":
+        return -distance
+    return distance
+
+
 @lru_cache(maxsize=1 << 19)
 def ticks(text: str) -> int:
-    """Return a stored date and time as .NET ticks, exact to Graph's seven digits. Raises: ValueError."""
+    """A stored date and time as .NET ticks, exact to Graph's seven digits.
+
+    Raises: ValueError: it is none.
+    """
     match = _STORED_MOMENT.fullmatch(text)
     if not match:
         raise ValueError(f"not a DateTimeOffset: {text!r}")
-    year, month, day, hour, minute, second = map(int, match.group(1, 2, 3, 4, 5, 6))
-    fraction, sign, *offset = match.group(7, 8, 9, 10)
-    minutes = hour * 60 + minute
-    if sign:
-        minutes -= int(f"{sign}1") * (int(offset[0]) * 60 + int(offset[1]))
-    seconds = ((date(year, month, day).toordinal() - 1) * 1440 + minutes) * 60 + second
-    return seconds * TICKS_PER_SECOND + int((fraction or "").ljust(7, "0"))
+    day = date.fromisoformat(match["date"])
+    hours = (day.toordinal() - 1) * 24 + int(match["hour"])
+    minutes = hours * 60 + int(match["minute"]) - _zone_minutes(match)
+    seconds = minutes * 60 + int(match["second"])
+    fraction = match["fraction"] or ""
+    return seconds * TICKS_PER_SECOND + int(fraction.ljust(7, "0"))
 
 
-def unknown_property(name: str, resource: Resource) -> str:
-    """Graph's words for a property that the type does not have."""
-    return f"Could not find a property named '{name}' on type 'microsoft.graph.{resource.type}'."
-
-
-# ---- $filter
+# ---- $filter: its comparisons
 
 _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "eq": eq,
@@ -185,15 +218,116 @@ _COMPARISON = re.compile(
     rf"(?P<DateTimeOffset>{_MOMENT % '[0-2][0-9]'})|(?P<Boolean>true|false)"
     r"|(?:microsoft\.graph\.(?P<enum>\w+))?'(?P<String>(?:[^']|'')*)')(?![\w'.])"
 )
-_AND, _OR, _NOT = (
-    re.compile(r" +and +"),
-    re.compile(r" +or +"),
-    re.compile(r"not *(?=\()"),
-)
 
 
 def _invalid(reason: str) -> BadRequestError:
     return BadRequestError(f"Invalid filter clause: {reason}")
+
+
+def _text_literal(text: str) -> str:
+    return text.replace("''", "'")
+
+
+def _boolean_literal(text: str) -> bool:
+    return text == "true"
+
+
+def _moment_literal(text: str) -> int:
+    try:
+        return ticks(text)
+    except ValueError as error:
+        raise _invalid(f"'{text}' is not a valid DateTimeOffset.") from error
+
+
+_LITERALS: Mapping[str, Callable[[str], object]] = {
+    "String": _text_literal,
+    "Boolean": _boolean_literal,
+    "DateTimeOffset": _moment_literal,
+}
+
+
+def _enum_literal(text: str, type_: str) -> str:
+    if text not in ENUMS[type_].members:
+        reason = f"The string '{text}' is not a valid enumeration type constant."
+        raise _invalid(reason)
+    return text
+
+
+def _incompatible(type_: str, operator: str) -> BadRequestError:
+    return _invalid(
+        "A binary operator with incompatible types was detected."
+        f" Found operand type 'Edm.{type_}' for operator kind '{operator}'."
+    )
+
+
+def _literal(comparison: re.Match[str], type_: str) -> object:
+    """The literal as a value of the property's type.
+
+    Raises: BadRequestError: it is of another type.
+    """
+    text = comparison["String"]
+    if type_ in ENUMS and text is not None and comparison["enum"] in (None, type_):
+        return _enum_literal(text, type_)
+    text = comparison[type_] if type_ in _LITERALS else None
+    if text is None or comparison["enum"]:
+        raise _incompatible(type_, comparison["operator"])
+    return _LITERALS[type_](text)
+
+
+def _filterable_type(name: str, entity_type: EntityType) -> str:
+    """The type of a property. Raises: BadRequestError: $filter does not take it."""
+    if name not in entity_type.properties:
+        raise _invalid(unknown_property(name, entity_type))
+    if name not in entity_type.filterable:
+        reason = f"The property '{name}' cannot be used in the $filter query option."
+        raise _invalid(reason)
+    return entity_type.properties[name]
+
+
+def _compare_moments(
+    name: str, compare: Callable[[Any, Any], bool], bound: object
+) -> Predicate:
+    def holds(row: Row) -> bool | None:
+        moment = row[name]
+        if moment is None:
+            return None
+        return compare(ticks(moment), bound)
+
+    return holds
+
+
+def _compare_values(
+    name: str, compare: Callable[[Any, Any], bool], literal: object
+) -> Predicate:
+    def holds(row: Row) -> bool | None:
+        value = row[name]
+        if value is None:
+            return None
+        return compare(value, literal)
+
+    return holds
+
+
+def _compared(comparison: re.Match[str], entity_type: EntityType) -> Predicate:
+    name, operator = comparison["property"], comparison["operator"]
+    type_ = _filterable_type(name, entity_type)
+    literal = _literal(comparison, type_)
+    compare = _OPERATORS[operator]
+    if type_ == "DateTimeOffset":
+        return _compare_moments(name, compare, literal)
+    if operator not in ("eq", "ne"):
+        raise _invalid(f"The operator '{operator}' is not supported for '{name}'.")
+    return _compare_values(name, compare, literal)
+
+
+# ---- $filter: what joins them
+
+_AND = re.compile(r" +and +")
+_OR = re.compile(r" +or +")
+_NOT = re.compile(r"not *(?=\()")
+_OPEN = re.compile(r"\( *")
+_CLOSE = re.compile(r" *\)")
+_ODD_CHARACTER = re.compile(r"[^\w\s().,:'+$/@-]")
 
 
 class _Clause(NamedTuple):
@@ -204,7 +338,9 @@ class _Clause(NamedTuple):
 def _not(clause: _Clause) -> _Clause:
     def holds(row: Row) -> bool | None:
         inner = clause.holds(row)
-        return None if inner is None else not inner
+        if inner is None:
+            return None
+        return not inner
 
     return _Clause(holds, clause.or_clauses)
 
@@ -216,36 +352,72 @@ def _junction(clauses: list[_Clause], decisive: bool) -> Predicate:
         results = [clause.holds(row) for clause in clauses]
         if decisive in results:
             return decisive
-        return None if None in results else not decisive
+        if None in results:
+            return None
+        return not decisive
 
     return holds
 
 
 def _or(clauses: list[_Clause]) -> _Clause:
+    if len(clauses) == 1:
+        return clauses[0]
     count = sum(clause.or_clauses for clause in clauses)
-    if count > MOST_OR_CLAUSES:
+    if count > MAX_OR_CLAUSES:
         raise BadRequestError(
-            "Too many child clauses specified in search filter expression containing 'OR' operators:"
-            f" {count}. Max allowed: {MOST_OR_CLAUSES}."
+            "Too many child clauses specified in search filter expression containing"
+            f" 'OR' operators: {count}. Max allowed: {MAX_OR_CLAUSES}."
         )
     return _Clause(_junction(clauses, True), count)
 
 
 def _and(clauses: list[_Clause]) -> _Clause:
+    if len(clauses) == 1:
+        return clauses[0]
     return _Clause(_junction(clauses, False))
 
 
 class _FilterParser:
     """Recursive descent over `or`, `and`, `not (…)`, parentheses and comparisons."""
 
-    def __init__(self, text: str, resource: Resource) -> None:
-        self.text, self.resource, self.position = text, resource, 0
+    def __init__(self, text: str, entity_type: EntityType) -> None:
+        self.text = text
+        self.entity_type = entity_type
+        self.position = 0
 
     def parse(self) -> Predicate:
-        clause = self._chain(_OR, _or, lambda: self._chain(_AND, _and, self._term))
-        if self.position != len(self.text):
+        clause = self._disjunction()
+        if self.position < len(self.text):
             self._fail()
         return clause.holds
+
+    def _disjunction(self) -> _Clause:
+        clauses = [self._conjunction()]
+        while self._accept(_OR):
+            clauses.append(self._conjunction())
+        return _or(clauses)
+
+    def _conjunction(self) -> _Clause:
+        clauses = [self._term()]
+        while self._accept(_AND):
+            clauses.append(self._term())
+        return _and(clauses)
+
+    def _term(self) -> _Clause:
+        if self._accept(_NOT):
+            return _not(self._term())
+        if self._accept(_OPEN):
+            return self._rest_of_parenthesis()
+        comparison = self._accept(_COMPARISON)
+        if comparison is None:
+            self._fail()
+        return _Clause(_compared(comparison, self.entity_type))
+
+    def _rest_of_parenthesis(self) -> _Clause:
+        clause = self._disjunction()
+        if not self._accept(_CLOSE):
+            self._fail()
+        return clause
 
     def _accept(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
         match = pattern.match(self.text, self.position)
@@ -253,174 +425,80 @@ class _FilterParser:
             self.position = match.end()
         return match
 
-    def _chain(
-        self,
-        word: re.Pattern[str],
-        join: Callable[[list[_Clause]], _Clause],
-        part: Callable[[], _Clause],
-    ) -> _Clause:
-        clauses = [part()]
-        while self._accept(word):
-            clauses.append(part())
-        return join(clauses) if len(clauses) > 1 else clauses[0]
-
-    def _term(self) -> _Clause:
-        if self._accept(_NOT):
-            return _not(self._term())
-        if self._accept(re.compile(r"\( *")):
-            clause = self._chain(_OR, _or, lambda: self._chain(_AND, _and, self._term))
-            if not self._accept(re.compile(r" *\)")):
-                self._fail()
-            return clause
-        comparison = self._accept(_COMPARISON)
-        return (
-            _Clause(_compare(comparison, self.resource)) if comparison else self._fail()
-        )
-
     def _fail(self) -> NoReturn:
-        odd = re.search(r"[^\w\s().,:'+$/@-]", self.text[self.position :])
+        odd = _ODD_CHARACTER.search(self.text, self.position)
         if odd:
-            place = f"character '{odd[0]}' is not valid at position {self.position + odd.start()}"
+            place = f"character '{odd[0]}' is not valid at position {odd.start()}"
             raise _invalid(f"Syntax error: {place} in '{self.text}'.")
         raise _invalid(f"Syntax error at position {self.position} in '{self.text}'.")
 
 
-def _compare(comparison: re.Match[str], resource: Resource) -> Predicate:
-    name, operator = comparison["property"], comparison["operator"]
-    type_ = resource.properties.get(name)
-    if type_ is None:
-        raise _invalid(f"{unknown_property(name, resource)}")
-    if name not in resource.filterable:
-        raise _invalid(
-            f"The property '{name}' cannot be used in the $filter query option."
-        )
-    literal = _literal(comparison, type_)
-    if type_ != "DateTimeOffset" and operator not in ("eq", "ne"):
-        raise _invalid(f"The operator '{operator}' is not supported for '{name}'.")
-    return _comparer(
-        name,
-        _OPERATORS[operator],
-        literal,
-        ticks if type_ == "DateTimeOffset" else None,
-    )
-
-
-def _comparer(
-    name: str,
-    compare: Callable[[Any, Any], bool],
-    literal: Any,
-    convert: Callable[[str], int] | None,
-) -> Predicate:
-    def holds(row: Row) -> bool | None:
-        value = row[name]
-        if value is None:
-            return None
-        return compare(convert(value) if convert else value, literal)
-
-    return holds
-
-
-def _literal(comparison: re.Match[str], type_: str) -> object:
-    """The literal as a value of the property's type; a literal of another type is refused."""
-    if (
-        type_ in ENUMS
-        and comparison["enum"] in (None, type_)
-        and comparison["String"] is not None
-    ):
-        return _enum_member(comparison["String"], type_)
-    text: str | None = (
-        comparison[type_] if type_ in ("String", "Boolean", "DateTimeOffset") else None
-    )
-    if text is None or comparison["enum"]:
-        raise _invalid(
-            "A binary operator with incompatible types was detected."
-            f" Found operand type 'Edm.{type_}' for operator kind '{comparison['operator']}'."
-        )
-    return {
-        "String": _unquoted,
-        "Boolean": "true".__eq__,
-        "DateTimeOffset": _moment_literal,
-    }[type_](text)
-
-
-def _unquoted(text: str) -> str:
-    return text.replace("''", "'")
-
-
-def _moment_literal(text: str) -> int:
-    try:
-        return ticks(text)
-    except ValueError as error:
-        raise _invalid(f"'{text}' is not a valid DateTimeOffset.") from error
-
-
-def _enum_member(text: str, type_: str) -> str:
-    if text not in ENUMS[type_].known + ENUMS[type_].later:
-        raise _invalid(f"The string '{text}' is not a valid enumeration type constant.")
-    return text
-
-
 @lru_cache(maxsize=256)
-def _parsed_filter(text: str, resource_name: str) -> Predicate:
-    return _FilterParser(text, RESOURCES[resource_name]).parse()
+def _parsed_filter(text: str, collection: str) -> Predicate:
+    return _FilterParser(text, ENTITY_TYPES[collection]).parse()
 
 
-def matching(rows: Iterable[Row], text: str, resource_name: str) -> list[Row]:
-    """The rows for which a $filter holds; rows for which it is null are left out. Raises: BadRequestError."""
-    holds = _parsed_filter(text, resource_name)
+def filtered(rows: Iterable[Row], text: str, collection: str) -> list[Row]:
+    """The rows for which a $filter holds; rows for which it is null are left out.
+
+    Raises: BadRequestError.
+    """
+    holds = _parsed_filter(text, collection)
     return [row for row in rows if holds(row)]
 
 
 # ---- the other options
 
 
-def ordered(rows: list[Row], text: str, resource: Resource) -> list[Row]:
-    """The rows in the order of $orderby (dates and `id` only), nulls as the least. Raises: BadRequestError."""
-    keys = [_order_key(part.strip(), resource) for part in text.split(",")]
-    for name, descending in reversed(keys):
-        convert: Callable[[str], Any] = (
-            ticks if resource.properties[name] == "DateTimeOffset" else str
-        )
-        rows = sorted(rows, key=_order_value(name, convert), reverse=descending)
+class _OrderKey(NamedTuple):
+    """One part of $orderby: a property, how its values compare, and the direction."""
+
+    name: str
+    convert: Callable[[str], Any]
+    descending: bool
+
+    def value(self, row: Row) -> tuple[bool, Any]:
+        """What rows are sorted by; null is the least."""
+        value = row[self.name]
+        if value is None:
+            return False, None
+        return True, self.convert(value)
+
+
+def _order_key(part: str, entity_type: EntityType) -> _OrderKey:
+    """Read a part of $orderby, of which only dates and `id` are taken."""
+    name, _, direction = part.partition(" ")
+    problem = ""
+    if name not in entity_type.properties:
+        problem = unknown_property(name, entity_type)
+    elif direction not in ("", "asc", "desc"):
+        problem = f"Syntax error at position {len(name) + 1} in '{part}'."
+    elif name != "id" and entity_type.properties[name] != "DateTimeOffset":
+        problem = f"The property '{name}' cannot be used in $orderby."
+    if problem:
+        raise BadRequestError(f"Invalid orderby clause: {problem}")
+    return _OrderKey(name, str if name == "id" else ticks, direction == "desc")
+
+
+def ordered(rows: list[Row], text: str, collection: str) -> list[Row]:
+    """The rows in the order of $orderby. Raises: BadRequestError."""
+    entity_type = ENTITY_TYPES[collection]
+    keys = [_order_key(part.strip(), entity_type) for part in text.split(",")]
+    for key in reversed(keys):
+        rows = sorted(rows, key=key.value, reverse=key.descending)
     return rows
 
 
-def _order_value(
-    name: str, convert: Callable[[str], Any]
-) -> Callable[[Row], tuple[bool, Any]]:
-    def value(row: Row) -> tuple[bool, Any]:
-        return (False, None) if row[name] is None else (True, convert(row[name]))
-
-    return value
-
-
-def _order_key(part: str, resource: Resource) -> tuple[str, bool]:
-    name, _, direction = part.partition(" ")
-    if name not in resource.properties:
-        raise BadRequestError(
-            f"Invalid orderby clause: {unknown_property(name, resource)}"
-        )
-    if direction not in ("", "asc", "desc"):
-        raise BadRequestError(
-            f"Invalid orderby clause: Syntax error at position {len(name) + 1} in '{part}'."
-        )
-    if name != "id" and resource.properties[name] != "DateTimeOffset":
-        raise BadRequestError(
-            f"Invalid orderby clause: The property '{name}' cannot be used in $orderby."
-        )
-    return name, direction == "desc"
-
-
-def selected(text: str | None, resource: Resource) -> tuple[str, ...]:
-    """The property names of $select; all of the resource's without one. Raises: BadRequestError."""
+def selected(text: str | None, collection: str) -> tuple[str, ...]:
+    """The property names of $select; all of them without one. Raises: BadRequestError."""
+    entity_type = ENTITY_TYPES[collection]
     if text is None:
-        return tuple(resource.properties)
+        return tuple(entity_type.properties)
     names = tuple(name.strip() for name in text.split(","))
     for name in names:
-        if name not in resource.properties:
-            raise BadRequestError(
-                f"Parsing OData Select and Expand failed: {unknown_property(name, resource)}"
-            )
+        if name not in entity_type.properties:
+            problem = unknown_property(name, entity_type)
+            raise BadRequestError(f"Parsing OData Select and Expand failed: {problem}")
     return names
 
 
@@ -430,7 +508,8 @@ def page_size(text: str | None) -> int:
         return DEFAULT_TOP
     if not re.fullmatch(r"[0-9]{1,9}", text) or text == "0":
         raise BadRequestError(
-            f"Invalid value '{text}' for $top query option found. It must be a positive integer."
+            f"Invalid value '{text}' for $top query option found."
+            " It must be a positive integer."
         )
     if int(text) > LARGEST_TOP:
         raise BadRequestError(
@@ -441,8 +520,10 @@ def page_size(text: str | None) -> int:
 
 
 def boolean(text: str | None, option: str) -> bool:
+    """What a query option says; False without it. Raises: BadRequestError."""
     if text not in (None, "true", "false"):
         raise BadRequestError(
-            f"Invalid value '{text}' for {option} query option found. It must be true or false."
+            f"Invalid value '{text}' for {option} query option found."
+            " It must be true or false."
         )
     return text == "true"
