@@ -17,9 +17,10 @@ help: ## List the targets
 demo: .venv/installed ## Run real commands against a simulated tenant and show the war room
 	@$(BIN)/warroom demo
 
-test: .venv/installed ## Run the linter, the type checker and every test
+test: .venv/installed ## Run the linter, the type checker, the figures and every test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m tools.shape
 	$(BIN)/pytest -q -n auto
 
 bench: .venv/installed ## Measure requests, time and memory of large lists
