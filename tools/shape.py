@@ -25,6 +25,7 @@ PLATFORM_SIGNATURES = ("CommonServerPython.py", "demistomock.py")
 Node = ast.AST
 Statement = ast.stmt
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 LOOPS = (ast.For, ast.AsyncFor, ast.While)
 CONTEXTS = (ast.With, ast.AsyncWith)
 BLOCKS = (ast.If, *LOOPS, *CONTEXTS, ast.Try, ast.Match)
@@ -97,6 +98,48 @@ def own_signatures(path: Path) -> list[Place]:
     return functions(path)
 
 
+def names_defined(node: Node) -> list[str]:
+    """The names that a statement of a module gives a meaning."""
+    if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+        return [node.name]
+    if isinstance(node, ast.Assign):
+        return [each.id for each in node.targets if isinstance(each, ast.Name)]
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        return [node.target.id]
+    return []
+
+
+def names_bound_inside(node: Node) -> set[str]:
+    """The names that mean something else inside: parameters and local variables."""
+    stored = [each for each in walk(node) if isinstance(each, ast.Name)]
+    local = {each.id for each in stored if not isinstance(each.ctx, ast.Load)}
+    return local | {each.arg for each in walk(node) if isinstance(each, ast.arg)}
+
+
+def names_used(node: Node) -> set[str]:
+    """The names of the module that a definition uses."""
+    read = [each for each in walk(node) if isinstance(each, ast.Name)]
+    return {each.id for each in read} - names_bound_inside(node)
+
+
+class Meeting(NamedTuple):
+    """A definition, and the names that are defined only after it."""
+
+    node: Node
+    later: set[str]
+
+
+def meetings(path: Path) -> Iterator[Place]:
+    """The functions and classes of a file, each with what comes after it."""
+    definitions = ast.parse(path.read_text(encoding="utf-8")).body
+    for position, node in enumerate(definitions):
+        if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+            after = definitions[position + 1 :]
+            later = {name for each in after for name in names_defined(each)}
+            place = f"{path.name}:{node.lineno} {node.name}"
+            yield Place(place, Meeting(node, later))
+
+
 # What one place weighs
 
 
@@ -140,6 +183,11 @@ def own_parameters(function: Function) -> int:
         if argument and argument.arg not in ("self", "cls"):
             number += 1
     return number
+
+
+def names_met_too_early(meeting: Meeting) -> int:
+    """How many names a definition uses that are defined only after it."""
+    return len(names_used(meeting.node) & meeting.later)
 
 
 def maximum_parameters(function: Function) -> int:
@@ -258,6 +306,7 @@ MEASURES = (
     Measure("parameters", 5, own_signatures, maximum_parameters, largest),
     Measure("nested blocks", 3, functions, body_depth, largest),
     Measure("columns", 100, lines, len, largest),
+    Measure("names met too early", 0, meetings, names_met_too_early, largest),
 )
 
 

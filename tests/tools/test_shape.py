@@ -35,6 +35,7 @@ GREETING_FIGURES = {
     "parameters": 2,
     "nested blocks": 1,
     "columns": len("    def greeting(self, name, *, loud=False):"),
+    "names met too early": 0,
 }
 
 
@@ -81,6 +82,7 @@ def test_a_function_inside_another_is_part_of_it(tmp_path: Path) -> None:
         "parameters": 4,
         "nested blocks": 0,
         "columns": len("    def inner(first, second, *others, **named):"),
+        "names met too early": 0,
     }
 
 
@@ -96,6 +98,7 @@ def test_figures_of_several_functions_are_taken_over_all_of_them(tmp_path: Path)
         "body, ninth decile": 30,
         "body, longest": 30,
         "columns": len("def f30():"),
+        "names met too early": 0,
     }
     assert measured(tmp_path, "".join(bodies)) == expected
 
@@ -127,7 +130,7 @@ def test_the_platforms_own_signatures_are_not_judged(tmp_path: Path, name: str, 
 
 def test_the_five_heaviest_places_above_a_limit_are_named_heaviest_first(tmp_path: Path) -> None:
     widths = (101, 100, 103, 102, 101, 105, 104)
-    *_, columns = figures(part(tmp_path, "".join("#" * width + "\n" for width in widths)))
+    *_, columns, _ = figures(part(tmp_path, "".join("#" * width + "\n" for width in widths)))
     worst = {6: 105, 7: 104, 3: 103, 4: 102, 1: 101}
     places = [Weight(f"sample.py, line {line}", width, 1) for line, width in worst.items()]
     assert columns == ("columns", 105, 100, places)
@@ -157,6 +160,7 @@ def test_figures_are_printed_and_one_that_is_too_high_fails(tmp_path: Path, caps
         "  nested blocks               1.0  at most   3.0\n"
         "  columns                   101.0  at most 100.0  TOO HIGH\n"
         "       101.0  sample.py, line 12\n"
+        "  names met too early         0.0  at most   0.0\n"
     )
 
 
@@ -169,3 +173,20 @@ def test_every_python_file_outside_the_tests_is_judged() -> None:
     folders = ("warroom", "tools")
     expected = {path for folder in folders for path in (shape.ROOT / folder).rglob("*.py")}
     assert judged == expected | {shape.ROOT / "AzureRiskyUsers.py"}
+
+
+def test_a_name_that_is_defined_only_later_is_met_too_early(tmp_path: Path) -> None:
+    code = """
+        def first(later):
+            return later + second(LIMIT)
+
+        def second(number):
+            return number
+
+        LIMIT = 50
+
+        def later():
+            return first(LIMIT)
+    """
+    # first uses second and LIMIT; its own parameter is no name of the module.
+    assert measured(tmp_path, code)["names met too early"] == 2

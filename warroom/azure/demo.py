@@ -179,7 +179,7 @@ def _add_directory(tenant: Tenant) -> None:
 # ---- what a detection has only if a sign-in is tied to it
 
 
-class SignIn(NamedTuple):
+class TiedSignIn(NamedTuple):
     """A sign-in with signs of risk."""
 
     number: int
@@ -243,7 +243,7 @@ def _case_sign_in(chapter: Chapter) -> Row:
         return {}
     number = chapter.number
     address = f"203.0.113.{number}"
-    sign_in = SignIn(number, "realtime", chapter.place, address, USER_AGENTS[0])
+    sign_in = TiedSignIn(number, "realtime", chapter.place, address, USER_AGENTS[0])
     return sign_in.properties()
 
 
@@ -456,12 +456,12 @@ class Crowd:
                 eventful.append(item)
         return self.chance.choice(eventful or items)
 
-    def _sign_in(self, event: str) -> SignIn:
+    def _sign_in(self, event: str) -> TiedSignIn:
         self.sign_ins += 1
         number = self.chance.randrange(1, 255)
         place = self.chance.choice(PLACES)
         user_agent = self.chance.choice(USER_AGENTS)
-        return SignIn(
+        return TiedSignIn(
             self.sign_ins,
             SIGN_IN_EVENTS[event],
             place,
