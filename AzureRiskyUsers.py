@@ -5,7 +5,8 @@
 
 Graph's objects stay dicts with Graph's own property names, from the wire to the
 context: they are the public contract. Only `main`, `fetch_command` and `IntegrationStore`
-read or write the platform's state; its pure helpers are used throughout.
+read or write the platform's state. The platform's pure helpers (argToList, tableToMarkdown
+and so on) are used throughout.
 
 The sections follow each other as a command runs: errors, arguments, settings, http,
 sign-in, odata, graph client, words, resources, lists, actions, fetch, access checks,
@@ -44,7 +45,8 @@ Row = dict[str, Any]  # an object of Graph's, under Graph's own property names
 
 # ==== Errors ==================================================================
 #
-#   DemistoException        the platform's; its kinds are shown by their message alone
+#   DemistoException        the platform's; main shows its kinds by their message alone,
+#                           and any other exception with its class
 #   +-- SettingsError       the instance is not configured for what was asked
 #   +-- ArgumentError       an argument cannot be read exactly; nothing was sent
 #   +-- CommandFailed       a command did not do all that was asked, and shows what it did
@@ -83,7 +85,8 @@ class RequestError(DemistoException):
 
 
 class SignInError(RequestError):
-    """No access token could be had. The text has the AADSTS code, where there is one."""
+    """A sign-in did not bring an access token (yet). The text has the AADSTS code, where
+    there is one."""
 
 
 class GraphError(RequestError):
@@ -105,6 +108,10 @@ class GraphError(RequestError):
 #
 # Readers of arguments and parameters. Each gives back exactly what was meant or raises
 # ArgumentError; nothing is dropped, widened or guessed.
+#
+# A playbook passes '' for an argument that it leaves open, so '' is mostly the same as not
+# given. Where that would act on more objects than were meant, it is refused: see
+# `text_values` (an empty list) and `Filter.empty_is_error`.
 
 
 RISK_LEVELS = ("low", "medium", "high", "hidden", "none")
@@ -191,7 +198,7 @@ def text_values(args: Args, name: str) -> list[str]:
     if args.get(name) in (None, ""):
         return []
 
-    # An empty list names nobody by mistake; it does not mean "not given" here.
+    # An empty list comes from a look-up that found nobody. That is not "not given".
     values = argToList(args[name])
     if not values:
         raise ArgumentError(name, args[name], "at least one value")
@@ -297,7 +304,7 @@ def parse_moment(text: str, now: datetime) -> str:
         return parse_iso_time(text)
 
     unit = match["unit"].lower()
-    span: Json = {f"{unit}s": int(match["number"])}
+    span: dict[str, Any] = {f"{unit}s": int(match["number"])}
     # Not timedelta: a month ago is a month of the calendar.
     return seconds_literal(now - relativedelta(**span))
 
@@ -336,7 +343,7 @@ class SignIn(Enum):
     MANAGED_IDENTITY = "Azure Managed Identities"
 
 
-# Of every list of options, the first is the default.
+# Here, in CLOUDS and in FETCH_TYPES, the first is the default.
 SIGN_IN_OPTIONS = (
     SignIn.DEVICE_CODE.value,
     SignIn.CLIENT_CREDENTIALS.value,
@@ -369,7 +376,7 @@ CLOUDS = {
 FETCH_TYPES = ("Risk Detections", "Risky Users")
 MAX_FETCH = 200  # incidents in one fetch
 MAX_LOOK_BACK = 10_080  # minutes, a week
-# Objects per type; above it, a fetch overlaps less with the ones before.
+# Objects of one type; beyond it, the oldest are forgotten (see Cursor.trim).
 MAX_REMEMBERED = 10_000
 
 
@@ -378,8 +385,8 @@ class FetchSettings:
     """The fetch parameters, checked.
 
     since: the literal of where the very first fetch begins. look_back: minutes in which a
-    detection may surface late. max_remembered: objects of one type that are told apart
-    from new ones.
+    detection may surface late. event_types: any texts, since Graph's set is open.
+    max_remembered: no parameter; so many objects of one type are told apart from new ones.
     """
 
     since: str
@@ -420,7 +427,8 @@ NOT_SIGN_IN = {"affects_sign_in": False}
 
 @dataclass(frozen=True)
 class Settings:
-    """One instance's parameters, checked. `fetch` is None where nothing is fetched."""
+    """One instance's parameters, checked. `fetch` is None for a command that does not read
+    the fetch parameters."""
 
     sign_in: SignIn
     client_id: str = ""
@@ -447,8 +455,8 @@ class Settings:
 
     @property
     def credentials_fingerprint(self) -> str:
-        """A digest of all that influences the token: what was stored under another one is
-        not used."""
+        """A digest of all that influences the token. A sign-in that was stored under another
+        digest is not used."""
         counted = [
             each.name
             for each in dataclasses.fields(self)
@@ -578,7 +586,9 @@ def read_settings(params: Args, *, with_fetch: bool = False) -> Settings:
 
 # Seconds: to connect, and between two bytes of the answer.
 REQUEST_TIMEOUT = (5, 30)
-RETRY_PERIOD = 90  # seconds from the command's start with repetitions
+# Seconds from the command's start. A request that fails later is not repeated: a list
+# then ends with what came.
+RETRY_PERIOD = 90
 FIRST_WAIT = 1.0  # seconds before the first repetition
 
 RETRY_RULES = {
@@ -600,7 +610,8 @@ class BoundedRetry(urllib3.Retry):
 
     deadline: a value of time.monotonic(). Throttled requests count against the tenant's
     limit (https://learn.microsoft.com/graph/throttling), so even the first repetition
-    waits. A Retry-After beyond the deadline ends the attempts at once.
+    waits. The attempts end where no time is left for the next wait (is_exhausted), and at
+    once where the answer asks for a longer one (increment).
     """
 
     def __init__(self, *, deadline: float, **rules: Any):
@@ -781,7 +792,8 @@ def network_fault(error: requests.RequestException) -> str:
 
 
 TOKEN_RESERVE = 300  # seconds a stored token must still be valid for
-# Seconds, as above; that endpoint is on the machine itself or nowhere.
+# Seconds, as REQUEST_TIMEOUT: the managed identity endpoint is on the machine itself, or
+# nowhere.
 IDENTITY_TIMEOUT = (2, 10)
 CREDENTIAL_TYPES = msal.TokenCache.CredentialType
 
@@ -906,8 +918,8 @@ def description_of(answer: Json) -> str:
 def buried_description(error: Exception) -> str:
     """Return the login service's words from an error of msal's.
 
-    msal reads the tenant's addresses first (discovery). Where that is refused it raises
-    an error of its own, and buries the answer in the text of the one it replaced.
+    msal reads the tenant's addresses first (discovery). Where that is refused, it raises an
+    error while it handles another one, whose text holds the answer.
     """
     match = re.search(r"AADSTS\d+[^\"\\]*", str(error.__context__))
     return match.group() if match else NOT_THE_LOGIN_SERVICE
@@ -1056,8 +1068,8 @@ class Authenticator:
     """Gives access tokens for Graph.
 
     Its kinds supply `acquire`, which asks msal and returns msal's answer: a dict with
-    access_token, or with error and its description. Only device code has `start` and
-    `complete`.
+    access_token, or with error and its description. Kinds without
+    a browser refuse `start` and `complete`.
     """
 
     # What to do for a permission to reach the token, once it is granted.
@@ -1072,7 +1084,7 @@ class Authenticator:
         self.settings = settings
         self.session = session
         self.store = store
-        # One that is too short-lived to be stored still serves this command.
+        # A token too short-lived to be taken from the store still serves this command.
         self.current_token: str | None = None
 
     @property
@@ -1343,7 +1355,8 @@ class ManagedIdentity(Authenticator):
         try:
             answer: Json = client.acquire_token_for_client(resource=graph)
         except (requests.RequestException, ValueError) as error:
-            # ValueError: a machine of another cloud, or a web page, has answered.
+            # ValueError: what answered sent no JSON, such as the metadata service of
+            # another provider, or a web page.
             raise SignInError(
                 "No managed identity answered. This sign-in type works only where the "
                 "integration runs on an Azure resource that has a managed identity "
@@ -1409,8 +1422,8 @@ class Filter(NamedTuple):
         return given(args, name)
 
     def values(self, value: Any) -> list[Any]:
-        """Return the values of an argument, which for a bound is one moment: of two
-        bounds the wider one alone would count."""
+        """Return the values of an argument. A bound is taken whole: of two moments in one
+        argument either would do, so the later or earlier one would have no effect."""
         return argToList(value) if self.operator == "eq" else [value]
 
     def comparisons(self, name: str, value: Any) -> list[Comparison]:
@@ -1602,8 +1615,9 @@ class Resource(NamedTuple):
     orders: tuple[str, ...] = ()  # properties that it can be ordered by
     default_order: str = ""  # '' where nothing shows that Graph can order
     key: tuple[str, ...] = ("id",)  # what tells its objects apart in context
-    options: tuple[str, ...] = ("$filter", "$orderby", "$top")  # understood
+    options: tuple[str, ...] = ("$filter", "$orderby", "$top")  # it understands
     owner: str = ""  # the property that says whose object it is
+    owner_noun: str = ""
     to_context: Callable[[Row], Row] = (
         without_annotations  # from Graph's object
     )
@@ -1611,7 +1625,8 @@ class Resource(NamedTuple):
     numbered_pages: bool = False  # whether the heading tells page and size
 
     def for_owner(self, owner_id: str) -> "Resource":
-        """Return the collection of one owner's objects; each then names the owner.
+        """Return the collection of one owner's objects, shaped as before, each with the
+        owner's id.
 
         Raises ArgumentError: the id cannot be part of a path.
         """
@@ -1624,8 +1639,7 @@ class Resource(NamedTuple):
 
 class Page(NamedTuple):
     """One answer of a list: rows as they go to context, and the address of the rest (''
-    on the last page). `failure` is set by `until_failure` alone: why no more could be
-    read."""
+    on the last page). `failure` (why no more could be read) is set in the section on lists."""
 
     rows: list[Row]
     next_link: str
@@ -1777,10 +1791,11 @@ class GraphClient:
             return f"Role missing: the person who signed in needs the role {roles}."
 
         # An opaque token tells nothing, and a missing permission is the usual cause.
-        if self.authenticator.token_permissions() is None:
+        granted = self.authenticator.token_permissions()
+        if granted is None:
             return self.missing_permission(permissions, write=write)
-        permission = permissions.needed(write=write)
-        return f"The token does hold the permission {permission}; Graph says no more."
+        (held, *_) = sorted(granted & permissions.sufficient(write=write))
+        return f"The token does hold the permission {held}; Graph says no more."
 
     def refusal(
         self,
@@ -2168,6 +2183,7 @@ RISKY_USER_HISTORY = Resource(
     key=("userId", "riskLastUpdatedDateTime"),
     options=(),
     owner="userId",
+    owner_noun="risky user",
     to_table=history_to_table,
 )
 
@@ -2226,6 +2242,7 @@ SERVICE_PRINCIPAL_HISTORY = Resource(
     key=("servicePrincipalId", "riskLastUpdatedDateTime"),
     options=(),
     owner="servicePrincipalId",
+    owner_noun="risky service principal",
     to_table=history_to_table,
 )
 
@@ -2270,8 +2287,9 @@ class RowRange(NamedTuple):
     """Which rows of a list are asked for, by position: from `start` up to `stop`, which
     is not among them.
 
-    whole_pages: whether the last page is given whole. Under page_size the token of the
-    following page comes with the rows, and a row that is cut off would be in neither.
+    whole_pages: whether rows beyond `stop` on the last page read are given too. That is so
+    under page_size, where next_token leads past that page: a row cut off from it would be on
+    no page at all.
     """
 
     start: int
@@ -2305,7 +2323,7 @@ class ListResult(NamedTuple):
 
 
 def read_row_range(args: Args) -> RowRange:
-    """Return the rows that limit, page and page_size ask for."""
+    """Return the rows that limit, page and page_size ask for; page_size goes before limit."""
     limit = whole_number(args, "limit", DEFAULT_LIMIT)
     size = whole_number(args, "page_size", limit, MAX_PAGE_SIZE)
     page_number = whole_number(args, "page", 1)
@@ -2398,7 +2416,8 @@ def sorted_rows(rows: list[Row], order: str) -> list[Row]:
 def collect_split(
     lists: list[Iterator[Page]], row_range: RowRange, order: str
 ) -> ListResult:
-    """Return the rows of a range over several lists that are one list to the caller.
+    """Return the rows of a range over several lists that are one list to the caller. Only an
+    immediate failure of the first list is raised.
 
     What precedes the range may stand in any of them, so each is read from its start.
     """
@@ -2549,7 +2568,7 @@ def list_context(resource: Resource, rows: list[Row], flags: Json) -> Json:
 
 
 def raw_list(result: ListResult) -> Json:
-    """Return a list as Graph would send it."""
+    """Return a list in the shape of Graph's answer, its rows as in context."""
     if not result.next_link:
         return {"value": result.rows}
     return {"value": result.rows, "@odata.nextLink": result.next_link}
@@ -2647,13 +2666,11 @@ def list_resource(
     return list_entries(resource, result, notes, with_token=with_token)
 
 
-def naming_unknown_id(
-    error: GraphError, resource: Resource, item_id: str
-) -> GraphError:
+def naming_unknown_id(error: GraphError, noun: str, item_id: str) -> GraphError:
     """Return a 404 with the id that is unknown; another error as it is."""
     if error.status != 404:
         return error
-    text = f'There is no {resource.noun} with the ID "{item_id}". {error}'
+    text = f'There is no {noun} with the ID "{item_id}". {error}'
     return GraphError(text, error.status, error.summary)
 
 
@@ -2680,7 +2697,7 @@ def get_resource(
     try:
         row = client.get_item(resource, item_id)
     except GraphError as error:
-        raise naming_unknown_id(error, resource, item_id) from error
+        raise naming_unknown_id(error, resource.noun, item_id) from error
 
     return item_results(resource, [row], resource.item_title.format(id=item_id))
 
@@ -2903,7 +2920,7 @@ def dry_run_outcome(known: KnownRows, item_id: str) -> Outcome:
     if item_id in known:
         return Outcome(DRY_RUN)
     return Outcome(
-        "dry run", "Graph knows no risk for this ID, and may refuse it"
+        DRY_RUN, "Graph knows no risk for this ID, and may refuse it"
     )
 
 
@@ -2967,7 +2984,7 @@ def dry_run_action(
     return action_results(action, known, outcomes, note)
 
 
-def count_without(status: str, outcomes: Outcomes) -> int:
+def count_other_than(status: str, outcomes: Outcomes) -> int:
     """Return how many ids have another status."""
     others = [each for each in outcomes.values() if each.status != status]
     return len(others)
@@ -2986,6 +3003,7 @@ class Submission(NamedTuple):
 
     @property
     def may_go_on(self) -> bool:
+        """Whether other batches are worth sending: so too where only these ids were refused."""
         return self.blames_ids or self.outcome.status == SUBMITTED
 
 
@@ -3076,7 +3094,7 @@ def submit_action(
 
     note = f"Graph applies this within minutes. {action.effect}"
     results = action_results(action, known, outcomes, note)
-    failed = count_without(SUBMITTED, outcomes)
+    failed = count_other_than(SUBMITTED, outcomes)
     if failed:
         raise CommandFailed(
             f"{failed} of {len(ids)} IDs were not accepted; the table tells why.",
@@ -3116,7 +3134,7 @@ def verify_action(
     outcomes = {
         each: verified_outcome(action, known.get(each, {})) for each in ids
     }
-    not_applied = count_without(APPLIED, outcomes)
+    not_applied = count_other_than(APPLIED, outcomes)
 
     if not_applied and instant(now_literal()) < instant(until):
         text = (
@@ -3166,11 +3184,10 @@ def run_action(
 # what was handed over, and remembers what it handed over from the floor on. Whatever
 # surfaces within look_back is therefore seen, and nothing twice.
 #
-# Two sentences learnt from lost rows: A page proves order only if it rises. The moment
-# before which all was read moves only on proof. A page 09:00, 09:00, 09:05 that was asked
-# for in order from 09:00 on proves that all before 09:05 is read. A page 09:00, 09:00,
-# 09:00 proves nothing: were the order ignored, 08:59 could still come.
-
+# Two rules, both learnt from lost rows. A page proves that Graph kept the order only if its
+# own times rise. The moment before which all was read moves only on such proof. Asked for
+# all since 08:00, a page 09:00, 09:00, 09:05 proves that what came before 09:05 is read; a
+# page 09:00, 09:00, 09:00 proves nothing: were the order ignored, 08:59 could still come.
 
 CLOCK_TOLERANCE = 5  # minutes this machine may be ahead of Graph
 SEVERITIES = {"low": 1, "medium": 2, "high": 3}  # the platform's; 0 is unknown
@@ -3188,7 +3205,7 @@ class Remembered(NamedTuple):
 
 
 class Source:
-    """One type of object that becomes incidents. Its kinds say only what they are.
+    """One type of object that becomes incidents: detections or users.
 
     keeps_past: whether an object stays remembered when the floor has risen above it.
     """
@@ -3327,8 +3344,8 @@ class Cursor:
     """How far one type has been fetched.
 
     floor: the instant before which all is done with. known: what was handed over or noted
-    from there on, by key. passed_key: the floor's own instant is done with up to this
-    key; '', which is before every key, except in a state of the first version.
+    from there on, by key. passed_key: '', except after a state of the first version: then
+    the floor's own instant is done with up to this key.
     """
 
     def __init__(
@@ -3361,7 +3378,8 @@ class Cursor:
             self.passed_key = ""
 
     def trim(self, number: int, limit: str) -> None:
-        """Keep about so many objects, the newest, and raise the floor to the oldest kept.
+        """Keep about so many objects, the newest, and raise the floor to the oldest kept, if
+        that lies above it.
 
         Never above `limit`, from where on objects still wait to be handed over. All of
         the oldest instant are kept, so that the floor need not tell them apart.
@@ -3426,7 +3444,8 @@ class OrderIgnored(Exception):  # noqa: N818 - no error: there is another way
 
 
 class ReadPage(NamedTuple):
-    """A page of what a fetch reads, and the instant before which all was read by then."""
+    """A page of what a fetch reads, and the instant before which all has been read by then;
+    it falls back to the floor once the order proves to be ignored."""
 
     rows: list[Row]
     complete_before: str
@@ -3464,14 +3483,14 @@ def fetch_query(
     }
 
 
-def pages_until_later(
+def pages_until_proof(
     client: GraphClient, source: Source, fetch: FetchSettings, since: str
 ) -> Generator[ReadPage, None, str]:
-    """Yield pages from an instant on, up to the first that ends later than it begins.
-    Returns the instant from which to ask anew, END_OF_TIME when nothing follows.
+    """Yield pages from an instant on, up to and with the first whose last time is later than
+    its first: the proof of order. Returns that last time, from which to ask anew, or
+    END_OF_TIME when nothing follows.
 
-    While all rows have one instant, asking anew would bring the same: there links lead
-    on.
+    While all rows have one instant, asking anew would bring the same: there links lead on.
     """
     newest = since
     query = fetch_query(source, fetch, since)
@@ -3499,10 +3518,10 @@ def rising_pages(
 ) -> Iterator[ReadPage]:
     """Yield the pages of all since the floor by asking anew from the newest time on,
     again and again. Raises OrderIgnored where they do not rise in time."""
-    since = yield from pages_until_later(client, source, fetch, floor)
+    since = yield from pages_until_proof(client, source, fetch, floor)
     while since < END_OF_TIME:
         client.check_paging_period()
-        since = yield from pages_until_later(client, source, fetch, since)
+        since = yield from pages_until_proof(client, source, fetch, since)
 
 
 def read_pages(
@@ -3601,7 +3620,8 @@ def read_new(
 
 
 def floor_behind(limit: str, now: datetime, look_back: int) -> str:
-    """Return the instant so many minutes before a limit, or before now if that is sooner."""
+    """Return the instant so many minutes before a limit, or before what is surely past, if
+    that is earlier: this machine may be ahead of Graph by CLOCK_TOLERANCE."""
     naive = datetime.strptime(limit[:19], "%Y-%m-%dT%H:%M:%S")
     read_up_to = naive.replace(tzinfo=timezone.utc)
     surely_past = now - relativedelta(minutes=CLOCK_TOLERANCE)
@@ -3695,7 +3715,7 @@ def fetch_incidents(
         remaining = fetch.max_fetch - len(fetched.incidents)
         share = quotient_rounded_up(remaining, types_left)
         if share == 0:
-            continue
+            continue  # Its state stays as it was in last_run.
 
         cursor = read_cursor(last_run.get(fetch_type, ""), fetch.since)
         source = SOURCES[fetch_type]
@@ -3882,8 +3902,8 @@ def test_module(instance: Instance, _: Args) -> str:
         raise RequestError(errors)
     if instance.settings.fetch:
         fetch = instance.settings.fetch
-        one_of_each = replace(fetch, max_fetch=len(fetch.types))
-        fetch_incidents(instance.client, one_of_each, {}, utc_now())
+        smallest_fetch = replace(fetch, max_fetch=len(fetch.types))
+        fetch_incidents(instance.client, smallest_fetch, {}, utc_now())
 
     return "ok"
 
@@ -3976,7 +3996,7 @@ def history_list(
     try:
         return list_resource(client, resource.for_owner(item_id), args)
     except GraphError as error:
-        raise naming_unknown_id(error, resource, item_id) from error
+        raise naming_unknown_id(error, resource.owner_noun, item_id) from error
 
 
 def risky_user_history_list(

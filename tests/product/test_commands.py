@@ -968,6 +968,25 @@ def test_an_unknown_id_is_an_error_that_names_it(command: str, error: Fails, sim
 # History
 
 
+OWNERS = {
+    "azure-risky-user-history-list": "risky user",
+    "azure-risky-service-principal-history-list": "risky service principal",
+}
+
+
+@pytest.mark.parametrize("command", OWNERS)
+def test_the_history_of_an_unknown_id_is_an_error_that_says_who_is_unknown(
+    command: str, error: Fails, simulator: Simulator
+) -> None:
+    message = error(f"!{command} id=4711")
+    assert asked(simulator) == [(f"{HISTORIES[command]}/4711/history", {})]
+    request_id, _ = simulator.request_ids(simulator.graph_requests[-1])
+    assert message == (
+        f'Failed to execute {command}. There is no {OWNERS[command]} with the ID "4711". '
+        f"Graph answered 404 ResourceNotFound: Resource '4711' does not exist. (request-id {request_id})"
+    )
+
+
 def test_a_users_history_is_shown_and_kept(run: Runs, tenant: Tenant, simulator: Simulator) -> None:
     entry = only_entry(run(f"!azure-risky-user-history-list id={ADELE_ID}"))
     assert asked(simulator) == [(f"riskyUsers/{ADELE_ID}/history", {})]

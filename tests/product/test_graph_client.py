@@ -581,6 +581,19 @@ def test_a_refusal_for_no_lack_of_permission_is_not_said_to_be_one(error: Fail, 
     assert error(LIST) == refusal("azure-risky-users-list", text, simulator)
 
 
+def test_of_two_permissions_that_would_do_the_one_that_the_token_holds_is_named(
+    error: Fail, simulator: Simulator, tenant: Tenant
+) -> None:
+    tenant.apps[CLIENT_ID].application_permissions = {"IdentityRiskyServicePrincipal.ReadWrite.All"}
+    simulator.fail_next(403, body={"error": {"code": "Forbidden", "message": "Not today."}})
+    command = "azure-risky-service-principals-list"
+    text = (
+        "Graph answered 403 Forbidden: Not today. "
+        "The token does hold the permission IdentityRiskyServicePrincipal.ReadWrite.All; Graph says no more."
+    )
+    assert error(f"!{command}") == refusal(command, text, simulator)
+
+
 def test_the_doctor_asks_no_further_where_graph_is_not_reached(
     error: Fail, simulator: Simulator, no_waiting: list[float]
 ) -> None:
