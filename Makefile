@@ -46,11 +46,11 @@ image-test: .venv/installed ## Run the tests with the package versions of the XS
 
 clean: ## Remove environments and builds
 	rm -rf .venv .venv-* dist build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find . -name __pycache__ -prune -exec rm -rf {} +
+	find . \( -name __pycache__ -o -name .ruff_cache \) -prune -exec rm -rf {} +
 
 .venv/installed: pyproject.toml tools/version.py pack/pack_metadata.json
 	@$(PYTHON) tools/preflight.py
-	@echo "Making the environment in .venv, once; it takes about half a minute."
+	@echo "Making the environment in .venv, once; it takes about a minute."
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/python $(PIP_INSTALL) --editable '.[dev]'
 	@touch $@

@@ -117,7 +117,7 @@ def test_every_link_of_the_readme_leads_to_a_file_and_a_heading_that_exist() -> 
     broken = []
     for link in LINK.findall(text_of(README)):
         path, _, anchor = link.partition("#")
-        target = PROJECT / path
+        target = PROJECT / (path or "README.md")
         if not target.is_file() or (anchor and anchor not in anchors(text_of(target))):
             broken.append(link)
     assert broken == []

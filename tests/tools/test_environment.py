@@ -14,7 +14,7 @@ FILES = ("Makefile", "pyproject.toml", "pack/pack_metadata.json", "tools/preflig
 OLD_PYTHON = "import sys; sys.version_info = (3, 9, 18, 'final', 0)"
 WITHOUT = "import sys; sys.modules[{!r}] = None"
 NEEDS_VENV = "Python lacks venv or ensurepip. On Debian and Ubuntu: apt install python3-venv"
-MAKING = "Making the environment in .venv, once; it takes about half a minute."
+MAKING = "Making the environment in .venv, once; it takes about a minute."
 NEEDS_NEWER = "Python 3.10 or newer is needed: make PYTHON=..."
 
 

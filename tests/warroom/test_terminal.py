@@ -63,6 +63,27 @@ def test_nothing_is_lost_at_any_width_and_ids_stay_whole(width: int) -> None:
     assert text.count("a") - "".join(values[:4]).count("a") == 70
 
 
+HISTORY = (  # as the command draws it for somebody
+    "|Risk Last Updated Date Time|Risk Level|Risk State|Risk Event Types|Initiated By|\n|---|---|---|---|---|\n"
+    "| 2026-11-20T08:50:00.3501270Z | high | atRisk | Leaked credentials | the system |\n"
+    "| 2026-11-19T09:56:00.3501270Z | medium | atRisk | Anonymous IP address,<br>Password spray | the system |\n"
+    "| 2026-11-18T07:38:00.3501270Z | low | atRisk | Unfamiliar sign-in properties | the system |\n"
+)
+
+
+def squeezed(text: str) -> str:
+    """A text without the frame of a table and without breaks, its characters in order of the alphabet."""
+    return "".join(sorted(re.sub(r"[\s|+=-]", "", text)))
+
+
+def test_no_width_cuts_a_table_off_at_the_right() -> None:
+    as_a_table = squeezed(drawn(HISTORY, 240))
+    as_a_list = squeezed(drawn(HISTORY, 40))  # repeats the headers for each row
+    tables = {width: drawn(HISTORY, width) for width in range(40, 241)}
+    assert [width for width, table in tables.items() if max(map(len, table.splitlines())) > width] == []
+    assert [width for width, table in tables.items() if squeezed(table) not in (as_a_table, as_a_list)] == []
+
+
 @pytest.mark.parametrize("width", [50, 60, 80])
 def test_an_id_stays_whole_beside_a_header_of_many_words(width: int) -> None:
     user_id = "00000000-0000-4000-8000-00000000ade1"

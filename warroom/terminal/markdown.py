@@ -156,7 +156,7 @@ def side_by_side(headers: Cells, rows: list[Cells], widths: list[int]) -> Table:
     table = new_table(show_lines=has_breaks)
     for header, width in zip(headers, widths, strict=True):
         label = Text(header, style="bold")
-        table.add_column(label, overflow="fold", min_width=width)
+        table.add_column(label, overflow="fold", width=width)
     for row in rows:
         values = map(styled, row)
         table.add_row(*values)
@@ -191,6 +191,20 @@ def draw_lines(headers: Cells, rows: list[Cells], console: Console) -> None:
             console.print(line, markup=False, soft_wrap=True)
 
 
+def shared_out(spare: int, widths: list[int], wanted: list[int]) -> list[int]:
+    """Widths that also take what is spare, from the left, as far as each can use it.
+
+    The exact widths are given to the drawing library: left to choose between a least and a
+    most, it draws tables wider than the terminal, and cuts them off there.
+    """
+    wider = []
+    for width, most in zip(widths, wanted, strict=True):
+        more = min(spare, most - width)
+        wider.append(width + more)
+        spare -= more
+    return wider
+
+
 def fitting_table(headers: Cells, rows: list[Cells], width: int) -> Table | None:
     """The first layout that needs no more than so many columns of the terminal."""
     columns = list(zip(headers, *rows, strict=True))
@@ -200,7 +214,8 @@ def fitting_table(headers: Cells, rows: list[Cells], width: int) -> Table | None
     borders = BORDER * len(widths) + 1
     needed = borders + sum(widths)
     if needed <= width:
-        return side_by_side(headers, rows, widths)
+        wider = shared_out(width - needed, widths, list(map(widest, columns)))
+        return side_by_side(headers, rows, wider)
     value_widths = map(narrowest, columns)
     value_width = max(value_widths)
     header_width = width - BORDER - value_width
