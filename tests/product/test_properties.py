@@ -40,12 +40,17 @@ def simulator() -> Iterator[Simulator]:
         yield simulator
 
 
-@pytest.fixture(scope="module")
-def room(simulator: Simulator) -> WarRoom:
-    """One war room for all examples of this file, signed in already."""
+def signed_in_room(simulator: Simulator) -> WarRoom:
+    """A war room that has its token already."""
     room = quick_room(aru, demo_instance(), simulator)
     assert not room.run(f"!{USERS} limit=1").failed
     return room
+
+
+@pytest.fixture(scope="module")
+def room(simulator: Simulator) -> WarRoom:
+    """One war room for all examples of this file."""
+    return signed_in_room(simulator)
 
 
 class Sent(NamedTuple):
@@ -345,16 +350,23 @@ def test_moments_are_put_in_the_order_of_time(moments: list[tuple[datetime, int]
 # Pages
 
 
-LARGEST = 7  # rows a page here, so that small lists have several pages
+LARGEST = 7  # rows of a page where Graph gives small ones, so that small lists have several
+NEWEST_FIRST = "riskLastUpdatedDateTime desc"
+ORDERS = st.sampled_from((NEWEST_FIRST, "riskLastUpdatedDateTime asc"))
 
 
-@pytest.fixture(scope="module")
-def long_lists(simulator: Simulator) -> Iterator[dict[str, list[dict[str, Any]]]]:
-    """All users in both orders, of a Graph with small pages."""
-    tenant = simulator.tenant
-    tenant.largest_page = LARGEST
-    yield {way: tenant.listing("riskyUsers", None, f"riskLastUpdatedDateTime {way}") for way in ("desc", "asc")}
-    tenant.largest_page = 500
+@pytest.fixture
+def small_pages(simulator: Simulator) -> Iterator[None]:
+    """Graph gives small pages, whatever is asked for."""
+    usual = simulator.tenant.largest_page
+    simulator.tenant.largest_page = LARGEST
+    yield
+    simulator.tenant.largest_page = usual
+
+
+def all_users(simulator: Simulator, order: str = NEWEST_FIRST) -> list[dict[str, Any]]:
+    """All users as the simulated tenant itself puts them in order."""
+    return simulator.tenant.listing("riskyUsers", None, order)
 
 
 def read_rows(room: WarRoom, simulator: Simulator, **arguments: Any) -> tuple[list[Any], int, dict[str, Any]]:
@@ -365,14 +377,14 @@ def read_rows(room: WarRoom, simulator: Simulator, **arguments: Any) -> tuple[li
     return entry["Contents"]["value"], len(simulator.requests), entry["EntryContext"]["AzureRiskyUsers(true)"]
 
 
+@pytest.mark.usefixtures("small_pages")
 @settings(examples, max_examples=150)
-@given(limit=st.integers(1, 60), page=st.integers(1, 9), way=st.sampled_from(("desc", "asc")))
+@given(limit=st.integers(1, 60), page=st.integers(1, 9), order=ORDERS)
 def test_limit_and_page_give_the_slice_with_the_fewest_requests(
-    limit: int, page: int, way: str, room: WarRoom, simulator: Simulator, long_lists: dict[str, list[dict[str, Any]]]
+    limit: int, page: int, order: str, room: WarRoom, simulator: Simulator
 ) -> None:
-    order = f"riskLastUpdatedDateTime {way}"
     rows, requests, flags = read_rows(room, simulator, limit=limit, page=page, order_by=order)
-    whole, stop = long_lists[way], limit * page
+    whole, stop = all_users(simulator, order), limit * page
     assert rows == whole[stop - limit : stop]
     assert flags == {"RiskyUserListTruncated": stop < len(whole)}
     assert requests <= -(-min(stop, len(whole)) // LARGEST) + (stop > len(whole))
@@ -380,19 +392,21 @@ def test_limit_and_page_give_the_slice_with_the_fewest_requests(
         assert requests == -(-stop // LARGEST)
 
 
-@pytest.fixture
-def known_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The integration takes the bound of a page to be the small one, so that it spreads its requests evenly."""
-    monkeypatch.setattr(aru, "MAX_PAGE_SIZE", LARGEST)
+@pytest.fixture(scope="module")
+def crowded() -> Iterator[Simulator]:
+    """A tenant with more users than two of Graph's largest pages hold."""
+    with Simulator(demo_tenant(NOW, users=1100, detections=20)) as simulator:
+        yield simulator
 
 
-@pytest.mark.usefixtures("known_bound")
-@settings(examples, max_examples=150)
-@given(size=st.integers(1, LARGEST), page=st.integers(1, 9))
-def test_a_page_and_the_tokens_after_it_give_every_row_once(
-    size: int, page: int, room: WarRoom, simulator: Simulator, long_lists: dict[str, list[dict[str, Any]]]
-) -> None:
-    whole, start = long_lists["desc"], size * (page - 1)
+@pytest.fixture(scope="module")
+def crowded_room(crowded: Simulator) -> WarRoom:
+    return signed_in_room(crowded)
+
+
+def check_pages_by_token(room: WarRoom, simulator: Simulator, size: int, page: int) -> None:
+    """Read a page and those that its tokens lead to: from its first row on, every row comes once."""
+    whole, start = all_users(simulator), size * (page - 1)
     rows, requests, flags = read_rows(room, simulator, page_size=size, page=page)
     assert rows[:size] == whole[start : start + size]
     # A page that no number of whole requests ends at is given up to the end of the last request.
@@ -405,6 +419,25 @@ def test_a_page_and_the_tokens_after_it_give_every_row_once(
     assert rows == whole[start:]
 
 
+@settings(examples, max_examples=75)
+@given(size=st.integers(1, 50), page=st.integers(1, 9))
+def test_a_page_of_one_request_and_the_tokens_after_it_give_every_row_once(
+    size: int, page: int, room: WarRoom, simulator: Simulator
+) -> None:
+    check_pages_by_token(room, simulator, size, page)
+
+
+@settings(examples, max_examples=25)
+@given(size=st.integers(250, 500), page=st.integers(1, 5))
+@example(size=500, page=2)
+@example(size=499, page=3)
+def test_a_page_of_several_requests_and_the_tokens_after_it_give_every_row_once(
+    size: int, page: int, crowded_room: WarRoom, crowded: Simulator
+) -> None:
+    check_pages_by_token(crowded_room, crowded, size, page)
+
+
+@pytest.mark.usefixtures("small_pages")
 @settings(examples, max_examples=60)
 @given(
     picked=st.lists(st.integers(0, 39), min_size=16, max_size=40, unique=True),
@@ -412,15 +445,10 @@ def test_a_page_and_the_tokens_after_it_give_every_row_once(
     page=st.integers(1, 3),
 )
 def test_values_split_over_requests_give_the_slice_of_one_list(
-    picked: list[int],
-    limit: int,
-    page: int,
-    room: WarRoom,
-    simulator: Simulator,
-    long_lists: dict[str, list[dict[str, Any]]],
+    picked: list[int], limit: int, page: int, room: WarRoom, simulator: Simulator
 ) -> None:
     ids = [list(simulator.tenant.users)[number] for number in picked]
     rows, _, flags = read_rows(room, simulator, user_id=",".join(ids), limit=limit, page=page)
-    whole = [row for row in long_lists["desc"] if row["id"] in ids]
+    whole = [row for row in all_users(simulator) if row["id"] in ids]
     assert rows == whole[limit * (page - 1) : limit * page]
     assert flags == {"RiskyUserListTruncated": limit * page < len(whole)}

@@ -248,21 +248,21 @@ COMPARISONS: list[Promise] = [
 ]
 
 
-def _joined(parts: tuple[Promise, Promise], word: str) -> Promise:
+def both_or_either(parts: tuple[Promise, Promise], word: str) -> Promise:
     (left, left_holds), (right, right_holds) = parts
     if word == "and":
         return f"({left}) and ({right})", lambda row: left_holds(row) and right_holds(row)
     return f"({left}) or ({right})", lambda row: left_holds(row) or right_holds(row)
 
 
-def _negated(part: Promise) -> Promise:
+def negated(part: Promise) -> Promise:
     return f"not ({part[0]})", lambda row: not part[1](row)
 
 
 EXPRESSIONS = st.recursive(
     st.sampled_from(COMPARISONS),
     lambda inner: st.one_of(
-        st.builds(_joined, st.tuples(inner, inner), st.sampled_from(("and", "or"))), st.builds(_negated, inner)
+        st.builds(both_or_either, st.tuples(inner, inner), st.sampled_from(("and", "or"))), st.builds(negated, inner)
     ),
     max_leaves=8,
 )
