@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
-from helpers import NOW, SMALL
+from helpers import BASE, LEVELS_ACCEPTED, NOW, SMALL, STATES_ACCEPTED, Row, contents, only_entry
 from warroom.azure.arrivals import WAYS, Arrivals
 from warroom.azure.demo import demo_tenant
-from warroom.azure.odata import Row
 from warroom.azure.rows import stamp
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Order, Tenant, reversed_order, shuffled
@@ -31,7 +30,7 @@ from warroom.xsoar.runner import WarRoom
 from warroom.xsoar.surroundings import led_to
 
 SINCE = "2026-11-17T12:00:00Z"  # three days before NOW
-USERS = ["Risky Users"]
+ONLY_USERS = ["Risky Users"]
 BOTH = ["Risk Detections", "Risky Users"]
 PREVIEW = "!azure-risky-users-fetch-preview"
 AD = "00000000-0000-0000-0000-0000000000ad"
@@ -73,8 +72,8 @@ def fetch(room: WarRoom) -> Callable[[], list[str]]:
 
     def succeed() -> list[str]:
         run = room.fetch()
-        assert not run.failed, [entry["Contents"] for entry in run.entries]
-        return ids(run.incidents)
+        assert not run.failed, contents(run)
+        return incident_ids(run.incidents)
 
     return succeed
 
@@ -97,19 +96,19 @@ class ForgetfulFetches:
     def __call__(self) -> list[str]:
         fetched = aru.fetch_incidents(self.client, self.settings, self.last_run, self.clock())
         self.last_run = fetched.next_run
-        return ids(fetched.incidents)
+        return incident_ids(fetched.incidents)
 
     def known(self) -> Row:
         return known(self.last_run)
 
 
-def ids(incidents: list[Row]) -> list[str]:
+def incident_ids(incidents: list[Row]) -> list[str]:
     return [new["dbotMirrorId"] for new in incidents]
 
 
-def said(run: Run) -> list[str]:
+def messages(run: Run) -> list[str]:
     """What the entries say; of an error in a fetch, which the platform shows with its traceback, the last line."""
-    return [entry["Contents"].strip().rpartition("\nException: ")[2] for entry in run.entries]
+    return [text.strip().rpartition("\nException: ")[2] for text in contents(run)]
 
 
 def raw(run: Run) -> list[Row]:
@@ -136,7 +135,7 @@ def detect(tenant: Tenant, *names: str, **fields: Any) -> None:
 
 
 def test_a_detection_becomes_this_incident(room: WarRoom, tenant: Tenant) -> None:
-    tenant.add_user(id="00000000-0000-0000-0000-0000000000ad")
+    tenant.add_user(id=AD)
     info = '[{"Key":"userAgent","Value":"contoso"},{"Key":"riskReasons","Value":["UnfamiliarASN"]}]'
     row = tenant.arrive(id="d1", detected="2026-11-20T11:02:03.5Z", riskLevel="medium", additionalInfo=info)
     details = {"userAgent": "contoso", "riskReasons": ["UnfamiliarASN"]}
@@ -155,16 +154,15 @@ def test_a_detection_becomes_this_incident(room: WarRoom, tenant: Tenant) -> Non
 
 
 def test_a_user_at_risk_becomes_this_incident(room: WarRoom, tenant: Tenant, instance: Row) -> None:
-    instance["fetch_types"] = USERS
-    user_id = "00000000-0000-0000-0000-0000000000ad"
-    row = tenant.add_user(id=user_id, riskLevel="high", riskLastUpdatedDateTime="2026-11-20T11:02:03Z")
+    instance["fetch_types"] = ONLY_USERS
+    row = tenant.add_user(id=AD, riskLevel="high", riskLastUpdatedDateTime="2026-11-20T11:02:03Z")
     (incident,) = room.fetch().incidents
     assert json.loads(incident.pop("rawJSON")) == {**row, "fetchType": "Risky Users"}
     assert incident == {
         "name": "Risky user: user.00ad@contoso.example is atRisk (high)",
         "occurred": "2026-11-20T11:02:03.0000000Z",
         "severity": 3,
-        "dbotMirrorId": user_id,
+        "dbotMirrorId": AD,
     }
 
 
@@ -180,7 +178,7 @@ def test_the_severity_is_the_level_and_unknown_for_a_level_that_says_nothing(
 
 
 def test_an_event_type_without_words_is_named_as_graph_names_it(room: WarRoom, tenant: Tenant) -> None:
-    tenant.add_user(id="00000000-0000-0000-0000-0000000000ad")
+    tenant.add_user(id=AD)
     detect(tenant, "d1", riskEventType="contosoOddity")
     assert [new["name"] for new in room.fetch().incidents] == ["contosoOddity: user.00ad@contoso.example (high)"]
 
@@ -193,7 +191,7 @@ def test_the_first_fetch_asks_for_the_last_three_days_in_order_and_in_large_page
 ) -> None:
     assert fetch() == []
     (request,) = simulator.graph_requests
-    assert (request.method, request.path) == ("GET", "/v1.0/identityProtection/riskDetections")
+    assert (request.method, request.path) == ("GET", f"{BASE}riskDetections")
     assert request.query == {
         "$filter": "detectedDateTime ge 2026-11-17T12:00:00Z",
         "$orderby": "detectedDateTime asc",
@@ -204,10 +202,10 @@ def test_the_first_fetch_asks_for_the_last_three_days_in_order_and_in_large_page
 def test_users_are_asked_for_by_their_last_change_whatever_is_selected(
     fetch: Callable[[], list[str]], simulator: Simulator, instance: Row
 ) -> None:
-    instance |= {"fetch_types": USERS, "fetch_risk_levels": ["high"], "first_fetch": "2026-11-01T00:00:00Z"}
+    instance |= {"fetch_types": ONLY_USERS, "fetch_risk_levels": ["high"], "first_fetch": "2026-11-01T00:00:00Z"}
     assert fetch() == []
     (request,) = simulator.graph_requests
-    assert request.path == "/v1.0/identityProtection/riskyUsers"
+    assert request.path == f"{BASE}riskyUsers"
     assert request.query == {
         "$filter": "riskLastUpdatedDateTime ge 2026-11-01T00:00:00Z",
         "$orderby": "riskLastUpdatedDateTime asc",
@@ -225,13 +223,13 @@ def test_filters_are_graphs_to_apply(
         "fetch_event_types": "leakedCredentials, passwordSpray",
     }
     for name, changes in {
-        "wanted": {},
+        "selected": {},
         "low": {"riskLevel": "low"},
         "done": {"riskState": "dismissed"},
         "other": {"riskEventType": "newCountry"},
     }.items():
         detect(tenant, name, **changes)
-    assert fetch() == ["wanted"]
+    assert fetch() == ["selected"]
     assert simulator.graph_requests[0].query["$filter"] == (
         "detectedDateTime ge 2026-11-20T00:00:00Z and riskState eq 'atRisk' and "
         "(riskLevel eq 'high' or riskLevel eq 'medium') and "
@@ -283,11 +281,11 @@ REFUSED = [
     ("first_fetch", "yesterday", aru.MOMENT_FORMS),
     ("first_fetch", "2026-13-01", aru.MOMENT_FORMS),
     ("fetch_types", "Sign-ins", "Risk Detections, Risky Users"),
-    ("fetch_risk_levels", "severe", "low, medium, high, hidden, none"),
+    ("fetch_risk_levels", "severe", LEVELS_ACCEPTED),
     (
         "fetch_risk_states",
         "lost",
-        "none, confirmedSafe, remediated, dismissed, atRisk, confirmedCompromised",
+        STATES_ACCEPTED,
     ),
 ]
 
@@ -298,18 +296,18 @@ def test_a_parameter_that_cannot_be_used_is_named_before_anything_is_sent(
 ) -> None:
     instance[name] = value
     problem = f'{name}="{value}" cannot be used. Accepted: {accepted}.'
-    assert said(room.fetch()) == [f"Failed to execute fetch-incidents. {problem}"]
-    assert said(room.run(PREVIEW)) == [f"Failed to execute azure-risky-users-fetch-preview. {problem}"]
+    assert messages(room.fetch()) == [f"Failed to execute fetch-incidents. {problem}"]
+    assert messages(room.run(PREVIEW)) == [f"Failed to execute azure-risky-users-fetch-preview. {problem}"]
     assert simulator.requests == []
 
 
-@pytest.mark.parametrize("most", ["1", "200", 200])
+@pytest.mark.parametrize("maximum", ["1", "200", 200])
 def test_one_to_two_hundred_incidents_may_be_asked_for(
-    most: Any, fetch: Callable[[], list[str]], instance: Row, tenant: Tenant
+    maximum: Any, fetch: Callable[[], list[str]], instance: Row, tenant: Tenant
 ) -> None:
-    instance["max_fetch"] = most
+    instance["max_fetch"] = maximum
     detect(tenant, *(f"d{number:03}" for number in range(201)))
-    assert fetch() == [f"d{number:03}" for number in range(int(most))]
+    assert fetch() == [f"d{number:03}" for number in range(int(maximum))]
 
 
 def test_more_event_types_than_one_request_takes_are_refused_by_name(
@@ -317,7 +315,7 @@ def test_more_event_types_than_one_request_takes_are_refused_by_name(
 ) -> None:
     instance["fetch_event_types"] = events = ", ".join(f"contoso{number:02}" for number in range(16))
     accepted = "at most 15 event types, levels and states in all"
-    assert said(room.fetch()) == [
+    assert messages(room.fetch()) == [
         f'Failed to execute fetch-incidents. fetch_event_types="{events[:200]}" cannot be used. Accepted: {accepted}.'
     ]
     assert simulator.requests == []
@@ -342,7 +340,7 @@ def test_a_quiet_fetch_costs_one_request_to_graph_and_none_to_the_login_service(
     clock.advance(minutes=1)
     simulator.requests.clear()
     assert fetch() == []
-    assert [request.path for request in simulator.requests] == ["/v1.0/identityProtection/riskDetections"]
+    assert [request.path for request in simulator.requests] == [f"{BASE}riskDetections"]
 
 
 def test_incidents_come_oldest_first(fetch: Callable[[], list[str]], tenant: Tenant) -> None:
@@ -479,7 +477,7 @@ def test_a_page_that_fails_half_way_hands_over_what_came_and_goes_on_there_next_
     broken: Simulator, room: WarRoom, fetch: Callable[[], list[str]]
 ) -> None:
     run = room.fetch()
-    assert ids(run.incidents) == ["d0", "d1"]
+    assert incident_ids(run.incidents) == ["d0", "d1"]
     (note,) = [line for line in run.logs if line.startswith("info: ")]
     assert note.startswith(
         "info: [Fetch] Reading broke off; the next fetch goes on from there. Graph answered 500 InternalServerError"
@@ -585,11 +583,11 @@ def test_whatever_goes_wrong_on_a_real_connection_each_comes_once(
         if chance.random() < 0.4:
             simulator.fail_next(**chance.choice(troubles), times=chance.choice((1, 50)), after=chance.randint(0, 3))
         if chance.random() < 0.7:
-            fetched += ids(room.fetch().incidents)
+            fetched += incident_ids(room.fetch().incidents)
             simulator.faults.clear()
     clock.advance(minutes=60)
     for _ in range(31):
-        fetched += ids(room.fetch().incidents)
+        fetched += incident_ids(room.fetch().incidents)
     assert sorted(fetched) == sorted(f"d{number}" for number in range(30))
     assert room.fetch().incidents == []
     assert no_waiting
@@ -628,7 +626,7 @@ def test_a_long_walk_ends_before_the_platform_ends_it_and_goes_on_next_time(
     assert sum(no_waiting) < aru.PAGING_PERIOD + 10
     again = room.fetch().incidents
     assert len(again) == 200
-    assert not set(ids(again)) & set(ids(run.incidents))
+    assert not set(incident_ids(again)) & set(incident_ids(run.incidents))
 
 
 def test_a_long_walk_of_one_type_leaves_the_other_its_first_page(
@@ -643,8 +641,8 @@ def test_a_long_walk_of_one_type_leaves_the_other_its_first_page(
     run = room.fetch()
     assert not run.failed
     assert sum(no_waiting) > aru.PAGING_PERIOD - 10  # The rest of the time passed for real.
-    assert set(ids(run.incidents)[:100]) <= set(tenant.detections)
-    assert set(ids(run.incidents)[100:]) == set(tenant.users)
+    assert set(incident_ids(run.incidents)[:100]) <= set(tenant.detections)
+    assert set(incident_ids(run.incidents)[100:]) == set(tenant.users)
 
 
 # What is remembered
@@ -697,7 +695,7 @@ def test_little_memory_does_not_pass_over_what_could_not_be_read(
 def test_little_memory_repeats_no_user_who_did_not_change(
     client: aru.GraphClient, tenant: Tenant, instance: Row, clock: Clock
 ) -> None:
-    instance["fetch_types"] = USERS
+    instance["fetch_types"] = ONLY_USERS
     fetch = ForgetfulFetches(client, instance, clock, remembered=3)
     for number in range(6):
         tenant.add_user(id=f"u{number}", riskLastUpdatedDateTime=stamp(ago(minutes=30 - number)))
@@ -712,14 +710,14 @@ def test_the_test_button_tries_a_fetch_of_an_instance_that_fetches(
 ) -> None:
     instance["isFetch"] = True
     detect(tenant, "d1", "d2")
-    assert said(room.run_test()) == ["ok"]
+    assert messages(room.run_test()) == ["ok"]
     assert [request.query.get("$filter") for request in simulator.graph_requests] == [
         None,
         None,
         "detectedDateTime ge 2026-11-17T12:00:00Z",
     ]
     assert room.last_run == {}
-    assert ids(room.fetch().incidents) == ["d1", "d2"]
+    assert incident_ids(room.fetch().incidents) == ["d1", "d2"]
 
 
 @pytest.mark.parametrize("fetches", [None, "", False, "false"])
@@ -727,7 +725,7 @@ def test_the_test_button_tries_no_fetch_of_an_instance_that_fetches_nothing(
     fetches: object, room: WarRoom, instance: Row, simulator: Simulator
 ) -> None:
     instance |= {"isFetch": fetches, "max_fetch": "0"}
-    assert said(room.run_test()) == ["ok"]
+    assert messages(room.run_test()) == ["ok"]
     assert len(simulator.graph_requests) == 2
 
 
@@ -737,7 +735,7 @@ def test_the_test_button_names_the_parameter_that_cannot_be_used(
 ) -> None:
     instance |= {"isFetch": True, name: value}
     problem = f'{name}="{value}" cannot be used. Accepted: {accepted}.'
-    assert said(room.run_test()) == [f"Failed to execute test-module. {problem}"]
+    assert messages(room.run_test()) == [f"Failed to execute test-module. {problem}"]
 
 
 def test_the_preview_shows_the_newest_that_the_settings_select_and_moves_nothing(
@@ -753,7 +751,7 @@ def test_the_preview_shows_the_newest_that_the_settings_select_and_moves_nothing
     handed_over = room.fetch().incidents
     before = room.last_run
     simulator.requests.clear()
-    (entry,) = room.run(PREVIEW).entries
+    entry = only_entry(room.run(PREVIEW))
     assert [request.query for request in simulator.graph_requests] == [
         {
             "$filter": f"detectedDateTime ge {SINCE} and riskLevel eq 'high'",
@@ -766,8 +764,8 @@ def test_the_preview_shows_the_newest_that_the_settings_select_and_moves_nothing
             "$top": "500",
         },
     ]
-    assert ids(entry["Contents"]) == ["d4", "d3", AD]
-    assert ids(handed_over) == ["d0", "d1", AD]
+    assert incident_ids(entry["Contents"]) == ["d4", "d3", AD]
+    assert incident_ids(handed_over) == ["d0", "d1", AD]
     assert entry["Contents"][2] == handed_over[2]
     assert room.last_run == before
 
@@ -870,10 +868,10 @@ def states(run: Run) -> list[str]:
     return [f"{row['riskState']} ({row['riskLevel']})" for row in raw(run)]
 
 
-def test_a_user_is_an_incident_when_he_comes_to_be_at_risk_and_when_the_level_rises(
+def test_a_user_is_an_incident_on_coming_to_be_at_risk_and_when_the_level_rises(
     room: WarRoom, tenant: Tenant, instance: Row, clock: Clock
 ) -> None:
-    instance["fetch_types"] = USERS
+    instance["fetch_types"] = ONLY_USERS
     tenant.add_user(id=AD, riskState="none", riskLevel="none")
     assert room.fetch().incidents == []
     for state, level, brought in STORY:
@@ -885,7 +883,7 @@ def test_a_user_is_an_incident_when_he_comes_to_be_at_risk_and_when_the_level_ri
 def test_another_change_of_a_user_at_risk_is_no_incident(
     fetch: Callable[[], list[str]], tenant: Tenant, instance: Row, clock: Clock
 ) -> None:
-    instance["fetch_types"] = USERS
+    instance["fetch_types"] = ONLY_USERS
     tenant.add_user(id=AD)
     assert fetch() == [AD]
     for change in ({"riskDetail": "aiConfirmedSigninSafe"}, {"isProcessing": True}, {"isDeleted": True}):
@@ -897,7 +895,7 @@ def test_another_change_of_a_user_at_risk_is_no_incident(
 def test_levels_and_states_are_selected_here_for_users_so_that_a_rise_into_them_is_seen(
     room: WarRoom, tenant: Tenant, instance: Row, clock: Clock
 ) -> None:
-    instance |= {"fetch_types": USERS, "fetch_risk_levels": ["high", "medium"], "fetch_risk_states": ["atRisk"]}
+    instance |= {"fetch_types": ONLY_USERS, "fetch_risk_levels": ["high", "medium"], "fetch_risk_states": ["atRisk"]}
     tenant.add_user(id=AD, riskLevel="low")
     brought = []
     for state, level in [("atRisk", "low"), ("atRisk", "medium"), ("confirmedCompromised", "high"), ("atRisk", "high")]:
@@ -911,7 +909,7 @@ def test_a_user_who_changes_while_a_fetch_is_under_way_hides_no_other(
     fetch: Callable[[], list[str]], tenant: Tenant, instance: Row
 ) -> None:
     tenant.largest_page = 2
-    instance["fetch_types"] = USERS
+    instance["fetch_types"] = ONLY_USERS
     for number in range(6):
         tenant.add_user(id=f"u{number}", riskLastUpdatedDateTime=stamp(ago(hours=9 - number)))
     tenant.before_request(2, lambda: tenant.change_user("u0", riskState="dismissed"))
@@ -925,7 +923,7 @@ def test_both_types_share_what_one_fetch_may_bring(room: WarRoom, tenant: Tenant
     detect(tenant, *(f"d{number}" for number in range(3)))
     brought = []
     for _ in range(4):
-        brought.append(ids(room.fetch().incidents))
+        brought.append(incident_ids(room.fetch().incidents))
         clock.advance(minutes=1)
     assert brought == [["d0", "d1", "u0", "u1"], ["d2", "u2", "u3", "u4"], ["u5"], []]
 

@@ -26,10 +26,11 @@ from urllib3.response import HTTPResponse
 from urllib3.util.retry import RequestHistory, Retry
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
+from helpers import GRAPH, Row
 from warroom.azure.entra import Entra
 from warroom.azure.exchange import Answer, Recorded
 from warroom.azure.graph import Graph
-from warroom.azure.odata import Row, ticks
+from warroom.azure.odata import ticks
 from warroom.azure.rows import stamp
 from warroom.azure.tenant import CLIENT_ID, Tenant, as_asked, reversed_order
 
@@ -191,7 +192,7 @@ class History(RuleBasedStateMachine):
         self.remember_start()
         wire = Wire(self.tenant, troubles, before)
         signed_in: Any = SimpleNamespace(token=lambda: "")
-        client = aru.GraphClient(wire, signed_in, "https://graph.microsoft.com")  # type: ignore[arg-type]
+        client = aru.GraphClient(wire, signed_in, GRAPH)  # type: ignore[arg-type]
         try:
             outcome = aru.fetch_incidents(client, self.fetch_settings, self.last_run, self.clock + self.ahead)
         except aru.RequestError:
@@ -373,7 +374,7 @@ class Users(History):
         self.unchanged = {user_id: dict(row) for user_id, row in self.tenant.users.items()}
 
     def owed(self, row: Row) -> bool:
-        """Whether a user's state is one to hand over, after what was seen of him before."""
+        """Whether a user's state is one to hand over, after what was seen of that user before."""
         before = self.seen.get(row["id"], {})
         severity = {"low": 1, "medium": 2, "high": 3}
         risen = severity.get(row["riskLevel"], 0) > severity.get(before.get("riskLevel", ""), 0)

@@ -2,31 +2,28 @@
 
 import json
 import logging
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from helpers import OTHER_APP, Params
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import CLIENT_ID, CLIENT_SECRET, TENANT_ID, App
 from warroom.demo import demo_instance
 from warroom.xsoar.instance import credentials, with_defaults
 from warroom.xsoar.runner import WarRoom
 
-Params = dict[str, Any]
-
 PEM = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 PRIVATE_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(*PEM).decode()
 THUMBPRINT = "00112233445566778899aabbccddeeff00112233"
-CERTIFICATE_APP = "00000000-0000-0000-0000-00000000c12e"
 
 INSTANCES: dict[str, Params] = {
     "secret": demo_instance(),
     "certificate": with_defaults(
         {
             "authentication_type": "Client Credentials",
-            "client_id": credentials(CERTIFICATE_APP),
+            "client_id": credentials(OTHER_APP),
             "tenant_id": TENANT_ID,
             "creds_certificate": {"identifier": THUMBPRINT, "password": PRIVATE_KEY.replace("\n", " ")},
         }
@@ -56,16 +53,16 @@ COMMANDS = (
 
 
 class Observer:
-    """Runs commands and keeps all that they say, and what they have the platform hide in its own log."""
+    """Succeed commands and keeps all that they say, and what they have the platform hide in its own log."""
 
     def __init__(self, war_room: WarRoom, simulator: Simulator) -> None:
         self.war_room, self.simulator = war_room, simulator
-        self.said: list[str] = []
+        self.texts: list[str] = []
         self.registered: set[str] = set()
 
     def run(self, line: str) -> None:
         run = self.war_room.run(line) if line.startswith("!") else self.war_room.run_test()
-        self.said += [json.dumps(entry) for entry in run.entries] + run.logs
+        self.texts += [json.dumps(entry) for entry in run.entries] + run.logs
         self.registered.update(self.war_room.module.demisto.call.sensitive)
 
     def sign_in(self, end: str) -> None:
@@ -103,7 +100,7 @@ class Observer:
 @pytest.fixture
 def observer(war_room: WarRoom, simulator: Simulator) -> Observer:
     certificates = {THUMBPRINT: ""}
-    simulator.tenant.apps[CERTIFICATE_APP] = App(CERTIFICATE_APP, certificates=certificates)
+    simulator.tenant.apps[OTHER_APP] = App(OTHER_APP, certificates=certificates)
     return Observer(war_room, simulator)
 
 
@@ -117,7 +114,7 @@ def test_no_secret_stands_in_an_entry_an_error_or_a_log_line(
     sent = secrets_sent(simulator)
     assert len(sent) > 3
     assert sent - observer.registered == set()
-    own = "\n".join(observer.said)
+    own = "\n".join(observer.texts)
     secrets = {*simulator.entra.access_tokens, *simulator.entra.refresh_tokens, *simulator.entra.flows}
     secrets |= {CLIENT_SECRET, *PRIVATE_KEY.splitlines()[1:-1]}
     assert [secret for secret in secrets if secret in own] == []

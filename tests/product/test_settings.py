@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
+from helpers import Params, refused
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import CLIENT_ID, CLIENT_SECRET, TENANT_ID
 from warroom.xsoar.instance import credentials, with_defaults
@@ -14,8 +15,6 @@ from warroom.xsoar.instance import credentials, with_defaults
 THUMBPRINT = "00112233445566778899AABBCCDDEEFF00112233"
 KEY = "-----BEGIN PRIVATE KEY-----\nAAAA\nBBBB\n-----END PRIVATE KEY-----\n"
 GCC_HIGH = "US Government L4 (GCC High)"
-
-Params = dict[str, Any]
 
 
 def certificate(thumbprint: str = THUMBPRINT, private_key: str = KEY) -> Params:
@@ -28,23 +27,13 @@ def certificate(thumbprint: str = THUMBPRINT, private_key: str = KEY) -> Params:
     }
 
 
-def read(params: Params) -> aru.Settings:
-    return aru.read_settings(params)
-
-
-def refused(params: Params) -> str:
-    with pytest.raises(aru.SettingsError) as caught:
-        aru.read_settings(params)
-    return str(caught.value)
-
-
 SECRET_SETTINGS = aru.Settings(
     sign_in=aru.SignIn.CLIENT_CREDENTIALS, client_id=CLIENT_ID, tenant_id=TENANT_ID, client_secret=CLIENT_SECRET
 )
 
 
 def test_the_settings_are_what_the_parameters_say(instance: Params) -> None:
-    assert read(instance) == SECRET_SETTINGS
+    assert aru.read_settings(instance) == SECRET_SETTINGS
 
 
 def test_every_parameter_of_sign_in_is_read(instance: Params) -> None:
@@ -53,7 +42,7 @@ def test_every_parameter_of_sign_in_is_read(instance: Params) -> None:
         "allow_response": True,
         "managed_identities_client_id": credentials("00000000-0000-0000-0000-0000000001d0"),
     }
-    assert read({**instance, **changes}) == replace(
+    assert aru.read_settings({**instance, **changes}) == replace(
         SECRET_SETTINGS,
         cloud=aru.Cloud("https://login.microsoftonline.us", "https://graph.microsoft.us"),
         allow_response=True,
@@ -63,12 +52,12 @@ def test_every_parameter_of_sign_in_is_read(instance: Params) -> None:
 
 @pytest.mark.parametrize("name", ["client_id", "client_secret"])
 def test_credentials_stored_as_plain_text_by_an_older_version_are_still_read(instance: Params, name: str) -> None:
-    assert read({**instance, name: instance[name]["password"]}) == SECRET_SETTINGS
+    assert aru.read_settings({**instance, name: instance[name]["password"]}) == SECRET_SETTINGS
 
 
 @pytest.mark.parametrize("name", ["client_id", "client_secret"])
 def test_spaces_around_what_was_pasted_do_not_count(instance: Params, name: str) -> None:
-    assert read({**instance, name: credentials(f" {instance[name]['password']}\n")}) == SECRET_SETTINGS
+    assert aru.read_settings({**instance, name: credentials(f" {instance[name]['password']}\n")}) == SECRET_SETTINGS
 
 
 NEEDED_FOR_A_SECRET = "Client ID, Tenant ID, Client Secret (or Certificate Thumbprint and Private Key)"
@@ -115,7 +104,7 @@ def test_all_settings_that_a_sign_in_lacks_are_named_at_once_before_any_request(
 
 def test_a_managed_identity_needs_no_setting() -> None:
     params = {"authentication_type": "Azure Managed Identities"}
-    assert read(params) == aru.Settings(sign_in=aru.SignIn.MANAGED_IDENTITY)
+    assert aru.read_settings(params) == aru.Settings(sign_in=aru.SignIn.MANAGED_IDENTITY)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +128,7 @@ def test_a_managed_identity_needs_no_setting() -> None:
     ],
 )
 def test_an_unusable_setting_is_refused_and_named(instance: Params, changes: Params, message: str) -> None:
-    assert refused({**instance, **changes}) == message
+    assert refused(aru.SettingsError, aru.read_settings, {**instance, **changes}) == message
 
 
 @pytest.mark.parametrize("given", [THUMBPRINT, THUMBPRINT.lower(), "00:11:22:33:44:55:66:77:88:99:" + THUMBPRINT[20:]])
@@ -152,7 +141,7 @@ def test_a_thumbprint_is_taken_as_windows_and_openssl_write_it(given: str) -> No
 @pytest.mark.parametrize("given", [THUMBPRINT[:-1], THUMBPRINT + "00", "G" * 40, THUMBPRINT[:24] * 2 + THUMBPRINT[:16]])
 def test_a_thumbprint_that_is_no_sha1_is_refused_without_showing_the_key(given: str) -> None:
     expected = "Certificate Thumbprint is not a SHA-1 thumbprint, which has 40 hexadecimal digits."
-    assert refused(certificate(given)) == expected
+    assert refused(aru.SettingsError, aru.read_settings, certificate(given)) == expected
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from urllib3.util.retry import Retry
 
-from helpers import NOW
+from helpers import BASE, GRAPH, IMDS, LOGIN, LOGIN_HOST, NOW, READ_SCOPES, ids
 from warroom.azure.demo import ADELE_ID, demo_tenant
 from warroom.azure.entra import DEVICE_CODE
 from warroom.azure.graph import OPERATIONS
@@ -44,12 +44,8 @@ from warroom.azure.tenant import (
     shuffled,
 )
 
-GRAPH = "https://graph.microsoft.com"
-ROOT = f"{GRAPH}/v1.0/identityProtection"
-LOGIN = "https://login.microsoftonline.com"
-IMDS = "http://169.254.169.254/metadata/identity/oauth2/token"
+ROOT = f"{GRAPH}{BASE}".rstrip("/")
 PREFER = {"Prefer": "include-unknown-enum-members"}
-READ_SCOPES = [f"{GRAPH}/IdentityRiskEvent.Read.All", f"{GRAPH}/IdentityRiskyUser.Read.All"]
 BAD_REQUEST = (400, "BadRequest")
 REQUEST_ID = "00000000-0000-0000-0000-0000000000aa"
 CROWD = demo_tenant(NOW, users=300, detections=400)
@@ -74,8 +70,8 @@ class Caller:
         hosts = self.simulator.tenant.hosts
         usual = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
         usual |= {"scope": f"https://{hosts.graph}/.default"}
-        wanted = {name: value for name, value in (usual | form).items() if value != "(none)"}
-        return self.session.post(f"https://{hosts.login}/{TENANT_ID}/oauth2/v2.0/token", data=wanted)
+        given = {name: value for name, value in (usual | form).items() if value != "(none)"}
+        return self.session.post(f"https://{hosts.login}/{TENANT_ID}/oauth2/v2.0/token", data=given)
 
     def app_token(self) -> str:
         return str(self.sign_in().json()["access_token"])
@@ -93,14 +89,14 @@ class Caller:
         return self.session.post(f"{ROOT}/{path}", json=body, headers={"Authorization": self.authorization})
 
     def ids(self, path: str, **options: Any) -> list[str]:
-        return [row["id"] for row in self.get(path, **options).json()["value"]]
+        return ids(self.get(path, **options).json()["value"])
 
     def walk(self, path: str, **options: Any) -> list[list[str]]:
         """The ids of every page."""
         answer = self.get(path, **options)
         pages = []
         while True:
-            pages.append([row["id"] for row in answer.json()["value"]])
+            pages.append(ids(answer.json()["value"]))
             if "@odata.nextLink" not in answer.json():
                 return pages
             answer = self.get(answer.json()["@odata.nextLink"])
@@ -122,7 +118,7 @@ def error_of(response: requests.Response) -> tuple[int, str, str]:
     return response.status_code, error["code"], error["message"]
 
 
-def refusal(response: requests.Response) -> tuple[int, str]:
+def status_and_code(response: requests.Response) -> tuple[int, str]:
     """What an error says where its words are not Graph's own."""
     status, code, _ = error_of(response)
     return status, code
@@ -375,7 +371,7 @@ def test_order_is_by_moment_with_nulls_least_and_ties_as_they_came() -> None:
 
 @pytest.mark.parametrize("order", ["riskLevel", "riskLastUpdatedDateTime down", "nothing", "riskLastUpdatedDateTime,"])
 def test_an_order_graph_would_not_take_is_refused(caller: Caller, order: str) -> None:
-    assert refusal(caller.get("riskyUsers", orderby=order)) == BAD_REQUEST
+    assert status_and_code(caller.get("riskyUsers", orderby=order)) == BAD_REQUEST
 
 
 # ---- pages, envelopes, options
@@ -401,7 +397,7 @@ def test_a_page_has_twenty_rows_unless_told_otherwise(caller: Caller) -> None:
 
 @pytest.mark.parametrize("top", ["0", "501", "-1", "ten", "", "1.5"])
 def test_a_page_has_one_to_five_hundred_rows(caller: Caller, top: str) -> None:
-    assert refusal(caller.get("riskyUsers", top=top)) == BAD_REQUEST
+    assert status_and_code(caller.get("riskyUsers", top=top)) == BAD_REQUEST
 
 
 def test_a_link_is_followed_only_as_it_was_handed_out(caller: Caller) -> None:
@@ -467,18 +463,18 @@ def test_an_entity_is_bare_and_names_its_context(caller: Caller, tenant: Tenant)
     ],
 )
 def test_an_address_or_option_graph_does_not_have_is_refused(caller: Caller, address: str) -> None:
-    assert refusal(caller.get(address)) == BAD_REQUEST
+    assert status_and_code(caller.get(address)) == BAD_REQUEST
 
 
 def test_a_method_the_address_does_not_have_is_refused(caller: Caller) -> None:
-    assert refusal(caller.post("riskyUsers", {})) == (405, "Request_BadRequest")
-    assert refusal(caller.get("riskyServicePrincipals/confirmSafe")) == (404, "ResourceNotFound")
-    assert refusal(caller.post("riskyServicePrincipals/confirmSafe", {})) == (405, "Request_BadRequest")
+    assert status_and_code(caller.post("riskyUsers", {})) == (405, "Request_BadRequest")
+    assert status_and_code(caller.get("riskyServicePrincipals/confirmSafe")) == (404, "ResourceNotFound")
+    assert status_and_code(caller.post("riskyServicePrincipals/confirmSafe", {})) == (405, "Request_BadRequest")
 
 
 @pytest.mark.parametrize("headers", [{"Prefer": "odata.maxpagesize=5"}, {"client-request-id": "mine"}])
 def test_a_header_with_a_value_graph_does_not_know_is_refused(caller: Caller, headers: dict[str, str]) -> None:
-    assert refusal(caller.get("riskyUsers", headers=headers)) == BAD_REQUEST
+    assert status_and_code(caller.get("riskyUsers", headers=headers)) == BAD_REQUEST
 
 
 @pytest.mark.parametrize("user_id", ["a/b", "a%2Fb", "O'Neil & co", "a?b#c", "ü ö", "confirmSafe", "a\nb"])
@@ -594,7 +590,7 @@ def test_tokens_end_by_age_and_by_revocation(caller: Caller, simulator: Simulato
 
 def test_a_token_of_another_audience_is_refused(caller: Caller, simulator: Simulator) -> None:
     simulator.entra.claims(caller.authorization.partition(" ")[2])["aud"] = "https://management.azure.com"
-    assert refusal(caller.get("riskyUsers")) == (401, "InvalidAuthenticationToken")
+    assert status_and_code(caller.get("riskyUsers")) == (401, "InvalidAuthenticationToken")
 
 
 NEEDED = {
@@ -625,13 +621,13 @@ def test_a_token_without_any_permission_is_issued_and_refused_by_graph(caller: C
     tenant.apps[CLIENT_ID].application_permissions = set()
     caller.renew_token()
     answer = caller.get("riskyUsers")
-    assert refusal(answer) == (403, "Forbidden")
+    assert status_and_code(answer) == (403, "Forbidden")
 
 
 def test_an_action_takes_the_write_permission(caller: Caller, tenant: Tenant) -> None:
     tenant.apps[CLIENT_ID].application_permissions = set(PERMISSIONS) - {PERMISSIONS[1]}
     caller.renew_token()
-    assert refusal(caller.post("riskyUsers/dismiss", {"userIds": ["333"]})) == (403, "Forbidden")
+    assert status_and_code(caller.post("riskyUsers/dismiss", {"userIds": ["333"]})) == (403, "Forbidden")
     tenant.apps[CLIENT_ID].application_permissions = {PERMISSIONS[1]}
     caller.renew_token()
     assert caller.post("riskyUsers/dismiss", {"userIds": ["333"]}).status_code == 204
@@ -666,7 +662,7 @@ def test_under_p1_premium_detections_are_generic_and_levels_hidden(caller: Calle
 
 def test_unlicensed_rows_are_refused_or_else_hidden(caller: Caller, tenant: Tenant) -> None:
     tenant.workload_licence = False
-    assert refusal(caller.get("servicePrincipalRiskDetections")) == (403, "Forbidden")
+    assert status_and_code(caller.get("servicePrincipalRiskDetections")) == (403, "Forbidden")
     tenant.hide_unlicensed, tenant.licence = True, "Free"
     assert {risk_of(row)[::2] for row in caller.get("riskyUsers", top=500).json()["value"]} == {("hidden", "hidden")}
     assert {row["riskLevel"] for row in caller.get("riskyServicePrincipals").json()["value"]} == {"hidden"}
@@ -742,8 +738,11 @@ def test_a_parameter_that_comes_twice_is_refused(session: requests.Session, simu
 
 def test_the_login_host_knows_only_itself(session: requests.Session) -> None:
     (metadata,) = session.get(f"{LOGIN}/common/discovery/instance").json()["metadata"]
-    host = "login.microsoftonline.com"
-    assert metadata == {"preferred_network": host, "preferred_cache": host, "aliases": [host]}
+    assert metadata == {
+        "preferred_network": LOGIN_HOST,
+        "preferred_cache": LOGIN_HOST,
+        "aliases": [LOGIN_HOST],
+    }
 
 
 def confidential(session: requests.Session, credential: Any) -> msal.ConfidentialClientApplication:
@@ -1195,7 +1194,7 @@ def test_one_id_that_is_unknown_or_deleted_refuses_the_whole_action(caller: Call
     ],
 )
 def test_an_action_with_another_body_is_refused(caller: Caller, body: Any) -> None:
-    assert refusal(caller.post("riskyUsers/dismiss", body)) == BAD_REQUEST
+    assert status_and_code(caller.post("riskyUsers/dismiss", body)) == BAD_REQUEST
 
 
 def test_sixty_ids_fit_one_action_and_one_more_does_not(caller: Caller, tenant: Tenant) -> None:
@@ -1287,7 +1286,7 @@ def test_a_request_is_recorded_as_it_came(caller: Caller, simulator: Simulator) 
     caller.get("riskyUsers/a%2Fb", select="id,riskLevel")
     recorded = simulator.graph_requests[-1]
     assert (recorded.method, recorded.host, recorded.scheme) == ("GET", "graph.microsoft.com", "https")
-    assert recorded.path == "/v1.0/identityProtection/riskyUsers/a%2Fb"
+    assert recorded.path == f"{BASE}riskyUsers/a%2Fb"
     assert recorded.target == f"{recorded.path}?%24select=id%2CriskLevel"
     assert (recorded.query, recorded.form, recorded.body) == ({"$select": "id,riskLevel"}, {}, b"")
     assert recorded.headers["prefer"] == "include-unknown-enum-members"

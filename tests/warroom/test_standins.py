@@ -25,7 +25,7 @@ def call(monkeypatch: pytest.MonkeyPatch) -> demistomock.Call:
     return fresh
 
 
-def outcome(case: Case) -> Case:
+def replay(case: Case) -> Case:
     """What the stand-in makes of a recorded call, in the recording's own terms."""
     arguments = dict(case["arguments"])
     if "header_transform" in case:
@@ -41,7 +41,7 @@ def outcome(case: Case) -> Case:
 def test_the_stand_in_does_what_the_platform_was_recorded_doing(case: Case) -> None:
     recorded = {key: case[key] for key in ("returns", "to_context", "raises", "message") if key in case}
     # As text: 1 is not True, and the order of an entry's keys counts.
-    assert json.dumps(outcome(case)) == json.dumps(recorded)
+    assert json.dumps(replay(case)) == json.dumps(recorded)
 
 
 def test_the_stand_in_offers_exactly_what_the_integration_uses_of_the_platform() -> None:
