@@ -1,15 +1,20 @@
 """What several test files use."""
 
 from collections.abc import Callable, Iterable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import KeySerializationEncryption
+from cryptography.x509.oid import NameOID
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
 from warroom.azure.exchange import Recorded
 from warroom.azure.server import Simulator
-from warroom.azure.tenant import CLIENT_ID
+from warroom.azure.tenant import CLIENT_ID, TENANT_ID
 from warroom.demo import demo_instance
 from warroom.terminal.display import readable
 from warroom.xsoar.commandline import Args
@@ -35,6 +40,7 @@ SMALL = ("--users", "20", "--detections", "20")
 GRAPH_HOST, LOGIN_HOST = "graph.microsoft.com", "login.microsoftonline.com"
 GRAPH, LOGIN = f"https://{GRAPH_HOST}", f"https://{LOGIN_HOST}"
 BASE = "/v1.0/identityProtection/"
+COLLECTIONS_URL = f"{GRAPH}{BASE}"
 IMDS = "http://169.254.169.254/metadata/identity/oauth2/token"
 READ_SCOPES = [f"{GRAPH}/IdentityRiskEvent.Read.All", f"{GRAPH}/IdentityRiskyUser.Read.All"]
 
@@ -102,10 +108,55 @@ def sign_in_by_device_code(room: WarRoom, simulator: Simulator) -> None:
     simulator.requests.clear()
 
 
+def certificate_instance(thumbprint: str, private_key: str, client_id: str = CLIENT_ID) -> Params:
+    """What is filled in for an instance that signs in with a certificate."""
+    return {
+        "authentication_type": "Client Credentials",
+        "client_id": credentials(client_id),
+        "tenant_id": TENANT_ID,
+        "creds_certificate": {"identifier": thumbprint, "password": private_key},
+    }
+
+
 def typed(command: str, **arguments: str) -> str:
     """A command line with every value quoted."""
     values = {name: value.replace("\\", "\\\\").replace('"', '\\"') for name, value in arguments.items()}
     return " ".join([f"!{command}", *(f'{name}="{value}"' for name, value in values.items())])
+
+
+# Keys and certificates
+
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+
+
+def private_pem(key: PrivateKey, encryption: KeySerializationEncryption | None = None) -> str:
+    """A private key as its file holds it."""
+    how = encryption or serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how).decode()
+
+
+def rsa_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+class Certificate:
+    """A certificate of an application and its key, as their owner has them and as they are registered."""
+
+    def __init__(self) -> None:
+        key = rsa_key()
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "contoso.example")])
+        start = datetime(2026, 1, 1)
+        builder = x509.CertificateBuilder(name, name, key.public_key(), 1, start, start + timedelta(days=365))
+        self.private_key = private_pem(key)
+        self.x509 = builder.sign(key, hashes.SHA256())
+        self.pem = self.x509.public_bytes(serialization.Encoding.PEM).decode()
+
+    def thumbprint(self, algorithm: hashes.HashAlgorithm) -> str:
+        return self.x509.fingerprint(algorithm).hex().upper()
+
+    def public_key(self) -> str:
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        return self.x509.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
 
 
 # What a run gave

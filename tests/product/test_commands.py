@@ -8,7 +8,7 @@ import pytest
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
 from helpers import (
-    BASE,
+    COLLECTIONS_URL,
     DETECTED,
     DETECTIONS,
     FLAGS,
@@ -41,7 +41,6 @@ from warroom.azure.tenant import Tenant
 from warroom.xsoar.entries import Run
 from warroom.xsoar.runner import WarRoom
 
-LINK = f"{GRAPH}{BASE}"
 CONTEXTS = {
     USERS: "RiskyUser",
     DETECTIONS: "RiskDetection",
@@ -92,7 +91,9 @@ def test_a_page_of_users_is_asked_for_shown_and_kept_as_documented(
     entry = only_entry(run(f"!{USERS} page_size=2"))
     assert requested(simulator) == [("riskyUsers", {"$orderby": f"{UPDATED} desc", "$top": "2"})]
     token = flags(entry)["RiskyUserListNextToken"]
-    assert re.fullmatch(re.escape(f"{LINK}riskyUsers?$orderby={UPDATED}%20desc&$top=2&$skiptoken=") + r"\w+_2", token)
+    assert re.fullmatch(
+        re.escape(f"{COLLECTIONS_URL}riskyUsers?$orderby={UPDATED}%20desc&$top=2&$skiptoken=") + r"\w+_2", token
+    )
     assert entry["EntryContext"] == {
         FLAGS: {"RiskyUserListTruncated": True, "RiskyUserListNextToken": token},
         keyed("RiskyUser"): [first, second],
@@ -737,15 +738,15 @@ def test_moments_that_contradict_each_other_are_refused(
 
 FOREIGN_LINKS = (
     "2",
-    "https://graph.microsoft.com/v1.0/identityProtection/{other}?$top=1",
+    f"{COLLECTIONS_URL}{{other}}?$top=1",
     "http://graph.microsoft.com/v1.0/identityProtection/{own}?$top=1",
     "https://graph.microsoft.com.evil.example/v1.0/identityProtection/{own}?$top=1",
     "https://evil.example/v1.0/identityProtection/{own}?$top=1",
     "https://graph.microsoft.us/v1.0/identityProtection/{own}?$top=1",
     "https://graph.microsoft.com@evil.example/v1.0/identityProtection/{own}?$top=1",
     "https://graph.microsoft.com:444/v1.0/identityProtection/{own}?$top=1",
-    "https://graph.microsoft.com/v1.0/identityProtection/{own}/../{other}?$top=1",
-    "https://graph.microsoft.com/v1.0/identityProtection/{own}/333?$top=1",
+    f"{COLLECTIONS_URL}{{own}}/../{{other}}?$top=1",
+    f"{COLLECTIONS_URL}{{own}}/333?$top=1",
     "https://graph.microsoft.com/beta/identityProtection/{own}?$top=1",
     "//graph.microsoft.com/v1.0/identityProtection/{own}?$top=1",
     "{own}?$top=1",
@@ -759,14 +760,14 @@ def test_a_next_token_that_leads_elsewhere_is_refused(command: str, error: Fail,
     tokens = [link.format(own=own, other=other) for link in FOREIGN_LINKS]
     assert [error(typed(command, next_token=token)) for token in tokens] == [
         f'Failed to execute {command}. next_token="{token}" cannot be used. '
-        f"Accepted: what an earlier call of this command gave, {LINK}{own}?...."
+        f"Accepted: what an earlier call of this command gave, {COLLECTIONS_URL}{own}?...."
         for token in tokens
     ]
     assert simulator.requests == []
 
 
 def test_a_page_beside_a_next_token_is_refused(error: Fail, simulator: Simulator) -> None:
-    message = error(typed(USERS, next_token=f"{LINK}riskyUsers?$skiptoken=1", page="2"))
+    message = error(typed(USERS, next_token=f"{COLLECTIONS_URL}riskyUsers?$skiptoken=1", page="2"))
     assert message == (
         f'Failed to execute {USERS}. page="2" cannot be used. '
         "Accepted: no page beside next_token, which leads to a page itself."

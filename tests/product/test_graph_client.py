@@ -10,6 +10,7 @@ from requests.adapters import HTTPAdapter
 
 from helpers import (
     BASE,
+    COLLECTIONS_URL,
     FAILED,
     GRAPH,
     GRAPH_HOST,
@@ -35,7 +36,7 @@ from warroom.xsoar.runner import WarRoom
 
 NUMBER_OF_USERS = 1300
 USERS_PATH = f"{BASE}riskyUsers"
-USERS_URL = f"{GRAPH}{USERS_PATH}"
+USERS_URL = f"{COLLECTIONS_URL}riskyUsers"
 OUT_OF_ORDER = "Graph is out of order. Try again later."
 NO_CONNECTION = (
     "graph.microsoft.com was not reached: the connection failed or there was no answer in time. "
@@ -150,7 +151,7 @@ HOSTILE_LINKS = {
     "another port": f"https://graph.microsoft.com:8443{USERS_PATH}?$skiptoken=x",
     "backslash": f"https://fabrikam.example\\@graph.microsoft.com{USERS_PATH}?$skiptoken=x",
     "another cloud": f"https://graph.microsoft.us{USERS_PATH}?$skiptoken=x",
-    "another collection": f"{GRAPH}{BASE}riskDetections?$skiptoken=x",
+    "another collection": f"{COLLECTIONS_URL}riskDetections?$skiptoken=x",
     "dots": f"{USERS_URL}/../riskDetections?$skiptoken=x",
     "dots at the end": f"{USERS_URL}/..?$skiptoken=x",
     "encoded dots": f"{USERS_URL}/%2e%2e/riskDetections?$skiptoken=x",

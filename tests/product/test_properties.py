@@ -423,7 +423,7 @@ def test_a_page_of_one_request_and_the_tokens_after_it_give_every_row_once(
     check_pages_by_token(room, simulator, size, page)
 
 
-@settings(examples, max_examples=20)
+@settings(examples, max_examples=12)
 @given(size=st.integers(250, 500), page=st.integers(1, 6))
 @example(size=500, page=2)
 @example(size=499, page=3)

@@ -4,30 +4,20 @@ import json
 import logging
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
-from helpers import OTHER_APP, Params
+from helpers import OTHER_APP, Params, certificate_instance, private_pem, rsa_key
 from warroom.azure.server import Simulator
-from warroom.azure.tenant import CLIENT_ID, CLIENT_SECRET, TENANT_ID, App
+from warroom.azure.tenant import CLIENT_ID, CLIENT_SECRET, App
 from warroom.demo import demo_instance
 from warroom.xsoar.instance import credentials, with_defaults
 from warroom.xsoar.runner import WarRoom
 
-PEM = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-PRIVATE_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(*PEM).decode()
+PRIVATE_KEY = private_pem(rsa_key())
 THUMBPRINT = "00112233445566778899aabbccddeeff00112233"
 
 INSTANCES: dict[str, Params] = {
     "secret": demo_instance(),
-    "certificate": with_defaults(
-        {
-            "authentication_type": "Client Credentials",
-            "client_id": credentials(OTHER_APP),
-            "tenant_id": TENANT_ID,
-            "creds_certificate": {"identifier": THUMBPRINT, "password": PRIVATE_KEY.replace("\n", " ")},
-        }
-    ),
+    "certificate": with_defaults(certificate_instance(THUMBPRINT, PRIVATE_KEY.replace("\n", " "), OTHER_APP)),
     "device code": with_defaults(
         {"authentication_type": "Device Code", "client_id": credentials(CLIENT_ID), "allow_response": True}
     ),

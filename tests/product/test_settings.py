@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
-from helpers import Params, refused
+from helpers import Params, certificate_instance, refused
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import CLIENT_ID, CLIENT_SECRET, TENANT_ID
 from warroom.xsoar.instance import credentials, with_defaults
@@ -15,16 +15,6 @@ from warroom.xsoar.instance import credentials, with_defaults
 THUMBPRINT = "00112233445566778899AABBCCDDEEFF00112233"
 KEY = "-----BEGIN PRIVATE KEY-----\nAAAA\nBBBB\n-----END PRIVATE KEY-----\n"
 GCC_HIGH = "US Government L4 (GCC High)"
-
-
-def certificate(thumbprint: str = THUMBPRINT, private_key: str = KEY) -> Params:
-    """The parameters of an instance that signs in with a certificate."""
-    return {
-        "authentication_type": "Client Credentials",
-        "client_id": credentials(CLIENT_ID),
-        "tenant_id": TENANT_ID,
-        "creds_certificate": {"identifier": thumbprint, "password": private_key},
-    }
 
 
 SECRET_SETTINGS = aru.Settings(
@@ -76,11 +66,11 @@ NEEDED_FOR_A_SECRET = "Client ID, Tenant ID, Client Secret (or Certificate Thumb
             "Tenant ID, Client Secret (or Certificate Thumbprint and Private Key).",
         ),
         (
-            certificate(private_key=""),
+            certificate_instance(THUMBPRINT, ""),
             "Sign-in with Client Credentials also needs: Client Secret (or Certificate Thumbprint and Private Key).",
         ),
         (
-            certificate(thumbprint=""),
+            certificate_instance("", KEY),
             "Sign-in with Client Credentials also needs: Client Secret (or Certificate Thumbprint and Private Key).",
         ),
         ({"authentication_type": "Device Code"}, "Sign-in with Device Code also needs: Client ID."),
@@ -133,7 +123,7 @@ def test_an_unusable_setting_is_refused_and_named(instance: Params, changes: Par
 
 @pytest.mark.parametrize("given", [THUMBPRINT, THUMBPRINT.lower(), "00:11:22:33:44:55:66:77:88:99:" + THUMBPRINT[20:]])
 def test_a_thumbprint_is_taken_as_windows_and_openssl_write_it(given: str) -> None:
-    read = aru.read_settings(certificate(given)).client_credential
+    read = aru.read_settings(certificate_instance(given, KEY)).client_credential
     assert isinstance(read, dict)
     assert (read["thumbprint"].upper(), read["private_key"]) == (THUMBPRINT, KEY)
 
@@ -141,7 +131,7 @@ def test_a_thumbprint_is_taken_as_windows_and_openssl_write_it(given: str) -> No
 @pytest.mark.parametrize("given", [THUMBPRINT[:-1], THUMBPRINT + "00", "G" * 40, THUMBPRINT[:24] * 2 + THUMBPRINT[:16]])
 def test_a_thumbprint_that_is_no_sha1_is_refused_without_showing_the_key(given: str) -> None:
     expected = "Certificate Thumbprint is not a SHA-1 thumbprint, which has 40 hexadecimal digits."
-    assert refused(aru.SettingsError, aru.read_settings, certificate(given)) == expected
+    assert refused(aru.SettingsError, aru.read_settings, certificate_instance(given, KEY)) == expected
 
 
 @pytest.mark.parametrize(
@@ -155,7 +145,7 @@ def test_a_thumbprint_that_is_no_sha1_is_refused_without_showing_the_key(given: 
     ],
 )
 def test_a_key_keeps_or_regains_its_line_breaks(given: str) -> None:
-    assert aru.read_settings(certificate(private_key=given)).private_key == KEY
+    assert aru.read_settings(certificate_instance(THUMBPRINT, given)).private_key == KEY
 
 
 def test_a_key_beside_its_certificate_regains_its_line_breaks() -> None:
@@ -168,7 +158,7 @@ def test_what_is_no_pem_is_left_as_it_is() -> None:
 
 
 def test_no_secret_stands_in_the_settings_representation() -> None:
-    shown = repr(aru.read_settings(certificate())) + repr(SECRET_SETTINGS)
+    shown = repr(aru.read_settings(certificate_instance(THUMBPRINT, KEY))) + repr(SECRET_SETTINGS)
     assert CLIENT_SECRET not in shown
     assert "AAAA" not in shown
 

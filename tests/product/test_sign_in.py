@@ -1,21 +1,17 @@
 """The three ways to sign in, from one command to the next, and what is said when they fail."""
 
-import hashlib
 import json
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.asymmetric import ec
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
 from helpers import (
-    BASE,
+    COLLECTIONS_URL,
     FAILED,
     GRAPH,
     IMDS,
@@ -25,10 +21,12 @@ from helpers import (
     OTHER_APP,
     READ_ONE,
     READ_SCOPES,
+    Certificate,
     Fail,
     Params,
     Succeed,
     only_entry,
+    private_pem,
     sign_in_by_device_code,
     use_device_code,
     user_code,
@@ -47,7 +45,7 @@ NOT_THE_LOGIN_SERVICE = (
 USER_ASSIGNED = "00000000-0000-0000-0000-0000000001d0"
 DISCOVERY = ("GET", f"{LOGIN}/{TENANT_ID}/v2.0/.well-known/openid-configuration")
 TOKEN = ("POST", f"{LOGIN}/{TENANT_ID}/oauth2/v2.0/token")
-LIST_REQUEST = ("GET", f"{GRAPH}{BASE}riskyUsers")
+LIST_REQUEST = ("GET", f"{COLLECTIONS_URL}riskyUsers")
 IDENTITY = ("GET", IMDS)
 
 
@@ -204,30 +202,9 @@ def test_a_command_without_need_of_graph_makes_no_request(run: Succeed, simulato
 # Certificates
 
 
-class Certificate(NamedTuple):
-    thumbprint: str
-    key: str
-    pem: str
-
-
 @pytest.fixture(scope="module")
 def certificate() -> Certificate:
-    """A key and a certificate of its own."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "contoso.example")])
-    start = datetime(2026, 1, 1)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, start, start + timedelta(days=365))
-    pem = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    thumbprint = hashlib.sha1(builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)).hexdigest()
-    return Certificate(thumbprint, private_pem(key), pem.decode())
-
-
-def private_pem(
-    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey,
-    encryption: serialization.KeySerializationEncryption | None = None,
-) -> str:
-    how = encryption or serialization.NoEncryption()
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how).decode()
+    return Certificate()
 
 
 def use_certificate(war_room: WarRoom, thumbprint: str, key: str) -> None:
@@ -238,8 +215,9 @@ def use_certificate(war_room: WarRoom, thumbprint: str, key: str) -> None:
 def test_a_certificate_signs_in_with_a_key_whose_line_breaks_became_spaces(
     run: Succeed, war_room: WarRoom, simulator: Simulator, certificate: Certificate
 ) -> None:
-    simulator.tenant.apps[CLIENT_ID].certificates[certificate.thumbprint] = certificate.pem
-    use_certificate(war_room, certificate.thumbprint.upper(), certificate.key.replace("\n", " "))
+    thumbprint = certificate.thumbprint(hashes.SHA1())
+    simulator.tenant.apps[CLIENT_ID].certificates[thumbprint.lower()] = certificate.pem
+    use_certificate(war_room, thumbprint, certificate.private_key.replace("\n", " "))
     run(READ_ONE)
     assert set(simulator.login_requests[1].form) == {
         "client_id",
@@ -250,16 +228,17 @@ def test_a_certificate_signs_in_with_a_key_whose_line_breaks_became_spaces(
         "client_assertion_type",
     }
     assert addresses(simulator) == [DISCOVERY, TOKEN, LIST_REQUEST]
-    assert certificate.key[40:80] not in json.dumps(war_room.integration_context)
+    assert certificate.private_key[40:80] not in json.dumps(war_room.integration_context)
 
 
 def test_a_certificate_that_the_application_does_not_have_is_refused_by_code_and_with_advice(
     error: Fail, war_room: WarRoom, certificate: Certificate
 ) -> None:
-    use_certificate(war_room, certificate.thumbprint, certificate.key)
+    thumbprint = certificate.thumbprint(hashes.SHA1()).lower()
+    use_certificate(war_room, thumbprint, certificate.private_key)
     assert error(READ_ONE) == (
         f"{FAILED}Sign-in failed. AADSTS700027: Client assertion failed signature validation. "
-        f"KeyError: '{certificate.thumbprint}'. "
+        f"KeyError: '{thumbprint}'. "
         "The certificate is not one of the app registration's, or the private key does not belong to it."
     )
 

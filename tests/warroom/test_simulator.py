@@ -17,14 +17,13 @@ import msal
 import pytest
 import requests
 import trustme
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from dateutil import parser
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from urllib3.util.retry import Retry
 
-from helpers import BASE, GRAPH, IMDS, LOGIN, LOGIN_HOST, NOW, READ_SCOPES, ids
+from helpers import BASE, COLLECTIONS_URL, GRAPH, IMDS, LOGIN, LOGIN_HOST, NOW, READ_SCOPES, Certificate, ids
 from warroom.azure.demo import ADELE_ID, demo_tenant
 from warroom.azure.entra import DEVICE_CODE
 from warroom.azure.graph import OPERATIONS
@@ -44,7 +43,6 @@ from warroom.azure.tenant import (
     shuffled,
 )
 
-ROOT = f"{GRAPH}{BASE}".rstrip("/")
 PREFER = {"Prefer": "include-unknown-enum-members"}
 BAD_REQUEST = (400, "BadRequest")
 REQUEST_ID = "00000000-0000-0000-0000-0000000000aa"
@@ -80,13 +78,13 @@ class Caller:
         self.authorization = f"Bearer {self.app_token()}"
 
     def get(self, path: str, headers: dict[str, str] | None = None, **options: Any) -> requests.Response:
-        url = path if path.startswith("https://") else f"{ROOT}/{path}"
+        url = path if path.startswith("https://") else f"{COLLECTIONS_URL}{path}"
         params = {f"${name}": value for name, value in options.items()}
         headers = PREFER | {"Authorization": self.authorization} | (headers or {})
         return self.session.get(url, params=params, headers=headers)
 
     def post(self, path: str, body: Any) -> requests.Response:
-        return self.session.post(f"{ROOT}/{path}", json=body, headers={"Authorization": self.authorization})
+        return self.session.post(f"{COLLECTIONS_URL}{path}", json=body, headers={"Authorization": self.authorization})
 
     def ids(self, path: str, **options: Any) -> list[str]:
         return ids(self.get(path, **options).json()["value"])
@@ -403,7 +401,8 @@ def test_a_page_has_one_to_five_hundred_rows(caller: Caller, top: str) -> None:
 def test_a_link_is_followed_only_as_it_was_handed_out(caller: Caller) -> None:
     link = caller.get("riskyUsers", top=7, filter="isDeleted eq false").json()["@odata.nextLink"]
     assert re.fullmatch(
-        re.escape(f"{ROOT}/riskyUsers?$top=7&$filter=isDeleted%20eq%20false&$skiptoken=") + "[0-9a-f]{64}_7", link
+        re.escape(f"{COLLECTIONS_URL}riskyUsers?$top=7&$filter=isDeleted%20eq%20false&$skiptoken=") + "[0-9a-f]{64}_7",
+        link,
     )
     tampered = (
         link.replace("$top=7", "$top=8"),
@@ -513,7 +512,7 @@ def test_there_are_the_operations_of_the_contract_and_no_others() -> None:
 
 def test_later_enum_members_are_shown_only_to_those_who_prefer_them(caller: Caller, tenant: Tenant) -> None:
     tenant.change_user("333", riskDetail="microsoftRevokedSessions")
-    address = f"{ROOT}/riskyUsers/333"
+    address = f"{COLLECTIONS_URL}riskyUsers/333"
     headers = {"Authorization": caller.authorization}
     assert caller.get(address).json()["riskDetail"] == "microsoftRevokedSessions"
     assert caller.session.get(address, headers=headers).json()["riskDetail"] == "unknownFutureValue"
@@ -760,23 +759,6 @@ def test_msal_signs_in_by_secret(session: requests.Session) -> None:
     assert sorted(answer) == ["access_token", "expires_in", "ext_expires_in", "token_source", "token_type"]
 
 
-class Certificate:
-    """A certificate of the app, as its owner has it and as it is registered."""
-
-    def __init__(self) -> None:
-        made = trustme.CA().issue_cert("contoso.example", key_type=trustme.KeyType.RSA)
-        self.private_key = made.private_key_pem.bytes().decode()
-        self.pem = made.cert_chain_pems[0].bytes().decode()
-        self.x509 = x509.load_pem_x509_certificate(self.pem.encode())
-
-    def thumbprint(self, algorithm: hashes.HashAlgorithm) -> str:
-        return self.x509.fingerprint(algorithm).hex().upper()
-
-    def public_key(self) -> str:
-        form = serialization.PublicFormat.SubjectPublicKeyInfo
-        return self.x509.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
-
-
 @pytest.fixture(scope="module")
 def certificate() -> Certificate:
     return Certificate()
@@ -855,7 +837,9 @@ def test_msal_signs_in_by_device_code_and_refreshes(session: requests.Session, s
     assert app.acquire_token_silent(READ_SCOPES, account)["access_token"] == signed_in["access_token"]
     refreshed = app.acquire_token_silent(READ_SCOPES, account, force_refresh=True)
     assert len({signed_in[name] for name in ("access_token", "refresh_token")} & set(map(str, refreshed.values()))) == 0
-    answer = session.get(f"{ROOT}/riskyUsers", headers={"Authorization": f"Bearer {refreshed['access_token']}"})
+    answer = session.get(
+        f"{COLLECTIONS_URL}riskyUsers", headers={"Authorization": f"Bearer {refreshed['access_token']}"}
+    )
     assert answer.status_code == 200
 
 
@@ -1207,7 +1191,7 @@ def test_sixty_ids_fit_one_action_and_one_more_does_not(caller: Caller, tenant: 
 
 def test_an_action_must_be_json(caller: Caller) -> None:
     headers = {"Authorization": caller.authorization}
-    answer = caller.session.post(f"{ROOT}/riskyUsers/dismiss", data={"userIds": ADELE_ID}, headers=headers)
+    answer = caller.session.post(f"{COLLECTIONS_URL}riskyUsers/dismiss", data={"userIds": ADELE_ID}, headers=headers)
     assert answer.status_code == 415
 
 
@@ -1342,11 +1326,11 @@ def test_the_loopback_keeps_the_retries_it_was_given(simulator: Simulator) -> No
 
 def test_an_answer_over_the_loopback_bears_the_address_that_was_meant(caller: Caller) -> None:
     answer = caller.get("riskyUsers", top=1)
-    assert (answer.url, answer.request.url) == (f"{ROOT}/riskyUsers?%24top=1",) * 2
+    assert (answer.url, answer.request.url) == (f"{COLLECTIONS_URL}riskyUsers?%24top=1",) * 2
 
 
 def test_the_loopback_tells_of_the_proxy_that_was_meant(caller: Caller, simulator: Simulator) -> None:
-    caller.session.get(f"{ROOT}/riskyUsers", proxies={"https": "http://proxy.contoso.example:3128"})
+    caller.session.get(f"{COLLECTIONS_URL}riskyUsers", proxies={"https": "http://proxy.contoso.example:3128"})
     assert simulator.requests[-1].headers["X-Loopback-Proxy"] == "http://proxy.contoso.example:3128"
     caller.get("riskyUsers")
     assert "X-Loopback-Proxy" not in simulator.requests[-1].headers
@@ -1359,7 +1343,7 @@ def test_the_hosts_are_served_over_tls_to_those_who_trust_them(tenant: Tenant, t
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     with Simulator(tenant, ssl_context=context) as simulator, session_to(simulator) as session:
         with pytest.raises(requests.exceptions.SSLError):
-            session.get(f"{ROOT}/riskyUsers")
+            session.get(f"{COLLECTIONS_URL}riskyUsers")
         session.verify = str(tmp_path / "ca.pem")
         assert Caller(simulator, session).get("riskyUsers/333").json()["id"] == "333"
 
