@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
-from helpers import BASE, LEVELS_ACCEPTED, NOW, SMALL, STATES_ACCEPTED, Row, contents, only_entry
+from helpers import BASE, LEVELS_ACCEPTED, NOW, SMALL, STATES_ACCEPTED, Row, contents, only_entry, shown
 from warroom.azure.arrivals import WAYS, Arrivals
 from warroom.azure.demo import demo_tenant
 from warroom.azure.rows import stamp
@@ -28,6 +28,8 @@ from warroom.xsoar.integration import MANIFEST, PROJECT
 from warroom.xsoar.manifest import Manifest
 from warroom.xsoar.runner import WarRoom
 from warroom.xsoar.surroundings import led_to
+
+Fetch = Callable[[], list[str]]  # the fixture `fetch`
 
 SINCE = "2026-11-17T12:00:00Z"  # three days before NOW
 ONLY_USERS = ["Risky Users"]
@@ -67,7 +69,7 @@ def room(war_room: WarRoom, clock: Clock) -> WarRoom:
 
 
 @pytest.fixture
-def fetch(room: WarRoom) -> Callable[[], list[str]]:
+def fetch(room: WarRoom) -> Fetch:
     """Fetch once, which has to succeed, and give the ids of the incidents as handed over."""
 
     def succeed() -> list[str]:
@@ -131,6 +133,18 @@ def detect(tenant: Tenant, *names: str, **fields: Any) -> None:
         tenant.arrive(**{"id": name, "detected": ago(minutes=len(names) - position), **fields})
 
 
+def detect_hourly(tenant: Tenant) -> None:
+    """Let detections d0 to d5 occur, an hour apart."""
+    for number in range(6):
+        tenant.arrive(id=f"d{number}", detected=ago(hours=9 - number))
+
+
+def add_users_hourly(tenant: Tenant) -> None:
+    """Let users u0 to u5 come to be at risk, an hour apart."""
+    for number in range(6):
+        tenant.add_user(id=f"u{number}", riskLastUpdatedDateTime=stamp(ago(hours=9 - number)))
+
+
 # What an incident is
 
 
@@ -187,7 +201,7 @@ def test_an_event_type_without_words_is_named_as_graph_names_it(room: WarRoom, t
 
 
 def test_the_first_fetch_asks_for_the_last_three_days_in_order_and_in_large_pages(
-    fetch: Callable[[], list[str]], simulator: Simulator
+    fetch: Fetch, simulator: Simulator
 ) -> None:
     assert fetch() == []
     (request,) = simulator.graph_requests
@@ -200,7 +214,7 @@ def test_the_first_fetch_asks_for_the_last_three_days_in_order_and_in_large_page
 
 
 def test_users_are_asked_for_by_their_last_change_whatever_is_selected(
-    fetch: Callable[[], list[str]], simulator: Simulator, instance: Row
+    fetch: Fetch, simulator: Simulator, instance: Row
 ) -> None:
     instance |= {"fetch_types": ONLY_USERS, "fetch_risk_levels": ["high"], "first_fetch": "2026-11-01T00:00:00Z"}
     assert fetch() == []
@@ -213,9 +227,7 @@ def test_users_are_asked_for_by_their_last_change_whatever_is_selected(
     }
 
 
-def test_filters_are_graphs_to_apply(
-    fetch: Callable[[], list[str]], simulator: Simulator, instance: Row, tenant: Tenant
-) -> None:
+def test_filters_are_graphs_to_apply(fetch: Fetch, simulator: Simulator, instance: Row, tenant: Tenant) -> None:
     instance |= {
         "first_fetch": "12 hours",
         "fetch_risk_levels": ["high", "medium"],
@@ -237,7 +249,7 @@ def test_filters_are_graphs_to_apply(
     )
 
 
-def test_no_filters_mean_everything(fetch: Callable[[], list[str]], instance: Row, tenant: Tenant) -> None:
+def test_no_filters_mean_everything(fetch: Fetch, instance: Row, tenant: Tenant) -> None:
     instance |= {"fetch_risk_levels": [], "fetch_risk_states": "", "fetch_event_types": None}
     for position, level in enumerate(aru.RISK_LEVELS):
         tenant.arrive(id=level, detected=ago(hours=9 - position), riskLevel=level, riskState="remediated")
@@ -258,7 +270,7 @@ FETCH_PARAMETERS = (
 
 @pytest.mark.parametrize("empty", ["missing", None, ""])
 def test_an_instance_from_before_these_parameters_fetches_with_their_defaults(
-    empty: str | None, fetch: Callable[[], list[str]], instance: Row, tenant: Tenant, simulator: Simulator
+    empty: str | None, fetch: Fetch, instance: Row, tenant: Tenant, simulator: Simulator
 ) -> None:
     for name in FETCH_PARAMETERS:
         instance.pop(name, None)
@@ -303,7 +315,7 @@ def test_a_parameter_that_cannot_be_used_is_named_before_anything_is_sent(
 
 @pytest.mark.parametrize("maximum", ["1", "200", 200])
 def test_one_to_two_hundred_incidents_may_be_asked_for(
-    maximum: Any, fetch: Callable[[], list[str]], instance: Row, tenant: Tenant
+    maximum: Any, fetch: Fetch, instance: Row, tenant: Tenant
 ) -> None:
     instance["max_fetch"] = maximum
     detect(tenant, *(f"d{number:03}" for number in range(201)))
@@ -321,9 +333,7 @@ def test_more_event_types_than_one_request_takes_are_refused_by_name(
     assert simulator.requests == []
 
 
-def test_a_type_that_is_named_twice_is_fetched_once(
-    fetch: Callable[[], list[str]], instance: Row, tenant: Tenant
-) -> None:
+def test_a_type_that_is_named_twice_is_fetched_once(fetch: Fetch, instance: Row, tenant: Tenant) -> None:
     instance["fetch_types"] = "Risk Detections,Risk Detections"
     detect(tenant, "d1")
     assert fetch() == ["d1"]
@@ -333,7 +343,7 @@ def test_a_type_that_is_named_twice_is_fetched_once(
 
 
 def test_a_quiet_fetch_costs_one_request_to_graph_and_none_to_the_login_service(
-    fetch: Callable[[], list[str]], simulator: Simulator, tenant: Tenant, clock: Clock
+    fetch: Fetch, simulator: Simulator, tenant: Tenant, clock: Clock
 ) -> None:
     detect(tenant, "d1", "d2")
     assert fetch() == ["d1", "d2"]
@@ -343,7 +353,7 @@ def test_a_quiet_fetch_costs_one_request_to_graph_and_none_to_the_login_service(
     assert [request.path for request in simulator.requests] == [f"{BASE}riskDetections"]
 
 
-def test_incidents_come_oldest_first(fetch: Callable[[], list[str]], tenant: Tenant) -> None:
+def test_incidents_come_oldest_first(fetch: Fetch, tenant: Tenant) -> None:
     for name, detected in {
         "third": "2026-11-20T10:00:00.0000001Z",
         "first": "2026-11-20T9:15:00Z",
@@ -358,16 +368,14 @@ def test_an_hour_of_one_digit_is_filled_up(room: WarRoom, tenant: Tenant) -> Non
     assert [new["occurred"] for new in room.fetch().incidents] == ["2026-11-20T09:15:00.0000000Z"]
 
 
-def test_what_was_detected_before_the_first_fetch_reaches_back_stays_away(
-    fetch: Callable[[], list[str]], tenant: Tenant
-) -> None:
+def test_what_was_detected_before_the_first_fetch_reaches_back_stays_away(fetch: Fetch, tenant: Tenant) -> None:
     detect(tenant, "old", detected=ago(days=3, seconds=1))
     detect(tenant, "just", detected=ago(days=3))
     assert fetch() == ["just"]
 
 
 def test_a_thousand_detections_of_one_instant_come_over_twenty_fetches_each_once(
-    fetch: Callable[[], list[str]], tenant: Tenant, clock: Clock
+    fetch: Fetch, tenant: Tenant, clock: Clock
 ) -> None:
     for number in range(1000):
         tenant.arrive(id=f"d{number}", detected=ago(hours=5))
@@ -381,7 +389,7 @@ def test_a_thousand_detections_of_one_instant_come_over_twenty_fetches_each_once
 
 
 def test_a_backlog_comes_in_order_over_the_next_fetches(
-    fetch: Callable[[], list[str]], tenant: Tenant, clock: Clock, instance: Row
+    fetch: Fetch, tenant: Tenant, clock: Clock, instance: Row
 ) -> None:
     instance["max_fetch"] = "3"
     detect(tenant, *(f"d{number}" for number in range(8)))
@@ -392,7 +400,7 @@ def test_a_backlog_comes_in_order_over_the_next_fetches(
 
 
 def test_a_detection_that_surfaces_after_fifty_nine_minutes_comes_once(
-    fetch: Callable[[], list[str]], tenant: Tenant, clock: Clock
+    fetch: Fetch, tenant: Tenant, clock: Clock
 ) -> None:
     tenant.arrive(id="late", detected=NOW, surfaces_at=NOW + timedelta(minutes=59))
     fetched = []
@@ -406,7 +414,7 @@ def test_a_detection_that_surfaces_after_fifty_nine_minutes_comes_once(
 
 
 def test_a_clock_that_is_five_minutes_ahead_loses_nothing(
-    fetch: Callable[[], list[str]], tenant: Tenant, clock: Clock, room: WarRoom
+    fetch: Fetch, tenant: Tenant, clock: Clock, room: WarRoom
 ) -> None:
     room.clock = lambda: clock.now + timedelta(minutes=5)
     tenant.arrive(id="late", detected=NOW, surfaces_at=NOW + timedelta(minutes=60))
@@ -416,9 +424,7 @@ def test_a_clock_that_is_five_minutes_ahead_loses_nothing(
     assert fetch() == ["late"]
 
 
-def test_a_longer_look_back_waits_longer(
-    fetch: Callable[[], list[str]], tenant: Tenant, clock: Clock, instance: Row
-) -> None:
+def test_a_longer_look_back_waits_longer(fetch: Fetch, tenant: Tenant, clock: Clock, instance: Row) -> None:
     instance["look_back"] = "1440"
     tenant.arrive(id="late", detected=NOW, surfaces_at=NOW + timedelta(minutes=1440))
     for _ in range(24):
@@ -436,7 +442,7 @@ def test_a_fetch_that_the_platform_never_took_in_comes_again(room: WarRoom, tena
 
 
 def test_detections_that_arrive_while_a_fetch_is_under_way_come_once(
-    fetch: Callable[[], list[str]], tenant: Tenant, clock: Clock
+    fetch: Fetch, tenant: Tenant, clock: Clock
 ) -> None:
     tenant.largest_page = 2
     detect(tenant, *(f"d{number}" for number in range(6)))
@@ -448,12 +454,11 @@ def test_detections_that_arrive_while_a_fetch_is_under_way_come_once(
 
 
 def test_a_detection_that_leaves_the_filter_hides_no_other_behind_the_edge_of_a_page(
-    fetch: Callable[[], list[str]], tenant: Tenant, instance: Row
+    fetch: Fetch, tenant: Tenant, instance: Row
 ) -> None:
     tenant.largest_page = 2
     instance["fetch_risk_states"] = ["atRisk"]
-    for number in range(6):
-        tenant.arrive(id=f"d{number}", detected=ago(hours=9 - number))
+    detect_hourly(tenant)
     gone = tenant.detections["d0"]
     tenant.before_request(2, lambda: gone.update(riskState="remediated"))
     assert fetch() == [f"d{number}" for number in range(6)]
@@ -467,14 +472,13 @@ def broken(simulator: Simulator, tenant: Tenant, no_waiting: list[float]) -> Sim
     """Six detections on pages of two, of which only the first page can be had; repair: `faults.clear()`."""
     assert no_waiting == []
     tenant.largest_page = 2
-    for number in range(6):
-        tenant.arrive(id=f"d{number}", detected=ago(hours=9 - number))
+    detect_hourly(tenant)
     simulator.fail_next(500, times=1000, after=1)
     return simulator
 
 
 def test_a_page_that_fails_half_way_hands_over_what_came_and_goes_on_there_next_time(
-    broken: Simulator, room: WarRoom, fetch: Callable[[], list[str]]
+    broken: Simulator, room: WarRoom, fetch: Fetch
 ) -> None:
     run = room.fetch()
     assert incident_ids(run.incidents) == ["d0", "d1"]
@@ -488,9 +492,7 @@ def test_a_page_that_fails_half_way_hands_over_what_came_and_goes_on_there_next_
     assert broken.graph_requests[0].query["$filter"] == "detectedDateTime ge 2026-11-20T03:00:00Z"
 
 
-def test_a_first_page_that_fails_is_an_error_and_moves_nothing(
-    broken: Simulator, room: WarRoom, fetch: Callable[[], list[str]]
-) -> None:
+def test_a_first_page_that_fails_is_an_error_and_moves_nothing(broken: Simulator, room: WarRoom, fetch: Fetch) -> None:
     broken.faults[0].after = 0
     run = room.fetch()
     assert run.failed
@@ -500,7 +502,7 @@ def test_a_first_page_that_fails_is_an_error_and_moves_nothing(
 
 
 def test_where_a_second_type_cannot_be_read_the_first_comes_again_next_time(
-    room: WarRoom, tenant: Tenant, instance: Row, simulator: Simulator, fetch: Callable[[], list[str]]
+    room: WarRoom, tenant: Tenant, instance: Row, simulator: Simulator, fetch: Fetch
 ) -> None:
     instance["fetch_types"] = BOTH
     detect(tenant, "d1")
@@ -515,7 +517,7 @@ def test_where_a_second_type_cannot_be_read_the_first_comes_again_next_time(
 def test_nothing_is_lost_where_graph_keeps_to_no_order(
     order: Order,
     page_size: int,
-    fetch: Callable[[], list[str]],
+    fetch: Fetch,
     tenant: Tenant,
     instance: Row,
     clock: Clock,
@@ -539,7 +541,7 @@ def test_nothing_is_lost_where_disorder_and_a_failure_come_together(
     order: Order,
     broken: Simulator,
     tenant: Tenant,
-    fetch: Callable[[], list[str]],
+    fetch: Fetch,
 ) -> None:
     tenant.largest_page = 10
     for number in range(34):
@@ -551,12 +553,9 @@ def test_nothing_is_lost_where_disorder_and_a_failure_come_together(
     assert sorted(first + fetch()) == sorted(tenant.detections)
 
 
-def test_nothing_is_lost_where_a_first_page_only_seems_to_be_in_order(
-    fetch: Callable[[], list[str]], tenant: Tenant
-) -> None:
+def test_nothing_is_lost_where_a_first_page_only_seems_to_be_in_order(fetch: Fetch, tenant: Tenant) -> None:
     tenant.largest_page = 3
-    for number in range(6):
-        tenant.arrive(id=f"d{number}", detected=ago(hours=9 - number))
+    detect_hourly(tenant)
     order = ["d0", "d2", "d3", "d5", "d4", "d1"]
     tenant.order = lambda rows: sorted(rows, key=lambda row: order.index(row["id"]))
     assert fetch() == ["d0", "d1", "d2", "d3", "d4", "d5"]
@@ -777,7 +776,7 @@ def test_the_preview_says_that_it_knows_of_no_earlier_fetch(room: WarRoom, tenan
         "Newest first, since 2026-11-17T12:00:00Z, at most 50. "
         "Which of them were handed over already is not known here.\n"
     )
-    first = room.run(PREVIEW).entries[0]["HumanReadable"]
+    first = shown(room.run(PREVIEW))
     assert first == (
         "### The fetch settings select 1 incident(s)\n"
         f"{heading}"
@@ -786,27 +785,21 @@ def test_the_preview_says_that_it_knows_of_no_earlier_fetch(room: WarRoom, tenan
         "| Leaked credentials: user.00ad@contoso.example (high) | 2026-11-20T11:00:00.0000000Z | 3 | d1 |\n"
     )
     room.fetch()
-    assert room.run(PREVIEW).entries[0]["HumanReadable"] == first
+    assert shown(room.run(PREVIEW)) == first
     tenant.detections.clear()
-    assert room.run(PREVIEW).entries[0]["HumanReadable"] == (
-        f"### The fetch settings select 0 incident(s)\n{heading}**No entries.**\n"
-    )
+    assert shown(room.run(PREVIEW)) == (f"### The fetch settings select 0 incident(s)\n{heading}**No entries.**\n")
 
 
-def test_a_reset_of_the_sign_in_moves_neither_fetch_nor_preview(
-    room: WarRoom, tenant: Tenant, fetch: Callable[[], list[str]]
-) -> None:
+def test_a_reset_of_the_sign_in_moves_neither_fetch_nor_preview(room: WarRoom, tenant: Tenant, fetch: Fetch) -> None:
     detect(tenant, "d1", "d2")
     assert fetch() == ["d1", "d2"]
-    before = room.run(PREVIEW).entries[0]["Contents"]
+    before = only_entry(room.run(PREVIEW))["Contents"]
     assert not room.run("!azure-risky-users-auth-reset").failed
     assert fetch() == []
-    assert room.run(PREVIEW).entries[0]["Contents"] == before
+    assert only_entry(room.run(PREVIEW))["Contents"] == before
 
 
-def test_a_quiet_fetch_writes_nothing_about_the_sign_in(
-    room: WarRoom, tenant: Tenant, fetch: Callable[[], list[str]]
-) -> None:
+def test_a_quiet_fetch_writes_nothing_about_the_sign_in(room: WarRoom, tenant: Tenant, fetch: Fetch) -> None:
     detect(tenant, "d1")
     assert fetch() == ["d1"]
     version = room.context_version
@@ -832,7 +825,7 @@ def first_version_tenant(tenant: Tenant, *, one_instant: bool) -> None:
     [("plain", False), ("overflow", True)],  # overflow: it remembered two, and forgot some of one instant
 )
 def test_a_state_of_the_first_version_is_taken_over_without_loss_or_repeat(
-    recorded: str, one_instant: bool, room: WarRoom, tenant: Tenant, instance: Row, fetch: Callable[[], list[str]]
+    recorded: str, one_instant: bool, room: WarRoom, tenant: Tenant, instance: Row, fetch: Fetch
 ) -> None:
     instance |= {"fetch_types": BOTH, "max_fetch": "8"}
     first_version_tenant(tenant, one_instant=one_instant)
@@ -881,7 +874,7 @@ def test_a_user_is_an_incident_on_coming_to_be_at_risk_and_when_the_level_rises(
 
 
 def test_another_change_of_a_user_at_risk_is_no_incident(
-    fetch: Callable[[], list[str]], tenant: Tenant, instance: Row, clock: Clock
+    fetch: Fetch, tenant: Tenant, instance: Row, clock: Clock
 ) -> None:
     instance["fetch_types"] = ONLY_USERS
     tenant.add_user(id=AD)
@@ -906,20 +899,18 @@ def test_levels_and_states_are_selected_here_for_users_so_that_a_rise_into_them_
 
 
 def test_a_user_who_changes_while_a_fetch_is_under_way_hides_no_other(
-    fetch: Callable[[], list[str]], tenant: Tenant, instance: Row
+    fetch: Fetch, tenant: Tenant, instance: Row
 ) -> None:
     tenant.largest_page = 2
     instance["fetch_types"] = ONLY_USERS
-    for number in range(6):
-        tenant.add_user(id=f"u{number}", riskLastUpdatedDateTime=stamp(ago(hours=9 - number)))
+    add_users_hourly(tenant)
     tenant.before_request(2, lambda: tenant.change_user("u0", riskState="dismissed"))
     assert fetch() == ["u1", "u2", "u3", "u4", "u5"]
 
 
 def test_both_types_share_what_one_fetch_may_bring(room: WarRoom, tenant: Tenant, instance: Row, clock: Clock) -> None:
     instance |= {"fetch_types": BOTH, "max_fetch": "4"}
-    for number in range(6):
-        tenant.add_user(id=f"u{number}", riskLastUpdatedDateTime=stamp(ago(hours=9 - number)))
+    add_users_hourly(tenant)
     detect(tenant, *(f"d{number}" for number in range(3)))
     brought = []
     for _ in range(4):

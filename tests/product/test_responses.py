@@ -533,8 +533,8 @@ def test_verify_looks_again_until_the_change_has_taken_effect(
     reads = [text for path, text in sent_to_graph(simulator) if path == "riskyUsers"][1:]
     assert reads == [f"(id eq '333' or id eq '{ADELE_ID}')"] * (len(waits) + 1)
     assert len(posted(simulator)) == 1
-    found = war_room.context.read("AzureRiskyUsers.RiskAction")
-    assert [row["status"] for row in found] == ["applied", "applied"]
+    rows = war_room.context.read("AzureRiskyUsers.RiskAction")
+    assert [row["status"] for row in rows] == ["applied", "applied"]
 
 
 @every_response
@@ -642,11 +642,11 @@ WORKS = ("has it", "works")
 ALLOWED = ("has it", "permitted (not tried)")
 
 
-def examined(*found: tuple[str, str]) -> list[Row]:
+def examined(*results: tuple[str, str]) -> list[Row]:
     """The rows of auth-test: for each capability what the token says and what came of it."""
     return [
         {"capability": capability, "permission": permission, "token": token, "result": result}
-        for (capability, permission), (token, result) in zip(CAPABILITIES, found, strict=True)
+        for (capability, permission), (token, result) in zip(CAPABILITIES, results, strict=True)
     ]
 
 
