@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta, timezone
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -207,6 +210,25 @@ def below_base(request: Recorded) -> str:
 def request_id(simulator: Simulator) -> str:
     """The request-id that Graph's last answer bore."""
     return simulator.request_ids(simulator.graph_requests[-1])[0]
+
+
+# Files
+
+
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+@cache
+def declared_manifest() -> Row:
+    """The integration's manifest, as it stands in its file."""
+    manifest: Row = yaml.safe_load(text_of(MANIFEST))
+    return manifest
+
+
+def declared_commands() -> dict[str, Row]:
+    """The commands of the manifest, by their names."""
+    return {command["name"]: command for command in declared_manifest()["script"]["commands"]}
 
 
 # Pure calls

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
-from helpers import BASE, LEVELS_ACCEPTED, NOW, SMALL, STATES_ACCEPTED, Row, contents, only_entry, shown
+from helpers import BASE, LEVELS_ACCEPTED, NOW, SMALL, STATES_ACCEPTED, Row, contents, only_entry, shown, text_of
 from warroom.azure.arrivals import WAYS, Arrivals
 from warroom.azure.demo import demo_tenant
 from warroom.azure.rows import stamp
@@ -829,7 +829,7 @@ def test_a_state_of_the_first_version_is_taken_over_without_loss_or_repeat(
 ) -> None:
     instance |= {"fetch_types": BOTH, "max_fetch": "8"}
     first_version_tenant(tenant, one_instant=one_instant)
-    state = json.loads((PROJECT / "test_data/first_version_last_runs.json").read_text(encoding="utf-8"))[recorded]
+    state = json.loads(text_of(PROJECT / "test_data/first_version_last_runs.json"))[recorded]
     room.last_run = state["last_run"]
     rest = {*tenant.detections, *tenant.users} - set(state["handed_over"])
     assert sorted(fetch()) == sorted(rest)

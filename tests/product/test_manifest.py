@@ -4,15 +4,21 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
 import demistomock
-from helpers import DETECTIONS, PRINCIPAL_DETECTIONS, PRINCIPALS, USERS, Row
+from helpers import (
+    DETECTIONS,
+    PRINCIPAL_DETECTIONS,
+    PRINCIPALS,
+    USERS,
+    Row,
+    declared_commands,
+    declared_manifest,
+)
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
 from warroom.demo import demo_instance
@@ -20,8 +26,8 @@ from warroom.xsoar.integration import MANIFEST
 from warroom.xsoar.manifest import Manifest
 from warroom.xsoar.runner import WarRoom
 
-DECLARED: Row = yaml.safe_load(Path(MANIFEST).read_text(encoding="utf-8"))
-COMMANDS: dict[str, Row] = {command["name"]: command for command in DECLARED["script"]["commands"]}
+DECLARED = declared_manifest()
+COMMANDS = declared_commands()
 PARAMETERS: dict[str, Row] = {parameter["name"]: parameter for parameter in DECLARED["configuration"]}
 ACTIONS = {
     action.command: action

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers import text_of
 from tools import docs, picture
 from tools.docs import PAGES, README, REFERENCE, Page
 from warroom.xsoar.commandline import parse
@@ -14,10 +15,6 @@ from warroom.xsoar.manifest import Manifest
 CALL = re.compile(r"^\s*(?:warroom> )?(!azure-[^\n]*)$|`([^`\n]*!azure-[^`\n]*)`", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 COMMANDS = Manifest.read(MANIFEST).commands
-
-
-def text_of(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
 
 
 def calls_in(text: str) -> list[str]:

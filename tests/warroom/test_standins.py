@@ -3,17 +3,17 @@
 import ast
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import CommonServerPython as csp  # noqa: N813 - the module is the platform's
 import demistomock
+from helpers import text_of
 from warroom.xsoar.integration import PROJECT, run_as_one_text
 
 Case = dict[str, Any]
-CASES: list[Case] = json.loads((PROJECT / "test_data/commonserver_cases.json").read_text(encoding="utf-8"))["cases"]
+CASES: list[Case] = json.loads(text_of(PROJECT / "test_data/commonserver_cases.json"))["cases"]
 TEXT = "import demistomock as demisto  # noqa: F401\nfrom CommonServerPython import *  # noqa: F401\n"
 
 
@@ -45,7 +45,7 @@ def test_the_stand_in_does_what_the_platform_was_recorded_doing(case: Case) -> N
 
 
 def test_the_stand_in_offers_exactly_what_the_integration_uses_of_the_platform() -> None:
-    tree = ast.parse((PROJECT / "AzureRiskyUsers.py").read_text(encoding="utf-8"))
+    tree = ast.parse(text_of(PROJECT / "AzureRiskyUsers.py"))
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     assert set(csp.__all__) - used == set()
 
@@ -287,6 +287,6 @@ def test_what_the_server_cannot_compile_is_not_compiled_here() -> None:
 
 
 def test_the_real_integration_runs_as_one_text() -> None:
-    module = run_as_one_text(Path(PROJECT / "AzureRiskyUsers.py").read_text(encoding="utf-8"), command="unknown")
+    module = run_as_one_text(text_of(PROJECT / "AzureRiskyUsers.py"), command="unknown")
     error = "Failed to execute unknown. NotImplementedError: Command unknown is not implemented."
     assert [entry["Contents"] for entry in module.demisto.call.entries] == [error]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from helpers import Make, texts
+from helpers import Make, text_of, texts
 from warroom.demo import demo_instance
 from warroom.xsoar.commandline import CommandLineError, parse
 from warroom.xsoar.context import ContextData, ContextError
@@ -27,7 +27,7 @@ def echoed(room: WarRoom, line: str) -> Any:
 
 
 def test_the_platform_knows_neither_the_cloud_nor_the_terminal() -> None:
-    modules = [path.read_text(encoding="utf-8") for path in (PROJECT / "warroom/xsoar").rglob("*.py")]
+    modules = [text_of(path) for path in (PROJECT / "warroom/xsoar").rglob("*.py")]
     imported = {
         name for text in modules for name in re.findall(r"^ *(?:from|import) (warroom[.\w]*)", text, re.MULTILINE)
     }
@@ -349,6 +349,6 @@ def test_an_instance_file_that_cannot_be_used_is_refused(
 
 
 def test_the_example_instance_names_parameters_of_the_manifest() -> None:
-    example = json.loads((PROJECT / "warroom/instance.example.json").read_text(encoding="utf-8"))
+    example = json.loads(text_of(PROJECT / "warroom/instance.example.json"))
     assert set(example) <= set(Manifest.read(MANIFEST).parameters)
     assert set(demo_instance()) == set(Manifest.read(MANIFEST).parameters)
