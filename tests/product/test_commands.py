@@ -47,7 +47,7 @@ CONTEXTS = {
     PRINCIPALS: "RiskyServicePrincipal",
     PRINCIPAL_DETECTIONS: "ServicePrincipalRiskDetection",
 }
-ORDERS = {USERS: UPDATED, PRINCIPALS: UPDATED, DETECTIONS: DETECTED, PRINCIPAL_DETECTIONS: DETECTED}
+ORDER_PROPERTIES = {USERS: UPDATED, PRINCIPALS: UPDATED, DETECTIONS: DETECTED, PRINCIPAL_DETECTIONS: DETECTED}
 
 
 def keyed(context: str) -> str:
@@ -273,7 +273,7 @@ def test_tables_speak_an_analysts_words_and_the_context_graphs(run: Succeed, ten
 @pytest.mark.parametrize("command", LIST_COLLECTIONS)
 @pytest.mark.parametrize("more", ["", " page_size=3"])
 def test_a_list_without_rows_is_a_success_with_an_empty_table(command: str, more: str, run: Succeed) -> None:
-    before = "updated_before" if ORDERS[command] == UPDATED else "detected_date_time_before"
+    before = "updated_before" if ORDER_PROPERTIES[command] == UPDATED else "detected_date_time_before"
     entry = only_entry(run(f"!{command} {before}=1999-12-31{more}"))
     context = CONTEXTS[command]
     expected: Row = {f"{context}ListTruncated": False} | ({f"{context}ListNextToken": ""} if more else {})
@@ -350,13 +350,16 @@ OWN_CONDITIONS = [
 
 
 def time_arguments(command: str, arguments: str) -> str:
-    prefix = "updated" if ORDERS[command] == UPDATED else "detected_date_time"
+    prefix = "updated" if ORDER_PROPERTIES[command] == UPDATED else "detected_date_time"
     return re.sub("(after|before)=", rf"{prefix}_\1=", arguments)
 
 
 def conditions(command: str) -> dict[str, str]:
     """What can be typed after a list command, each with the $filter it has to become."""
-    times = {time_arguments(command, typed): text.format(ORDERS[command]) for typed, text in TIME_CONDITIONS.items()}
+    times = {
+        time_arguments(command, typed): text.format(ORDER_PROPERTIES[command])
+        for typed, text in TIME_CONDITIONS.items()
+    }
     own = {arguments: text for owner, arguments, text in OWN_CONDITIONS if owner == command}
     return {**RISK_CONDITIONS, **times, **own}
 
@@ -388,7 +391,7 @@ DETECTION_ORDERS = [
 
 @pytest.mark.parametrize("command", LIST_COLLECTIONS)
 def test_an_order_is_sent_as_given(command: str, run: Succeed, tenant: Tenant, simulator: Simulator) -> None:
-    orders = SUBJECT_ORDERS if ORDERS[command] == UPDATED else DETECTION_ORDERS
+    orders = SUBJECT_ORDERS if ORDER_PROPERTIES[command] == UPDATED else DETECTION_ORDERS
     found = [kept(run(typed(command, order_by=order, limit="7")), command) for order in orders]
     assert requested(simulator) == [(LIST_COLLECTIONS[command], {"$orderby": order, "$top": "7"}) for order in orders]
     expected = [tenant.listing(LIST_COLLECTIONS[command], None, order)[:7] for order in orders]
@@ -607,7 +610,7 @@ def test_a_list_by_limit_leaves_an_older_token_alone(run: Succeed, war_room: War
 
 # What is refused, before anything is sent
 
-MOMENTS = 'ISO 8601 such as 2024-02-27T04:49:26.257525Z or 2024-02-27, or a time ago such as "10 days", "2 hours"'
+MOMENT_FORMS = 'ISO 8601 such as 2024-02-27T04:49:26.257525Z or 2024-02-27, or a time ago such as "10 days", "2 hours"'
 NUMBER, ANY_TEXT, OBJECT_ID = (
     "a whole number from 1 up",
     "a text that is not empty and has no line breaks",
@@ -656,7 +659,7 @@ BAD_STATES = ("atrisk", "hidden", "at risk", "'")
 BAD_UPDATED_ORDERS = ("id", f"{UPDATED} down", f"{UPDATED}  desc", f"{UPDATED.lower()} desc", f"{UPDATED} desc,id")
 BAD_DETECTED_ORDERS = ("id", f"{UPDATED} desc", f"{DETECTED} desc&$top=1")
 REFUSED = [
-    *((command, name, BAD_MOMENTS, MOMENTS) for command in LIST_COLLECTIONS for name in TIME_ARGUMENTS[command]),
+    *((command, name, BAD_MOMENTS, MOMENT_FORMS) for command in LIST_COLLECTIONS for name in TIME_ARGUMENTS[command]),
     *((command, name, BAD_NUMBERS, NUMBER) for command in LIST_COLLECTIONS for name in ("limit", "page")),
     *((command, "page_size", BAD_SIZES, "a whole number from 1 to 500") for command in LIST_COLLECTIONS),
     *((command, "risk_level", BAD_LEVELS, LEVELS_ACCEPTED) for command in LIST_COLLECTIONS),

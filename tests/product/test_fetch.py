@@ -280,13 +280,13 @@ def test_an_instance_from_before_these_parameters_fetches_with_their_defaults(
     assert simulator.graph_requests[0].query["$filter"] == "detectedDateTime ge 2026-11-17T12:00:00Z"
 
 
-NUMBERS = "a whole number from 1 to 200"
+UP_TO_200 = "a whole number from 1 to 200"
 REFUSED = [
-    ("max_fetch", "0", NUMBERS),
-    ("max_fetch", "201", NUMBERS),
-    ("max_fetch", "-1", NUMBERS),
-    ("max_fetch", "many", NUMBERS),
-    ("max_fetch", "1.5", NUMBERS),
+    ("max_fetch", "0", UP_TO_200),
+    ("max_fetch", "201", UP_TO_200),
+    ("max_fetch", "-1", UP_TO_200),
+    ("max_fetch", "many", UP_TO_200),
+    ("max_fetch", "1.5", UP_TO_200),
     ("look_back", "an hour", "a whole number from 1 to 10080"),
     ("look_back", "0", "a whole number from 1 to 10080"),
     ("look_back", "10081", "a whole number from 1 to 10080"),

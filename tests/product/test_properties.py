@@ -199,8 +199,8 @@ ENUMERATED = (
     (DETECTIONS, "risk_state", aru.RISK_STATES),
     (DETECTIONS, "order_by", ("detectedDateTime desc",)),
 )
-NUMBERS = tuple((command, name) for command in (USERS, DETECTIONS) for name in ("limit", "page", "page_size"))
-MOMENTS = ((USERS, "updated_after"), (USERS, "updated_before"), (DETECTIONS, "detected_date_time_after"))
+NUMBER_ARGUMENTS = tuple((command, name) for command in (USERS, DETECTIONS) for name in ("limit", "page", "page_size"))
+MOMENT_ARGUMENTS = ((USERS, "updated_after"), (USERS, "updated_before"), (DETECTIONS, "detected_date_time_after"))
 
 
 @pytest.mark.parametrize(("command", "argument", "accepted"), ENUMERATED)
@@ -216,7 +216,7 @@ def test_a_text_that_is_no_member_is_refused(
     assert argument in sent.errors[0]
 
 
-@pytest.mark.parametrize(("command", "argument"), [*NUMBERS, *MOMENTS])
+@pytest.mark.parametrize(("command", "argument"), [*NUMBER_ARGUMENTS, *MOMENT_ARGUMENTS])
 @examples
 @given(value=TEXTS.filter(lambda value: value and not re.search("[0-9]", value)))
 def test_a_text_without_a_digit_is_no_number_and_no_moment(
@@ -237,13 +237,13 @@ def test_no_text_makes_next_token_lead_elsewhere(
     assert (len(sent.errors), sent.targets) == (1, [])
 
 
-GETS = (
+PATHS_BY_ID = (
     *((command, f"{collection}/{{}}") for command, collection in GET_COLLECTIONS.items()),
     *((command, f"{collection}/{{}}/history") for command, collection in HISTORY_COLLECTIONS.items()),
 )
 
 
-@pytest.mark.parametrize(("command", "path"), GETS)
+@pytest.mark.parametrize(("command", "path"), PATHS_BY_ID)
 @examples
 @given(value=TEXTS.filter(bool))
 @example(value="..")
@@ -355,7 +355,7 @@ def test_moments_are_put_in_the_order_of_time(moments: list[tuple[datetime, int]
 
 LARGEST = 7  # rows of a page where Graph gives small ones, so that small lists have several
 NEWEST_FIRST = f"{UPDATED} desc"
-ORDERS = st.sampled_from((NEWEST_FIRST, f"{UPDATED} asc"))
+USER_ORDERS = st.sampled_from((NEWEST_FIRST, f"{UPDATED} asc"))
 
 
 @pytest.fixture
@@ -382,7 +382,7 @@ def read_rows(room: WarRoom, simulator: Simulator, **arguments: Any) -> tuple[li
 
 @pytest.mark.usefixtures("small_pages")
 @settings(examples, max_examples=150)
-@given(limit=st.integers(1, 60), page=st.integers(1, 9), order=ORDERS)
+@given(limit=st.integers(1, 60), page=st.integers(1, 9), order=USER_ORDERS)
 def test_limit_and_page_give_the_slice_with_the_fewest_requests(
     limit: int, page: int, order: str, room: WarRoom, simulator: Simulator
 ) -> None:

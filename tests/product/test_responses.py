@@ -440,9 +440,11 @@ def test_a_dry_run_may_show_more_than_a_run_may_change(run: Succeed, tenant: Ten
 
 # Device code
 
+DeviceRoom = Callable[[bool], WarRoom]  # the fixture `device_room`
+
 
 @pytest.fixture
-def device_room(simulator: Simulator) -> Callable[[bool], WarRoom]:
+def device_room(simulator: Simulator) -> DeviceRoom:
     """Makes a war room whose instance was signed in by a person, with or without response commands."""
 
     def signed_in(allow_response: bool) -> WarRoom:
@@ -455,7 +457,7 @@ def device_room(simulator: Simulator) -> Callable[[bool], WarRoom]:
 
 @every_response
 def test_device_code_without_response_commands_refuses_them(
-    response: Response, device_room: Callable[[bool], WarRoom], simulator: Simulator
+    response: Response, device_room: DeviceRoom, simulator: Simulator
 ) -> None:
     entry = only_entry(device_room(False).run(f"!{response.command} {response.argument}=333"))
     assert entry["Contents"] == (
@@ -466,7 +468,7 @@ def test_device_code_without_response_commands_refuses_them(
 
 
 def test_device_code_with_response_commands_asks_for_the_permissions_and_acts(
-    device_room: Callable[[bool], WarRoom], simulator: Simulator
+    device_room: DeviceRoom, simulator: Simulator
 ) -> None:
     room = device_room(True)
     (flow,) = simulator.entra.flows.values()
@@ -479,21 +481,19 @@ def test_device_code_with_response_commands_asks_for_the_permissions_and_acts(
 
 
 def test_device_code_without_response_commands_does_not_ask_for_their_permissions(
-    device_room: Callable[[bool], WarRoom], simulator: Simulator
+    device_room: DeviceRoom, simulator: Simulator
 ) -> None:
     device_room(False)
     (flow,) = simulator.entra.flows.values()
     assert "ReadWrite" not in flow.scope
 
 
-def test_a_dry_run_needs_no_permission_to_change(device_room: Callable[[bool], WarRoom], simulator: Simulator) -> None:
+def test_a_dry_run_needs_no_permission_to_change(device_room: DeviceRoom, simulator: Simulator) -> None:
     assert not device_room(False).run(f"!{DISMISS} user_ids=333 dry_run=true").failed
     assert posted(simulator) == []
 
 
-def test_a_person_without_the_role_to_change_is_told_which(
-    device_room: Callable[[bool], WarRoom], tenant: Tenant
-) -> None:
+def test_a_person_without_the_role_to_change_is_told_which(device_room: DeviceRoom, tenant: Tenant) -> None:
     tenant.user_roles = {"Security Reader"}
     results, _ = device_room(True).run(f"!{DISMISS} user_ids=333").entries
     (row,) = acted(results)
@@ -789,7 +789,7 @@ def test_auth_test_tells_an_opaque_token_as_such(run: Succeed, simulator: Simula
     assert diagnosis(run("!azure-risky-users-auth-test")) == examined(read, read, read, read, write, write)
 
 
-def test_auth_test_tells_of_response_commands_that_are_off(device_room: Callable[[bool], WarRoom]) -> None:
+def test_auth_test_tells_of_response_commands_that_are_off(device_room: DeviceRoom) -> None:
     off = (
         "lacks it",
         "Response commands are off in this instance. Select 'Allow response commands' in its settings, then run "
@@ -800,9 +800,7 @@ def test_auth_test_tells_of_response_commands_that_are_off(device_room: Callable
     assert not done.failed
 
 
-def test_auth_test_tells_a_missing_role_under_device_code(
-    device_room: Callable[[bool], WarRoom], tenant: Tenant
-) -> None:
+def test_auth_test_tells_a_missing_role_under_device_code(device_room: DeviceRoom, tenant: Tenant) -> None:
     room = device_room(True)
     tenant.user_roles = set()
     done = room.run("!azure-risky-users-auth-test")
@@ -814,7 +812,7 @@ def test_auth_test_tells_a_missing_role_under_device_code(
     assert done.failed
 
 
-def test_auth_test_names_a_delegated_permission_as_such(device_room: Callable[[bool], WarRoom]) -> None:
+def test_auth_test_names_a_delegated_permission_as_such(device_room: DeviceRoom) -> None:
     row = diagnosis(device_room(False).run("!azure-risky-users-auth-test"))[2]
     permission = "the delegated permission IdentityRiskyServicePrincipal.Read.All, with admin consent."
     assert (row["token"], permission in row["result"]) == ("lacks it", True)

@@ -32,7 +32,7 @@ FAULTS: list[Params] = [
     {"drop": True, "times": 9},
     {"truncate": True, "times": 9},
 ]
-COMMANDS = (
+LINES = (
     "!azure-risky-users-list page_size=2",
     "!azure-risky-users-list limit=x",
     "!azure-risky-user-get id=x",
@@ -68,14 +68,14 @@ class Observer:
         """Every way to sign in, to be refused, and to fail on the way."""
         for end in ("decline", "expire", "approve"):
             self.sign_in(end)
-        for line in (*COMMANDS, "the Test button"):
+        for line in (*LINES, "the Test button"):
             self.run(line)
         for host in ("graph", "login", "identity"):
             self.fail(host)
         for code in (7000215, 700082, 90033):
             self.simulator.entra.fail(code)
             self.simulator.entra.revoke_tokens()
-            self.run(COMMANDS[0])
+            self.run(LINES[0])
         self.run("!azure-risky-users-auth-reset")
 
     def fail(self, host: str) -> None:
@@ -83,7 +83,7 @@ class Observer:
             if host != "graph":
                 self.simulator.entra.revoke_tokens()
             self.simulator.fail_next(host=host, **fault)
-            self.run(COMMANDS[0])
+            self.run(LINES[0])
             self.simulator.faults.clear()
 
 

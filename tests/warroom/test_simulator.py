@@ -126,7 +126,7 @@ def refused_sign_in(response: requests.Response) -> tuple[int, str, list[int]]:
     return response.status_code, response.json()["error"], response.json()["error_codes"]
 
 
-# ---- the demo's rows
+# The demo's rows
 
 
 def test_the_demo_is_the_same_for_the_same_seed_and_moment() -> None:
@@ -201,7 +201,7 @@ def test_a_row_with_an_unknown_property_or_member_is_refused() -> None:
         tenant.add_user(riskLevel="hgih")
 
 
-# ---- moments, $filter, $orderby
+# Moments, $filter, $orderby
 
 
 def moment_of(text: str) -> Decimal:
@@ -372,7 +372,7 @@ def test_an_order_graph_would_not_take_is_refused(caller: Caller, order: str) ->
     assert status_and_code(caller.get("riskyUsers", orderby=order)) == BAD_REQUEST
 
 
-# ---- pages, envelopes, options
+# Pages, envelopes, options
 
 
 @pytest.mark.parametrize("top", [1, 7, 39, 40, 500])
@@ -556,7 +556,7 @@ def test_workload_identities_are_listed_read_and_have_history(caller: Caller, te
     assert caller.ids("servicePrincipalRiskDetections", **question) == owned
 
 
-# ---- tokens, permissions, roles, licences
+# Tokens, permissions, roles, licences
 
 
 @pytest.mark.parametrize(
@@ -667,7 +667,7 @@ def test_unlicensed_rows_are_refused_or_else_hidden(caller: Caller, tenant: Tena
     assert {row["riskLevel"] for row in caller.get("riskyServicePrincipals").json()["value"]} == {"hidden"}
 
 
-# ---- signing in as an app
+# Signing in as an app
 
 
 def test_an_apps_token_says_what_it_may(caller: Caller) -> None:
@@ -810,7 +810,7 @@ def test_an_assertion_with_a_wrong_claim_is_refused(
     assert answer.json()["error_codes"] == [code]
 
 
-# ---- device code
+# Device code
 
 
 def public(session: requests.Session, client_id: str = XSOAR_CLIENT_ID) -> msal.PublicClientApplication:
@@ -975,7 +975,7 @@ def test_the_form_of_each_grant_holds_nothing_else(session: requests.Session) ->
     assert refused_sign_in(answer) == (400, "invalid_request", [9000411])
 
 
-# ---- managed identity
+# Managed identity
 
 
 def machine_identity(session: requests.Session, client_id: str = "") -> dict[str, Any]:
@@ -1038,10 +1038,10 @@ def test_msal_signs_in_at_app_service(
     assert [request.path for request in simulator.identity_requests] == ["/msi/token"] * 2
 
 
-# ---- actions
+# Actions
 
 
-ACTIONS = [
+ACTION_CASES = [
     ("riskyUsers", "confirmCompromised", "userIds", ("high", "confirmedCompromised", "adminConfirmedUserCompromised")),
     ("riskyUsers", "confirmSafe", "userIds", ("none", "confirmedSafe", "adminConfirmedAccountSafe")),
     ("riskyUsers", "dismiss", "userIds", ("none", "dismissed", "adminDismissedAllRiskForUser")),
@@ -1064,7 +1064,7 @@ def risk_of(row: Row) -> tuple[str, str, str]:
     return row["riskLevel"], row["riskState"], row["riskDetail"]
 
 
-@pytest.mark.parametrize(("collection", "action", "name", "risk"), ACTIONS)
+@pytest.mark.parametrize(("collection", "action", "name", "risk"), ACTION_CASES)
 def test_an_action_changes_the_risk_and_leaves_a_history_item(
     caller: Caller, simulator: Simulator, collection: str, action: str, name: str, risk: tuple[str, str, str]
 ) -> None:
@@ -1195,7 +1195,7 @@ def test_an_action_must_be_json(caller: Caller) -> None:
     assert answer.status_code == 415
 
 
-# ---- arrivals and changes
+# Arrivals and changes
 
 
 def test_a_detection_surfaces_when_its_time_has_come(caller: Caller, tenant: Tenant) -> None:
@@ -1247,7 +1247,7 @@ def test_a_changed_user_moves_in_a_walk_and_has_a_new_history_item(caller: Calle
     assert levels == [("high", ["newCountry"]), ("none", [])]
 
 
-# ---- hosts, faults, throttling
+# Hosts, faults, throttling
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)

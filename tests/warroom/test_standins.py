@@ -14,7 +14,7 @@ from warroom.xsoar.integration import PROJECT, run_as_one_text
 
 Case = dict[str, Any]
 CASES: list[Case] = json.loads(text_of(PROJECT / "test_data/commonserver_cases.json"))["cases"]
-TEXT = "import demistomock as demisto  # noqa: F401\nfrom CommonServerPython import *  # noqa: F401\n"
+IMPORTS = "import demistomock as demisto  # noqa: F401\nfrom CommonServerPython import *  # noqa: F401\n"
 
 
 @pytest.fixture(autouse=True)
@@ -262,12 +262,12 @@ def test_proxies_come_from_the_environment_with_a_scheme(call: demistomock.Call)
 
 
 def test_library_and_integration_share_one_namespace_without_a_file() -> None:
-    module = run_as_one_text(TEXT + "def main(): demisto.results([__name__, '__file__' in globals()])\nmain()\n")
+    module = run_as_one_text(IMPORTS + "def main(): demisto.results([__name__, '__file__' in globals()])\nmain()\n")
     assert [entry["Contents"] for entry in module.demisto.call.entries] == ["builtins", "False"]
 
 
 def test_the_integration_starts_under_the_name_that_the_server_gives_it() -> None:
-    text = TEXT + "def main(): return_error(demisto.command())\nif __name__ in ('__main__', 'builtins'): main()\n"
+    text = IMPORTS + "def main(): return_error(demisto.command())\nif __name__ in ('__main__', 'builtins'): main()\n"
     module = run_as_one_text(text, command="contoso-list")
     assert [entry["Contents"] for entry in module.demisto.call.entries] == ["contoso-list"]
 
@@ -278,12 +278,12 @@ def test_the_integration_starts_under_the_name_that_the_server_gives_it() -> Non
 )
 def test_binding_a_name_of_the_platform_anew_is_refused(statement: str) -> None:
     with pytest.raises(NameError, match="binds names of the platform's library anew"):
-        run_as_one_text(f"{TEXT}{statement}\n")
+        run_as_one_text(f"{IMPORTS}{statement}\n")
 
 
 def test_what_the_server_cannot_compile_is_not_compiled_here() -> None:
     with pytest.raises(SyntaxError):
-        run_as_one_text(TEXT + "from __future__ import annotations\n")
+        run_as_one_text(IMPORTS + "from __future__ import annotations\n")
 
 
 def test_the_real_integration_runs_as_one_text() -> None:
