@@ -64,16 +64,16 @@ def requested(simulator: Simulator) -> list[tuple[str, Row]]:
 DEFAULT_ORDERS = {USERS: {"$orderby": f"{UPDATED} desc"}, DETECTIONS: {"$orderby": f"{DETECTED} desc"}}
 
 
+def details(row: Row) -> Row:
+    return {pair["Key"]: pair["Value"] for pair in json.loads(row["additionalInfo"] or "[]")}
+
+
 def listed(tenant: Tenant, command: str, condition: str | None = None, order: str | None = None) -> list[Row]:
     """All rows of a list as they belong in context, in the order of the simulated tenant's own reckoning."""
     rows = tenant.listing(
         LIST_COLLECTIONS[command], condition, order or DEFAULT_ORDERS.get(command, {}).get("$orderby")
     )
     return [row | {"additionalDetails": details(row)} for row in rows] if "additionalInfo" in rows[0] else rows
-
-
-def details(row: Row) -> Row:
-    return {pair["Key"]: pair["Value"] for pair in json.loads(row["additionalInfo"] or "[]")}
 
 
 def kept(run: Run, command: str) -> Any:

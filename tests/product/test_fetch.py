@@ -68,6 +68,10 @@ def room(war_room: WarRoom, clock: Clock) -> WarRoom:
     return war_room
 
 
+def incident_ids(incidents: list[Row]) -> list[str]:
+    return [new["dbotMirrorId"] for new in incidents]
+
+
 @pytest.fixture
 def fetch(room: WarRoom) -> Fetch:
     """Fetch once, which has to succeed, and give the ids of the incidents as handed over."""
@@ -87,6 +91,12 @@ def client(instance: Row, simulator: Simulator) -> Iterator[aru.GraphClient]:
         yield aru.build_instance(aru.read_settings(instance), persistent=False).client
 
 
+def known(last_run: Row, fetch_type: str = "Risk Detections") -> Row:
+    """What is remembered of one type."""
+    remembered: Row = json.loads(last_run[fetch_type])["known"]
+    return remembered
+
+
 class ForgetfulFetches:
     """Fetches of an instance that remembers few objects, one after another."""
 
@@ -104,10 +114,6 @@ class ForgetfulFetches:
         return known(self.last_run)
 
 
-def incident_ids(incidents: list[Row]) -> list[str]:
-    return [new["dbotMirrorId"] for new in incidents]
-
-
 def messages(run: Run) -> list[str]:
     """What the entries say; of an error in a fetch, which the platform shows with its traceback, the last line."""
     return [text.strip().rpartition("\nException: ")[2] for text in contents(run)]
@@ -115,12 +121,6 @@ def messages(run: Run) -> list[str]:
 
 def raw(run: Run) -> list[Row]:
     return [json.loads(new["rawJSON"]) for new in run.incidents]
-
-
-def known(last_run: Row, fetch_type: str = "Risk Detections") -> Row:
-    """What is remembered of one type."""
-    remembered: Row = json.loads(last_run[fetch_type])["known"]
-    return remembered
 
 
 def ago(**span: float) -> datetime:

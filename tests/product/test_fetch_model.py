@@ -52,6 +52,14 @@ ATTEMPTS = ("answer", "429", "503", "lost")
 LASTING = ("500", "unreachable")
 
 
+def response(answer: Answer, history: list[RequestHistory]) -> requests.Response:
+    body = json.dumps(answer.body).encode()
+    made = requests.Response()
+    made.status_code = answer.status
+    made.raw = HTTPResponse(BytesIO(body), preload_content=False, retries=Retry(history=tuple(history)))
+    return made
+
+
 class Wire:
     """Stands in for the client's HttpSession: what repeats there on an error is repeated here.
 
@@ -105,14 +113,6 @@ class Wire:
         target = f"{parts.path}?{parts.query}"
         recorded = Recorded("GET", parts.netloc, parts.path, query, headers, b"", {}, target, "https", 0)
         return self.graph.answer(recorded)
-
-
-def response(answer: Answer, history: list[RequestHistory]) -> requests.Response:
-    body = json.dumps(answer.body).encode()
-    made = requests.Response()
-    made.status_code = answer.status
-    made.raw = HTTPResponse(BytesIO(body), preload_content=False, retries=Retry(history=tuple(history)))
-    return made
 
 
 class Conditions(NamedTuple):

@@ -185,6 +185,16 @@ def test_a_host_whose_name_leads_nowhere_is_named(
 # Proxies
 
 
+def pipe(source: socket.socket, sink: socket.socket) -> None:
+    """Pass on what comes, until nothing more does."""
+    with source, sink:
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+        except OSError:
+            return
+
+
 class Proxy:
     """A proxy that notes where it is asked to lead, and leads to one port whatever it is asked."""
 
@@ -221,16 +231,6 @@ class Proxy:
         server = socket.create_connection(("127.0.0.1", self.port))
         threading.Thread(target=pipe, args=(client, server), daemon=True).start()
         pipe(server, client)
-
-
-def pipe(source: socket.socket, sink: socket.socket) -> None:
-    """Pass on what comes, until nothing more does."""
-    with source, sink:
-        try:
-            while data := source.recv(65536):
-                sink.sendall(data)
-        except OSError:
-            return
 
 
 @pytest.fixture

@@ -103,6 +103,20 @@ TEXTS = st.one_of(
 COMPARISON = re.compile(r"(\w+) (eq|ge|lt) ('(?:[^']|'')*'|[\w:.-]+)")
 
 
+def disjunction(condition: str, place: int) -> tuple[list[tuple[str, str, str]], int]:
+    """The comparisons joined by `or` from a place on, and the place behind them."""
+    group = []
+    while True:
+        match = COMPARISON.match(condition, place)
+        assert match, condition[place:]
+        name, operator, literal = match.groups()
+        group.append((name, operator, literal[1:-1].replace("''", "'") if literal[0] == "'" else literal))
+        place = match.end()
+        if not condition.startswith(" or ", place):
+            return group, place
+        place += len(" or ")
+
+
 def comparisons(condition: str) -> list[list[tuple[str, str, str]]]:
     """The groups that `and` joins, each the comparisons that `or` joins. A text of any other build is refused."""
     groups, place = [], 0
@@ -119,20 +133,6 @@ def comparisons(condition: str) -> list[list[tuple[str, str, str]]]:
             return groups
         assert condition.startswith(" and ", place)
         place += len(" and ")
-
-
-def disjunction(condition: str, place: int) -> tuple[list[tuple[str, str, str]], int]:
-    """The comparisons joined by `or` from a place on, and the place behind them."""
-    group = []
-    while True:
-        match = COMPARISON.match(condition, place)
-        assert match, condition[place:]
-        name, operator, literal = match.groups()
-        group.append((name, operator, literal[1:-1].replace("''", "'") if literal[0] == "'" else literal))
-        place = match.end()
-        if not condition.startswith(" or ", place):
-            return group, place
-        place += len(" or ")
 
 
 def meant(value: str) -> list[str]:
@@ -300,6 +300,10 @@ def test_ids_to_act_on_go_into_the_body_and_nowhere_else(ids: list[str], room: W
 # Moments
 
 
+def offset_text(minutes: int, colon: str) -> str:
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}{colon}{abs(minutes) % 60:02d}"
+
+
 @settings(examples, max_examples=400)
 @given(
     moment=st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29)),
@@ -315,10 +319,6 @@ def test_a_moment_keeps_its_instant(moment: datetime, fraction: str, zone: str |
     instant = moment.replace(microsecond=0) - timedelta(minutes=minutes)
     assert literal == instant.isoformat() + (f".{fraction}" if fraction else "") + "Z"
     assert ticks(literal) == ticks(instant.isoformat() + "Z") + int(fraction.ljust(7, "0"))
-
-
-def offset_text(minutes: int, colon: str) -> str:
-    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}{colon}{abs(minutes) % 60:02d}"
 
 
 SECONDS = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}

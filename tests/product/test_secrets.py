@@ -94,6 +94,19 @@ def observer(war_room: WarRoom, simulator: Simulator) -> Observer:
     return Observer(war_room, simulator)
 
 
+def secrets_sent(simulator: Simulator) -> set[str]:
+    """The tokens and codes that requests bore."""
+    fields = [request.form.get(name) for request in simulator.requests for name in ("refresh_token", "device_code")]
+    signatures = [request.headers.get("Authorization", "") for request in simulator.requests]
+    return {secret for secret in (*fields, *(text.removeprefix("Bearer ") for text in signatures)) if secret}
+
+
+def masked(text: str, registered: set[str]) -> str:
+    for secret in registered:
+        text = text.replace(secret, "<hidden>")
+    return text
+
+
 @pytest.mark.usefixtures("no_waiting")
 @pytest.mark.parametrize("instance", INSTANCES.values(), ids=INSTANCES)
 def test_no_secret_stands_in_an_entry_an_error_or_a_log_line(
@@ -112,16 +125,3 @@ def test_no_secret_stands_in_an_entry_an_error_or_a_log_line(
     # What the libraries log passes the mask of the platform's log.
     libraries = masked(caplog.text, observer.registered)
     assert [secret for secret in secrets if secret in libraries] == []
-
-
-def secrets_sent(simulator: Simulator) -> set[str]:
-    """The tokens and codes that requests bore."""
-    fields = [request.form.get(name) for request in simulator.requests for name in ("refresh_token", "device_code")]
-    signatures = [request.headers.get("Authorization", "") for request in simulator.requests]
-    return {secret for secret in (*fields, *(text.removeprefix("Bearer ") for text in signatures)) if secret}
-
-
-def masked(text: str, registered: set[str]) -> str:
-    for secret in registered:
-        text = text.replace(secret, "<hidden>")
-    return text

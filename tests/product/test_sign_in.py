@@ -582,6 +582,12 @@ CODES = (
 TRACE = "Trace ID: 00000000-0000-0000-0000-00000000007d\r\nCorrelation ID: 0\r\nTimestamp: 2026-11-20 12:00:00Z"
 
 
+def error_of_refusal(error: Fail, simulator: Simulator, description: str) -> str:
+    """The error of a command whose token request is refused in these words."""
+    simulator.fail_next(401, host="login", after=1, body={"error": "invalid_client", "error_description": description})
+    return error(READ_ONE)
+
+
 @pytest.mark.parametrize("code", CODES)
 def test_a_refusal_keeps_its_code_and_says_what_to_do(error: Fail, simulator: Simulator, code: int) -> None:
     message = error_of_refusal(error, simulator, f"AADSTS{code}: It is like that.\r\n{TRACE}")
@@ -597,12 +603,6 @@ def test_a_refusal_is_shown_without_the_noise_of_its_trace(error: Fail, simulato
         f"{FAILED}Sign-in failed. AADSTS7000222: It is like that. "
         "The client secret has expired. Create a new one in the app registration and enter its Value."
     )
-
-
-def error_of_refusal(error: Fail, simulator: Simulator, description: str) -> str:
-    """The error of a command whose token request is refused in these words."""
-    simulator.fail_next(401, host="login", after=1, body={"error": "invalid_client", "error_description": description})
-    return error(READ_ONE)
 
 
 def test_a_refusal_without_a_known_code_is_shown_as_it_is(error: Fail, simulator: Simulator) -> None:

@@ -659,6 +659,10 @@ def test_under_p1_premium_detections_are_generic_and_levels_hidden(caller: Calle
     assert caller.ids("riskDetections", filter="riskLevel eq 'high'") == []
 
 
+def risk_of(row: Row) -> tuple[str, str, str]:
+    return row["riskLevel"], row["riskState"], row["riskDetail"]
+
+
 def test_unlicensed_rows_are_refused_or_else_hidden(caller: Caller, tenant: Tenant) -> None:
     tenant.workload_licence = False
     assert status_and_code(caller.get("servicePrincipalRiskDetections")) == (403, "Forbidden")
@@ -870,6 +874,13 @@ def test_scopes_are_of_this_clouds_graph(session: requests.Session) -> None:
     assert answer["error_codes"] == [500011]
 
 
+def signed_in_by_device_code(session: requests.Session, simulator: Simulator, *permissions: str) -> dict[str, Any]:
+    app = public(session)
+    flow = app.initiate_device_flow([f"{GRAPH}/{permission}" for permission in permissions])
+    simulator.entra.approve(flow["user_code"])
+    return poll(app, flow)
+
+
 def test_all_that_was_consented_to_can_be_asked_for_at_once(session: requests.Session, simulator: Simulator) -> None:
     answer = signed_in_by_device_code(session, simulator, ".default")
     claims = simulator.entra.claims(answer["access_token"])
@@ -922,13 +933,6 @@ def test_a_permission_that_was_not_consented_to_is_refused(
     flow = app.initiate_device_flow(READ_SCOPES)
     simulator.entra.approve(flow["user_code"])
     assert poll(app, flow)["error_codes"] == [65001]
-
-
-def signed_in_by_device_code(session: requests.Session, simulator: Simulator, *permissions: str) -> dict[str, Any]:
-    app = public(session)
-    flow = app.initiate_device_flow([f"{GRAPH}/{permission}" for permission in permissions])
-    simulator.entra.approve(flow["user_code"])
-    return poll(app, flow)
 
 
 @pytest.mark.parametrize(
@@ -1058,10 +1062,6 @@ ACTION_CASES = [
         ("none", "dismissed", "adminDismissedAllRiskForServicePrincipal"),
     ),
 ]
-
-
-def risk_of(row: Row) -> tuple[str, str, str]:
-    return row["riskLevel"], row["riskState"], row["riskDetail"]
 
 
 @pytest.mark.parametrize(("collection", "action", "name", "risk"), ACTION_CASES)
