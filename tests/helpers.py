@@ -127,6 +127,15 @@ def typed(command: str, **arguments: str) -> str:
     return " ".join([f"!{command}", *(f'{name}="{value}"' for name, value in values.items())])
 
 
+# The environment
+
+
+def set_proxy(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Name a proxy in the environment, as the platform's server does."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, url)
+
+
 # Keys and certificates
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
@@ -203,7 +212,7 @@ def ids(rows: Iterable[Row]) -> list[str]:
 
 
 def below_base(request: Recorded) -> str:
-    """The path of a Graph request, below the version."""
+    """The path of a Graph request, without what all of them begin with."""
     return request.path.removeprefix(BASE)
 
 

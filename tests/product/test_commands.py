@@ -55,7 +55,7 @@ def keyed(context: str) -> str:
 
 
 def requested(simulator: Simulator) -> list[tuple[str, Row]]:
-    """Path below the version, and decoded query, of every Graph request, all of which have to be reads."""
+    """Path below BASE, and decoded query, of every Graph request, all of which have to be reads."""
     assert {request.method for request in simulator.graph_requests} <= {"GET"}
     return [(below_base(request), request.query) for request in simulator.graph_requests]
 

@@ -12,7 +12,7 @@ import trustme
 import urllib3
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
-from helpers import FAILED, GRAPH_HOST, LOGIN_HOST, READ_ONE, Fail, Succeed
+from helpers import FAILED, GRAPH_HOST, LOGIN_HOST, READ_ONE, Fail, Succeed, set_proxy
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
 from warroom.xsoar.runner import WarRoom
@@ -237,8 +237,7 @@ class Proxy:
 def proxy(simulator: Simulator, routes: Routes, bundle: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     """A proxy that the environment names, as the platform's server does."""
     proxy = Proxy(simulator.port)
-    for name in ("HTTPS_PROXY", "https_proxy"):
-        monkeypatch.setenv(name, proxy.url)
+    set_proxy(monkeypatch, proxy.url)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
     port = proxy.socket.getsockname()[1]
     routes["127.0.0.1", port] = port

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
-from helpers import BASE, STATES_ACCEPTED, Fail, refused, request_id
+from helpers import BASE, STATES_ACCEPTED, Fail, Row, refused, request_id
 from warroom.azure.server import Simulator
 
 # Moments
@@ -345,7 +345,7 @@ def test_no_text_can_end_its_own_literal(text: str) -> None:
 
 
 def test_without_filters_one_list_is_read_unfiltered() -> None:
-    args: dict[str, Any] = {"risk_state": "", "risk_level": None, "is_deleted": [], "user_id": None}
+    args: Row = {"risk_state": "", "risk_level": None, "is_deleted": [], "user_id": None}
     assert aru.build_filters(aru.RISKY_USERS.filters, args) == [""]
 
 
@@ -388,7 +388,7 @@ def names(count: int) -> list[str]:
         ({"user_principal_name": names(16), "user_id": [f"id{number}" for number in range(14)]}, [15] * 16),
     ],
 )
-def test_no_request_compares_more_than_fifteen_values(args: dict[str, Any], numbers: list[int]) -> None:
+def test_no_request_compares_more_than_fifteen_values(args: Row, numbers: list[int]) -> None:
     assert [compared(text) for text in aru.build_filters(aru.RISKY_USERS.filters, args)] == numbers
 
 

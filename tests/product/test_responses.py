@@ -110,7 +110,7 @@ every_response_by_name = pytest.mark.parametrize("response", BY_NAME, ids=lambda
 
 
 def sent_to_graph(simulator: Simulator) -> list[tuple[str, Any]]:
-    """Path below the version with the body, or the filter, of every Graph request."""
+    """Path below BASE with the body, or the filter, of every Graph request."""
     return [
         (below_base(request), request.json if request.body else request.query.get("$filter", ""))
         for request in simulator.graph_requests

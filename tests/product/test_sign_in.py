@@ -27,6 +27,7 @@ from helpers import (
     Succeed,
     only_entry,
     private_pem,
+    set_proxy,
     sign_in_by_device_code,
     use_device_code,
     user_code,
@@ -525,8 +526,7 @@ def test_a_managed_identity_of_app_service_is_found_by_its_variables(
 def test_a_managed_identity_is_never_asked_through_a_proxy_and_graph_is(
     run: Succeed, war_room: WarRoom, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"):
-        monkeypatch.setenv(name, "http://proxy.contoso.example:8080")
+    set_proxy(monkeypatch, "http://proxy.contoso.example:8080")
     use_managed_identity(war_room, proxy=True)
     run(READ_ONE)
     assert [request.headers.get("X-Loopback-Proxy") for request in simulator.requests] == [

@@ -9,7 +9,6 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -67,8 +66,8 @@ def manifest_of(project: Path) -> Row:
     return manifest
 
 
-def unified(project: Path) -> dict[str, Any]:
-    value: dict[str, Any] = yaml.safe_load(build(project, project / "dist")[0].read_text(encoding="utf-8"))
+def unified(project: Path) -> Row:
+    value: Row = yaml.safe_load(text_of(build(project, project / "dist")[0]))
     return value
 
 

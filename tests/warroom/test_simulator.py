@@ -822,10 +822,8 @@ def public(session: requests.Session, client_id: str = XSOAR_CLIENT_ID) -> msal.
     return msal.PublicClientApplication(client_id, authority=authority, http_client=session, instance_discovery=False)
 
 
-def poll(app: msal.PublicClientApplication, flow: dict[str, Any]) -> dict[str, Any]:
-    answer: dict[str, Any] = app.acquire_token_by_device_flow(
-        {"device_code": flow["device_code"]}, exit_condition=lambda _: True
-    )
+def poll(app: msal.PublicClientApplication, flow: Row) -> Row:
+    answer: Row = app.acquire_token_by_device_flow({"device_code": flow["device_code"]}, exit_condition=lambda _: True)
     return answer
 
 
@@ -874,7 +872,7 @@ def test_scopes_are_of_this_clouds_graph(session: requests.Session) -> None:
     assert answer["error_codes"] == [500011]
 
 
-def signed_in_by_device_code(session: requests.Session, simulator: Simulator, *permissions: str) -> dict[str, Any]:
+def signed_in_by_device_code(session: requests.Session, simulator: Simulator, *permissions: str) -> Row:
     app = public(session)
     flow = app.initiate_device_flow([f"{GRAPH}/{permission}" for permission in permissions])
     simulator.entra.approve(flow["user_code"])
@@ -982,12 +980,12 @@ def test_the_form_of_each_grant_holds_nothing_else(session: requests.Session) ->
 # Managed identity
 
 
-def machine_identity(session: requests.Session, client_id: str = "") -> dict[str, Any]:
+def machine_identity(session: requests.Session, client_id: str = "") -> Row:
     chosen: Any = msal.SystemAssignedManagedIdentity()
     if client_id:
         chosen = msal.UserAssignedManagedIdentity(client_id=client_id)
     client = msal.ManagedIdentityClient(chosen, http_client=session)
-    answer: dict[str, Any] = client.acquire_token_for_client(resource=GRAPH)
+    answer: Row = client.acquire_token_for_client(resource=GRAPH)
     return answer
 
 

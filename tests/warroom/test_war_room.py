@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from helpers import Make, text_of, texts
+from helpers import Make, Row, text_of, texts
 from warroom.demo import demo_instance
 from warroom.xsoar.commandline import CommandLineError, parse
 from warroom.xsoar.context import ContextData, ContextError
@@ -140,7 +140,7 @@ def test_a_context_path_that_cannot_be_followed_is_an_error(room: WarRoom) -> No
 # Context
 
 
-def added(*entry_contexts: dict[str, Any]) -> dict[str, Any]:
+def added(*entry_contexts: Row) -> Row:
     data = ContextData()
     for entry_context in entry_contexts:
         data.add(entry_context)
@@ -173,7 +173,7 @@ BY_BOTH = "A(val.x && val.x == obj.x && val.y && val.y == obj.y)"
         ([{"A": [{"x": 1}, {"x": 2}]}, {"A(true)": {"y": 3}}], {"A": [{"x": 1, "y": 3}, {"x": 2, "y": 3}]}),
     ],
 )
-def test_entries_add_to_the_context_by_their_keys(entry_contexts: list[Any], context: dict[str, Any]) -> None:
+def test_entries_add_to_the_context_by_their_keys(entry_contexts: list[Any], context: Row) -> None:
     assert added(*entry_contexts) == context
 
 
