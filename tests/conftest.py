@@ -2,13 +2,12 @@
 
 import copy
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
-from helpers import NOW, quick_room
+from helpers import NOW, Fail, Params, Succeed, contents, quick_room
 from warroom.azure.demo import demo_tenant
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
@@ -52,18 +51,25 @@ def simulator(tenant: Tenant) -> Iterator[Simulator]:
 
 
 @pytest.fixture(scope="session")
-def demo() -> dict[str, Any]:
+def crowded() -> Iterator[Simulator]:
+    """A tenant with more than two of Graph's largest pages of everything, which no test may change."""
+    with Simulator(demo_tenant(NOW, users=1250, detections=1250)) as simulator:
+        yield simulator
+
+
+@pytest.fixture(scope="session")
+def demo() -> Params:
     return demo_instance()
 
 
 @pytest.fixture
-def instance(demo: dict[str, Any]) -> dict[str, Any]:
+def instance(demo: Params) -> Params:
     """The instance's parameters, as the platform hands them over; a test may change them."""
     return copy.deepcopy(demo)
 
 
 @pytest.fixture
-def war_room(instance: dict[str, Any], simulator: Simulator) -> WarRoom:
+def war_room(instance: Params, simulator: Simulator) -> WarRoom:
     return quick_room(aru, instance, simulator)
 
 
@@ -78,19 +84,19 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.fixture
-def run(war_room: WarRoom) -> Callable[[str], Run]:
+def run(war_room: WarRoom) -> Succeed:
     """Run a command line that has to succeed."""
 
     def succeed(line: str) -> Run:
         done = war_room.run(line)
-        assert not done.failed, [entry["Contents"] for entry in done.entries]
+        assert not done.failed, contents(done)
         return done
 
     return succeed
 
 
 @pytest.fixture
-def error(war_room: WarRoom) -> Callable[[str], str]:
+def error(war_room: WarRoom) -> Fail:
     """Run a command line that has to end in one error entry, its last, and give the text of that."""
 
     def fail(line: str) -> str:

@@ -2,78 +2,78 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
-from helpers import NOW
+from helpers import (
+    COLLECTIONS_URL,
+    DETECTED,
+    DETECTIONS,
+    FLAGS,
+    GET_COLLECTIONS,
+    GRAPH,
+    HISTORY_COLLECTIONS,
+    LEVELS_ACCEPTED,
+    LIST_COLLECTIONS,
+    NOW,
+    PRINCIPAL_DETECTIONS,
+    PRINCIPALS,
+    STATES_ACCEPTED,
+    UPDATED,
+    USERS,
+    Fail,
+    Row,
+    Succeed,
+    below_base,
+    demo_room,
+    flags,
+    ids,
+    only_entry,
+    request_id,
+    shown,
+    typed,
+)
 from warroom.azure.demo import ADELE_ID, demo_tenant
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
-from warroom.demo import demo_instance
 from warroom.xsoar.entries import Run
-from warroom.xsoar.integration import MANIFEST
 from warroom.xsoar.runner import WarRoom
 
-Row = dict[str, Any]
-Runs = Callable[[str], Run]
-Fails = Callable[[str], str]
-
-BASE = "/v1.0/identityProtection/"
-LINK = f"https://graph.microsoft.com{BASE}"
-USERS, DETECTIONS = "azure-risky-users-list", "azure-risky-users-risk-detections-list"
-PRINCIPALS = "azure-risky-service-principals-list"
-PRINCIPAL_DETECTIONS = "azure-risky-service-principal-detections-list"
-PATHS = {
-    USERS: "riskyUsers",
-    DETECTIONS: "riskDetections",
-    PRINCIPALS: "riskyServicePrincipals",
-    PRINCIPAL_DETECTIONS: "servicePrincipalRiskDetections",
-}
 CONTEXTS = {
     USERS: "RiskyUser",
     DETECTIONS: "RiskDetection",
     PRINCIPALS: "RiskyServicePrincipal",
     PRINCIPAL_DETECTIONS: "ServicePrincipalRiskDetection",
 }
-UPDATED, DETECTED = "riskLastUpdatedDateTime", "detectedDateTime"
-ORDERS = {USERS: UPDATED, PRINCIPALS: UPDATED, DETECTIONS: DETECTED, PRINCIPAL_DETECTIONS: DETECTED}
-FLAGS = "AzureRiskyUsers(true)"
+ORDER_PROPERTIES = {USERS: UPDATED, PRINCIPALS: UPDATED, DETECTIONS: DETECTED, PRINCIPAL_DETECTIONS: DETECTED}
 
 
 def keyed(context: str) -> str:
     return f"AzureRiskyUsers.{context}(val.id && val.id == obj.id)"
 
 
-def asked(simulator: Simulator) -> list[tuple[str, Row]]:
-    """Path below the version, and decoded query, of every Graph request, all of which have to be reads."""
+def requested(simulator: Simulator) -> list[tuple[str, Row]]:
+    """Path below BASE, and decoded query, of every Graph request, all of which have to be reads."""
     assert {request.method for request in simulator.graph_requests} <= {"GET"}
-    return [(request.path.removeprefix(BASE), request.query) for request in simulator.graph_requests]
+    return [(below_base(request), request.query) for request in simulator.graph_requests]
 
 
 # Nothing shows that Graph can order service principals, so no order is asked for unbidden.
 DEFAULT_ORDERS = {USERS: {"$orderby": f"{UPDATED} desc"}, DETECTIONS: {"$orderby": f"{DETECTED} desc"}}
 
 
-def listed(tenant: Tenant, command: str, condition: str | None = None, order: str | None = None) -> list[Row]:
-    """All rows of a list as they belong in context, in the order of the simulated tenant's own reckoning."""
-    rows = tenant.listing(PATHS[command], condition, order or DEFAULT_ORDERS.get(command, {}).get("$orderby"))
-    return [row | {"additionalDetails": details(row)} for row in rows] if "additionalInfo" in rows[0] else rows
-
-
 def details(row: Row) -> Row:
     return {pair["Key"]: pair["Value"] for pair in json.loads(row["additionalInfo"] or "[]")}
 
 
-def only_entry(run: Run) -> Row:
-    (entry,) = run.entries
-    return entry
-
-
-def shown(run: Run) -> str:
-    return str(only_entry(run)["HumanReadable"])
+def listed(tenant: Tenant, command: str, condition: str | None = None, order: str | None = None) -> list[Row]:
+    """All rows of a list as they belong in context, in the order of the simulated tenant's own reckoning."""
+    rows = tenant.listing(
+        LIST_COLLECTIONS[command], condition, order or DEFAULT_ORDERS.get(command, {}).get("$orderby")
+    )
+    return [row | {"additionalDetails": details(row)} for row in rows] if "additionalInfo" in rows[0] else rows
 
 
 def kept(run: Run, command: str) -> Any:
@@ -81,27 +81,19 @@ def kept(run: Run, command: str) -> Any:
     return only_entry(run)["EntryContext"].get(keyed(CONTEXTS[command]))
 
 
-def typed(command: str, **arguments: str) -> str:
-    """A command line with every value quoted."""
-    values = {name: value.replace("\\", "\\\\").replace('"', '\\"') for name, value in arguments.items()}
-    return " ".join([f"!{command}", *(f'{name}="{value}"' for name, value in values.items())])
-
-
-def room_at(simulator: Simulator) -> WarRoom:
-    return WarRoom(aru, MANIFEST, demo_instance(), simulator=simulator, clock=lambda: NOW)
-
-
 # As the product's documentation shows them
 
 
 def test_a_page_of_users_is_asked_for_shown_and_kept_as_documented(
-    run: Runs, tenant: Tenant, simulator: Simulator
+    run: Succeed, tenant: Tenant, simulator: Simulator
 ) -> None:
     first, second = listed(tenant, USERS)[:2]
     entry = only_entry(run(f"!{USERS} page_size=2"))
-    assert asked(simulator) == [("riskyUsers", {"$orderby": f"{UPDATED} desc", "$top": "2"})]
-    token = entry["EntryContext"][FLAGS]["RiskyUserListNextToken"]
-    assert re.fullmatch(re.escape(f"{LINK}riskyUsers?$orderby={UPDATED}%20desc&$top=2&$skiptoken=") + r"\w+_2", token)
+    assert requested(simulator) == [("riskyUsers", {"$orderby": f"{UPDATED} desc", "$top": "2"})]
+    token = flags(entry)["RiskyUserListNextToken"]
+    assert re.fullmatch(
+        re.escape(f"{COLLECTIONS_URL}riskyUsers?$orderby={UPDATED}%20desc&$top=2&$skiptoken=") + r"\w+_2", token
+    )
     assert entry["EntryContext"] == {
         FLAGS: {"RiskyUserListTruncated": True, "RiskyUserListNextToken": token},
         keyed("RiskyUser"): [first, second],
@@ -123,9 +115,9 @@ def test_a_page_of_users_is_asked_for_shown_and_kept_as_documented(
     assert entry["Contents"] == {"value": [first, second], "@odata.nextLink": token}
 
 
-def test_one_user_is_shown_and_kept_as_documented(run: Runs, tenant: Tenant, simulator: Simulator) -> None:
+def test_one_user_is_shown_and_kept_as_documented(run: Succeed, tenant: Tenant, simulator: Simulator) -> None:
     entry = only_entry(run("!azure-risky-user-get id=333"))
-    assert asked(simulator) == [("riskyUsers/333", {})]
+    assert requested(simulator) == [("riskyUsers/333", {})]
     assert entry["EntryContext"] == {keyed("RiskyUser"): tenant.users["333"]}
     assert entry["Contents"] == tenant.users["333"]
     assert entry["HumanReadable"] == (
@@ -137,12 +129,14 @@ def test_one_user_is_shown_and_kept_as_documented(run: Runs, tenant: Tenant, sim
     )
 
 
-def test_a_page_of_detections_is_shown_and_kept_as_documented(run: Runs, tenant: Tenant, simulator: Simulator) -> None:
-    window = "detected_date_time_after=2021-06-01 detected_date_time_before=2021-07-01"
-    entry = only_entry(run(f"!{DETECTIONS} limit=2 order_by='detectedDateTime asc' {window}"))
+def test_a_page_of_detections_is_shown_and_kept_as_documented(
+    run: Succeed, tenant: Tenant, simulator: Simulator
+) -> None:
+    times = "detected_date_time_after=2021-06-01 detected_date_time_before=2021-07-01"
+    entry = only_entry(run(f"!{DETECTIONS} limit=2 order_by='detectedDateTime asc' {times}"))
     condition = f"{DETECTED} ge 2021-06-01T00:00:00Z and {DETECTED} lt 2021-07-01T00:00:00Z"
     query = {"$filter": condition, "$orderby": f"{DETECTED} asc", "$top": "2"}
-    assert asked(simulator) == [("riskDetections", query)]
+    assert requested(simulator) == [("riskDetections", query)]
     agent = {"additionalDetails": {"userAgent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/91.0"}}
     rows = [tenant.detections["555"] | agent, tenant.detections["888"] | agent]
     assert entry["EntryContext"] == {FLAGS: {"RiskDetectionListTruncated": False}, keyed("RiskDetection"): rows}
@@ -162,11 +156,11 @@ def test_a_page_of_detections_is_shown_and_kept_as_documented(run: Runs, tenant:
 
 
 def test_one_detection_is_shown_with_its_location_as_documented(
-    run: Runs, tenant: Tenant, simulator: Simulator
+    run: Succeed, tenant: Tenant, simulator: Simulator
 ) -> None:
     entry = only_entry(run("!azure-risky-users-risk-detection-get id=6565"))
     row = tenant.detections["6565"] | {"additionalDetails": {}}
-    assert asked(simulator) == [("riskDetections/6565", {})]
+    assert requested(simulator) == [("riskDetections/6565", {})]
     assert entry["EntryContext"] == {keyed("RiskDetection"): row}
     assert entry["Contents"] == row
     assert entry["HumanReadable"] == (
@@ -181,7 +175,7 @@ def test_one_detection_is_shown_with_its_location_as_documented(
     )
 
 
-def test_a_read_asks_for_newer_members_of_enumerations_and_names_itself(run: Runs, simulator: Simulator) -> None:
+def test_a_read_asks_for_newer_members_of_enumerations_and_names_itself(run: Succeed, simulator: Simulator) -> None:
     for line in (f"!{USERS}", "!azure-risky-user-get id=333", f"!azure-risky-user-history-list id={ADELE_ID}"):
         run(line)
     headers = [request.headers for request in simulator.graph_requests]
@@ -190,7 +184,7 @@ def test_a_read_asks_for_newer_members_of_enumerations_and_names_itself(run: Run
 
 
 def test_the_four_commands_about_signing_in_say_what_is_documented(simulator: Simulator) -> None:
-    room = WarRoom(aru, MANIFEST, demo_instance("Device Code"), simulator=simulator)
+    room = demo_room(simulator, "Device Code")
     started = shown(room.run("!azure-risky-users-auth-start"))
     (flow,) = simulator.entra.flows.values()
     assert started == (
@@ -209,9 +203,9 @@ def test_the_four_commands_about_signing_in_say_what_is_documented(simulator: Si
     assert room.integration_context == {}
 
 
-@pytest.mark.parametrize("command", PATHS)
+@pytest.mark.parametrize("command", LIST_COLLECTIONS)
 def test_a_list_puts_graphs_properties_into_context_unchanged_and_complete(
-    command: str, run: Runs, tenant: Tenant
+    command: str, run: Succeed, tenant: Tenant
 ) -> None:
     rows = listed(tenant, command)
     entry = only_entry(run(f"!{command} limit=500"))
@@ -222,7 +216,7 @@ def test_a_list_puts_graphs_properties_into_context_unchanged_and_complete(
     assert entry["Contents"] == {"value": rows}
 
 
-def test_annotations_of_graph_stay_out_of_the_context(run: Runs, simulator: Simulator) -> None:
+def test_annotations_of_graph_stay_out_of_the_context(run: Succeed, simulator: Simulator) -> None:
     user = {"id": "1", "riskLevel": "high", "riskLevel@odata.type": "#x", "@odata.type": "#microsoft.graph.riskyUser"}
     for body in ({"value": [user]}, user | {"@odata.context": "c"}):
         simulator.fail_next(203, body=body)
@@ -262,7 +256,7 @@ def test_a_detection_without_additional_info_has_no_details() -> None:
     assert aru.detection_to_context({"id": "1"}) == {"id": "1", "additionalDetails": {}}
 
 
-def test_tables_speak_an_analysts_words_and_the_context_graphs(run: Runs, tenant: Tenant) -> None:
+def test_tables_speak_an_analysts_words_and_the_context_graphs(run: Succeed, tenant: Tenant) -> None:
     tenant.arrive(id="d1", riskEventType="attackerinTheMiddle", userId="333", riskDetail="microsoftRevokedSessions")
     tenant.arrive(id="d2", riskEventType="somethingNew", userId="333", riskDetail="m365DAdminDismissedDetection")
     done = run(f"!{DETECTIONS} user_id=333")
@@ -276,20 +270,22 @@ def test_tables_speak_an_analysts_words_and_the_context_graphs(run: Runs, tenant
     ]
 
 
-@pytest.mark.parametrize("command", PATHS)
+@pytest.mark.parametrize("command", LIST_COLLECTIONS)
 @pytest.mark.parametrize("more", ["", " page_size=3"])
-def test_a_list_without_rows_is_a_success_with_an_empty_table(command: str, more: str, run: Runs) -> None:
-    before = "updated_before" if ORDERS[command] == UPDATED else "detected_date_time_before"
+def test_a_list_without_rows_is_a_success_with_an_empty_table(command: str, more: str, run: Succeed) -> None:
+    before = "updated_before" if ORDER_PROPERTIES[command] == UPDATED else "detected_date_time_before"
     entry = only_entry(run(f"!{command} {before}=1999-12-31{more}"))
     context = CONTEXTS[command]
-    flags: Row = {f"{context}ListTruncated": False} | ({f"{context}ListNextToken": ""} if more else {})
-    assert entry["EntryContext"] == {FLAGS: flags}
+    expected: Row = {f"{context}ListTruncated": False} | ({f"{context}ListNextToken": ""} if more else {})
+    assert entry["EntryContext"] == {FLAGS: expected}
     pages = r"(Current page size: \d+\nShowing page 1 .+\n)?"
     assert re.fullmatch(rf"### [\w ]+ List:?\n{pages}\*\*No entries\.\*\*\n", entry["HumanReadable"])
     assert entry["Contents"] == {"value": []}
 
 
-def test_raw_response_is_graphs_answer_and_can_be_kept_elsewhere(run: Runs, war_room: WarRoom, tenant: Tenant) -> None:
+def test_raw_response_is_graphs_answer_and_can_be_kept_elsewhere(
+    run: Succeed, war_room: WarRoom, tenant: Tenant
+) -> None:
     run(f"!{USERS} risk_level=high raw-response=true ignore-outputs=true extend-context=Mine=value::All=.")
     rows = [row for row in listed(tenant, USERS) if row["riskLevel"] == "high"]
     assert war_room.context.data == {"Mine": rows, "All": {"value": rows}}
@@ -354,60 +350,65 @@ OWN_CONDITIONS = [
 
 
 def time_arguments(command: str, arguments: str) -> str:
-    prefix = "updated" if ORDERS[command] == UPDATED else "detected_date_time"
+    prefix = "updated" if ORDER_PROPERTIES[command] == UPDATED else "detected_date_time"
     return re.sub("(after|before)=", rf"{prefix}_\1=", arguments)
 
 
 def conditions(command: str) -> dict[str, str]:
     """What can be typed after a list command, each with the $filter it has to become."""
-    times = {time_arguments(command, typed): text.format(ORDERS[command]) for typed, text in TIME_CONDITIONS.items()}
+    times = {
+        time_arguments(command, typed): text.format(ORDER_PROPERTIES[command])
+        for typed, text in TIME_CONDITIONS.items()
+    }
     own = {arguments: text for owner, arguments, text in OWN_CONDITIONS if owner == command}
     return {**RISK_CONDITIONS, **times, **own}
 
 
-@pytest.mark.parametrize("command", PATHS)
+@pytest.mark.parametrize("command", LIST_COLLECTIONS)
 def test_each_argument_becomes_exactly_its_filter(
-    command: str, run: Runs, tenant: Tenant, simulator: Simulator
+    command: str, run: Succeed, tenant: Tenant, simulator: Simulator
 ) -> None:
     expected = conditions(command)
     found = {arguments: kept(run(f"!{command} {arguments}"), command) or [] for arguments in expected}
-    sent = dict(zip(expected, asked(simulator), strict=True))
+    sent = dict(zip(expected, requested(simulator), strict=True))
     order = DEFAULT_ORDERS.get(command, {})
     assert sent == {
-        arguments: (PATHS[command], {"$filter": condition, **order, "$top": "50"})
+        arguments: (LIST_COLLECTIONS[command], {"$filter": condition, **order, "$top": "50"})
         for arguments, condition in expected.items()
     }
     for arguments, condition in expected.items():
-        matching = tenant.listing(PATHS[command], condition, order.get("$orderby"))[:50]
-        assert [row["id"] for row in found[arguments]] == [row["id"] for row in matching]
+        matching = tenant.listing(LIST_COLLECTIONS[command], condition, order.get("$orderby"))[:50]
+        assert ids(found[arguments]) == ids(matching)
 
 
-SUBJECT_ORDERS = [f"{UPDATED}{way}" for way in (" desc", " asc")]
+SUBJECT_ORDERS = [f"{UPDATED}{direction}" for direction in (" desc", " asc")]
 DETECTION_ORDERS = [
-    f"{name}{way}" for name in (DETECTED, "activityDateTime", "lastUpdatedDateTime") for way in (" desc", " asc", "")
+    f"{name}{direction}"
+    for name in (DETECTED, "activityDateTime", "lastUpdatedDateTime")
+    for direction in (" desc", " asc", "")
 ]
 
 
-@pytest.mark.parametrize("command", PATHS)
-def test_an_order_is_sent_as_given(command: str, run: Runs, tenant: Tenant, simulator: Simulator) -> None:
-    orders = SUBJECT_ORDERS if ORDERS[command] == UPDATED else DETECTION_ORDERS
+@pytest.mark.parametrize("command", LIST_COLLECTIONS)
+def test_an_order_is_sent_as_given(command: str, run: Succeed, tenant: Tenant, simulator: Simulator) -> None:
+    orders = SUBJECT_ORDERS if ORDER_PROPERTIES[command] == UPDATED else DETECTION_ORDERS
     found = [kept(run(typed(command, order_by=order, limit="7")), command) for order in orders]
-    assert asked(simulator) == [(PATHS[command], {"$orderby": order, "$top": "7"}) for order in orders]
-    expected = [tenant.listing(PATHS[command], None, order)[:7] for order in orders]
-    assert [[row["id"] for row in rows] for rows in found] == [[row["id"] for row in rows] for rows in expected]
+    assert requested(simulator) == [(LIST_COLLECTIONS[command], {"$orderby": order, "$top": "7"}) for order in orders]
+    expected = [tenant.listing(LIST_COLLECTIONS[command], None, order)[:7] for order in orders]
+    assert [ids(rows) for rows in found] == [ids(rows) for rows in expected]
 
 
-@pytest.mark.parametrize("command", PATHS)
+@pytest.mark.parametrize("command", LIST_COLLECTIONS)
 @pytest.mark.parametrize("arguments", ["", 'risk_level="" risk_state="" limit="" page="" page_size="" next_token=""'])
 def test_without_arguments_the_first_fifty_rows_come_newest_first_where_graph_can_order(
-    command: str, arguments: str, run: Runs, tenant: Tenant, simulator: Simulator
+    command: str, arguments: str, run: Succeed, tenant: Tenant, simulator: Simulator
 ) -> None:
     done = run(f"!{command} {arguments}")
-    assert asked(simulator) == [(PATHS[command], {**DEFAULT_ORDERS.get(command, {}), "$top": "50"})]
+    assert requested(simulator) == [(LIST_COLLECTIONS[command], {**DEFAULT_ORDERS.get(command, {}), "$top": "50"})]
     assert kept(done, command) == listed(tenant, command)[:50]
 
 
-def test_a_single_value_of_old_still_means_what_it_meant(run: Runs, tenant: Tenant) -> None:
+def test_a_single_value_of_old_still_means_what_it_meant(run: Succeed, tenant: Tenant) -> None:
     done = run(f"!{USERS} risk_level=high risk_state=atRisk")
     expected = [row for row in listed(tenant, USERS) if (row["riskLevel"], row["riskState"]) == ("high", "atRisk")]
     assert kept(done, USERS) == expected
@@ -449,13 +450,13 @@ def test_a_single_value_of_old_still_means_what_it_meant(run: Runs, tenant: Tena
     ],
 )
 def test_public_playbooks_calls_work_as_they_stand(
-    line: str, path: str, query: Row, run: Runs, simulator: Simulator
+    line: str, path: str, query: Row, run: Succeed, simulator: Simulator
 ) -> None:
     run(line)
-    assert asked(simulator) == [(path, query)]
+    assert requested(simulator) == [(path, query)]
 
 
-def test_what_playbooks_read_stands_where_they_look(run: Runs, war_room: WarRoom, tenant: Tenant) -> None:
+def test_what_playbooks_read_stands_where_they_look(run: Succeed, war_room: WarRoom, tenant: Tenant) -> None:
     run(f"!{USERS} limit=2")
     run(f"!{DETECTIONS} limit=2")
     for command, name in ((USERS, "userPrincipalName"), (USERS, "riskState"), (DETECTIONS, "riskEventType")):
@@ -463,7 +464,9 @@ def test_what_playbooks_read_stands_where_they_look(run: Runs, war_room: WarRoom
         assert war_room.context.read(path) == [row[name] for row in listed(tenant, command)[:2]]
 
 
-def test_a_user_read_again_replaces_what_the_context_had_of_him(run: Runs, war_room: WarRoom, tenant: Tenant) -> None:
+def test_a_user_read_again_replaces_what_the_context_had_of_that_user(
+    run: Succeed, war_room: WarRoom, tenant: Tenant
+) -> None:
     run(f"!{USERS} user_id={ADELE_ID}")
     tenant.change_user(ADELE_ID, riskLevel="low")
     run(f"!azure-risky-user-get id={ADELE_ID}")
@@ -472,7 +475,7 @@ def test_a_user_read_again_replaces_what_the_context_had_of_him(run: Runs, war_r
 
 # Which rows: limit, page, page_size
 
-WINDOWS = [  # arguments, rows, $top, requests
+ROW_RANGES = [  # arguments, rows, $top, requests
     ("limit=1", (0, 1), 1, 1),
     ("limit=1200", (0, 1200), 400, 3),
     ("limit=500", (0, 500), 500, 1),
@@ -495,51 +498,44 @@ WINDOWS = [  # arguments, rows, $top, requests
 ]
 
 
-@pytest.fixture(scope="module")
-def crowded() -> Iterator[Simulator]:
-    """A tenant with enough of everything to page through."""
-    with Simulator(demo_tenant(NOW, users=1250, detections=1250)) as simulator:
-        yield simulator
-
-
 @pytest.mark.parametrize("command", [USERS, DETECTIONS])
-def test_a_window_of_rows_takes_the_fewest_requests(command: str, crowded: Simulator) -> None:
-    rows, room = listed(crowded.tenant, command), room_at(crowded)
-    for arguments, window, top, requests in WINDOWS:
+def test_a_range_of_rows_takes_the_fewest_requests(command: str, crowded: Simulator) -> None:
+    rows, room = listed(crowded.tenant, command), demo_room(crowded)
+    for arguments, row_range, top, requests in ROW_RANGES:
         crowded.requests.clear()
         done = room.run(f"!{command} {arguments}")
-        assert (kept(done, command) or []) == rows[slice(*window)], arguments
-        sent = [(path, query["$top"]) for path, query in asked(crowded)]
-        assert (arguments, sent) == (arguments, [(PATHS[command], str(top))] * requests)
-        flags = only_entry(done)["EntryContext"][FLAGS]
-        assert (arguments, flags[f"{CONTEXTS[command]}ListTruncated"]) == (arguments, window[1] < 1250)
+        assert (kept(done, command) or []) == rows[slice(*row_range)], arguments
+        sent = [(path, query["$top"]) for path, query in requested(crowded)]
+        assert (arguments, sent) == (arguments, [(LIST_COLLECTIONS[command], str(top))] * requests)
+        is_cut = flags(only_entry(done))[f"{CONTEXTS[command]}ListTruncated"]
+        assert (arguments, is_cut) == (arguments, row_range[1] < 1250)
 
 
 def test_a_page_of_detections_far_out_is_reached() -> None:
     tenant = demo_tenant(NOW, users=40, detections=3000)
     with Simulator(tenant) as simulator:
-        done = room_at(simulator).run(f"!{DETECTIONS} limit=3 page=900")
+        done = demo_room(simulator).run(f"!{DETECTIONS} limit=3 page=900")
         assert kept(done, DETECTIONS) == listed(tenant, DETECTIONS)[2697:2700]
-        assert len(asked(simulator)) == 6
+        assert len(requested(simulator)) == 6
         assert shown(done).startswith(
             "### Risk Detections List\nCurrent page size: 3\nShowing page 900 out others that may exist\n"
             "**More match than the 3 shown here.** Raise limit, or narrow the list, to see them.\n|Id|"
         )
 
 
-def test_page_size_goes_up_to_five_hundred(run: Runs, error: Fails, simulator: Simulator) -> None:
+def test_page_size_goes_up_to_five_hundred(run: Succeed, error: Fail, simulator: Simulator) -> None:
     run(f"!{USERS} page_size=500")
-    assert [query["$top"] for _, query in asked(simulator)] == ["500"]
+    assert [query["$top"] for _, query in requested(simulator)] == ["500"]
     assert error(f"!{USERS} page_size=501") == (
         f'Failed to execute {USERS}. page_size="501" cannot be used. Accepted: a whole number from 1 to 500.'
     )
 
 
-@pytest.mark.parametrize("command", PATHS)
-def test_a_list_cut_by_limit_says_so_and_a_whole_one_does_not(command: str, run: Runs, tenant: Tenant) -> None:
+@pytest.mark.parametrize("command", LIST_COLLECTIONS)
+def test_a_list_cut_by_limit_says_so_and_a_whole_one_does_not(command: str, run: Succeed, tenant: Tenant) -> None:
     number, flag = len(listed(tenant, command)), f"{CONTEXTS[command]}ListTruncated"
     cut, whole = run(f"!{command} limit={number - 1}"), run(f"!{command} limit={number}")
-    assert [only_entry(done)["EntryContext"][FLAGS] for done in (cut, whole)] == [{flag: True}, {flag: False}]
+    assert [flags(only_entry(done)) for done in (cut, whole)] == [{flag: True}, {flag: False}]
     expected = f"**More match than the {number - 1} shown here.** Raise limit, or narrow the list, to see them."
     assert [expected in shown(done) for done in (cut, whole)] == [True, False]
 
@@ -553,17 +549,17 @@ def test_a_list_cut_by_limit_says_so_and_a_whole_one_does_not(command: str, run:
         ("limit=9 page_size=7 page=2", ["Current page size: 7", "Showing page 2 out others that may exist"]),
     ],
 )
-def test_a_list_of_detections_says_which_page_it_shows(arguments: str, expected: list[str], run: Runs) -> None:
+def test_a_list_of_detections_says_which_page_it_shows(arguments: str, expected: list[str], run: Succeed) -> None:
     assert shown(run(f"!{DETECTIONS} {arguments}")).splitlines()[1:3] == expected
 
 
 # next_token
 
 
-@pytest.mark.parametrize("command", PATHS)
+@pytest.mark.parametrize("command", LIST_COLLECTIONS)
 @pytest.mark.parametrize("size", [1, 7, 40, 60, 500])
 def test_a_loop_over_next_token_sees_every_row_once_and_ends(
-    command: str, size: int, run: Runs, war_room: WarRoom, tenant: Tenant, simulator: Simulator
+    command: str, size: int, run: Succeed, war_room: WarRoom, tenant: Tenant, simulator: Simulator
 ) -> None:
     rows, flag = listed(tenant, command), f"AzureRiskyUsers.{CONTEXTS[command]}ListNextToken"
     pages = [run(f"!{command} page_size={size}")]
@@ -571,13 +567,13 @@ def test_a_loop_over_next_token_sees_every_row_once_and_ends(
         pages.append(run(f"!{command} next_token=${{{flag}}}"))
     assert [kept(page, command) for page in pages] == [rows[at : at + size] for at in range(0, len(rows), size)]
     assert war_room.context.read(flag) == ""
-    assert len(asked(simulator)) == len(pages)
-    truncated = [only_entry(page)["EntryContext"][FLAGS][f"{CONTEXTS[command]}ListTruncated"] for page in pages]
+    assert len(requested(simulator)) == len(pages)
+    truncated = [flags(only_entry(page))[f"{CONTEXTS[command]}ListTruncated"] for page in pages]
     assert truncated == [True] * (len(pages) - 1) + [False]
     assert war_room.context.read(f"AzureRiskyUsers.{CONTEXTS[command]}") == rows
 
 
-def test_filter_and_order_travel_in_the_next_token(run: Runs, war_room: WarRoom, tenant: Tenant) -> None:
+def test_filter_and_order_travel_in_the_next_token(run: Succeed, war_room: WarRoom, tenant: Tenant) -> None:
     run(f"!{USERS} page_size=2 risk_state=atRisk order_by='{UPDATED} asc'")
     done = run(f"!{USERS} next_token=${{AzureRiskyUsers.RiskyUserListNextToken}}")
     assert kept(done, USERS) == listed(tenant, USERS, "riskState eq 'atRisk'", f"{UPDATED} asc")[2:4]
@@ -585,17 +581,19 @@ def test_filter_and_order_travel_in_the_next_token(run: Runs, war_room: WarRoom,
 
 
 def test_a_next_token_is_sent_exactly_as_it_was_given(
-    run: Runs, war_room: WarRoom, tenant: Tenant, simulator: Simulator
+    run: Succeed, war_room: WarRoom, tenant: Tenant, simulator: Simulator
 ) -> None:
     names = [row["userPrincipalName"] for row in tenant.users.values() if "'" in row["userPrincipalName"]][:2]
     run(typed(USERS, page_size="1", user_principal_name=",".join(names)))
     token = war_room.context.read("AzureRiskyUsers.RiskyUserListNextToken")
     assert "%27%27" in token
     run(typed(USERS, next_token=token))
-    assert simulator.graph_requests[-1].target == token.removeprefix("https://graph.microsoft.com")
+    assert simulator.graph_requests[-1].target == token.removeprefix(GRAPH)
 
 
-def test_the_last_page_shows_no_token_and_pages_beside_a_token_are_not_numbered(run: Runs, war_room: WarRoom) -> None:
+def test_the_last_page_shows_no_token_and_pages_beside_a_token_are_not_numbered(
+    run: Succeed, war_room: WarRoom
+) -> None:
     run(f"!{DETECTIONS} page_size=40")
     last = shown(run(f"!{DETECTIONS} next_token=${{AzureRiskyUsers.RiskDetectionListNextToken}} page=1"))
     assert last.startswith("### Risk Detections List\n|Id|User Id|")
@@ -603,7 +601,7 @@ def test_the_last_page_shows_no_token_and_pages_beside_a_token_are_not_numbered(
     assert war_room.context.read("AzureRiskyUsers.RiskDetectionListNextToken") == ""
 
 
-def test_a_list_by_limit_leaves_an_older_token_alone(run: Runs, war_room: WarRoom) -> None:
+def test_a_list_by_limit_leaves_an_older_token_alone(run: Succeed, war_room: WarRoom) -> None:
     run(f"!{USERS} page_size=2")
     token = war_room.context.read("AzureRiskyUsers.RiskyUserListNextToken")
     run(f"!{USERS} limit=2")
@@ -612,14 +610,12 @@ def test_a_list_by_limit_leaves_an_older_token_alone(run: Runs, war_room: WarRoo
 
 # What is refused, before anything is sent
 
-MOMENTS = 'ISO 8601 such as 2024-02-27T04:49:26.257525Z or 2024-02-27, or a time ago such as "10 days", "2 hours"'
+MOMENT_FORMS = 'ISO 8601 such as 2024-02-27T04:49:26.257525Z or 2024-02-27, or a time ago such as "10 days", "2 hours"'
 NUMBER, ANY_TEXT, OBJECT_ID = (
     "a whole number from 1 up",
     "a text that is not empty and has no line breaks",
     "an object ID",
 )
-LEVELS = "low, medium, high, hidden, none"
-STATES = "none, confirmedSafe, remediated, dismissed, atRisk, confirmedCompromised"
 UPDATED_ORDERS = f"{UPDATED} desc, {UPDATED} asc, {UPDATED}"
 DETECTED_ORDERS = ", ".join(DETECTION_ORDERS)
 TIME_ARGUMENTS = {
@@ -663,11 +659,11 @@ BAD_STATES = ("atrisk", "hidden", "at risk", "'")
 BAD_UPDATED_ORDERS = ("id", f"{UPDATED} down", f"{UPDATED}  desc", f"{UPDATED.lower()} desc", f"{UPDATED} desc,id")
 BAD_DETECTED_ORDERS = ("id", f"{UPDATED} desc", f"{DETECTED} desc&$top=1")
 REFUSED = [
-    *((command, name, BAD_MOMENTS, MOMENTS) for command in PATHS for name in TIME_ARGUMENTS[command]),
-    *((command, name, BAD_NUMBERS, NUMBER) for command in PATHS for name in ("limit", "page")),
-    *((command, "page_size", BAD_SIZES, "a whole number from 1 to 500") for command in PATHS),
-    *((command, "risk_level", BAD_LEVELS, LEVELS) for command in PATHS),
-    *((command, "risk_state", BAD_STATES, STATES) for command in PATHS),
+    *((command, name, BAD_MOMENTS, MOMENT_FORMS) for command in LIST_COLLECTIONS for name in TIME_ARGUMENTS[command]),
+    *((command, name, BAD_NUMBERS, NUMBER) for command in LIST_COLLECTIONS for name in ("limit", "page")),
+    *((command, "page_size", BAD_SIZES, "a whole number from 1 to 500") for command in LIST_COLLECTIONS),
+    *((command, "risk_level", BAD_LEVELS, LEVELS_ACCEPTED) for command in LIST_COLLECTIONS),
+    *((command, "risk_state", BAD_STATES, STATES_ACCEPTED) for command in LIST_COLLECTIONS),
     *((command, "order_by", BAD_UPDATED_ORDERS, UPDATED_ORDERS) for command in (USERS, PRINCIPALS)),
     *((command, "order_by", BAD_DETECTED_ORDERS, DETECTED_ORDERS) for command in (DETECTIONS, PRINCIPAL_DETECTIONS)),
     (USERS, "is_deleted", ("yes", "True", "1"), "true, false"),
@@ -677,7 +673,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("command", "name", "values", "accepted"), REFUSED)
 def test_an_argument_that_cannot_be_read_is_refused_by_name_before_anything_is_sent(
-    command: str, name: str, values: tuple[str, ...], accepted: str, error: Fails, simulator: Simulator
+    command: str, name: str, values: tuple[str, ...], accepted: str, error: Fail, simulator: Simulator
 ) -> None:
     owner = {"id": "333"} if command.endswith("history-list") else {}
     assert [error(typed(command, **{name: value}, **owner)) for value in values] == [
@@ -701,7 +697,7 @@ def test_an_argument_that_cannot_be_read_is_refused_by_name_before_anything_is_s
     ],
 )
 def test_empty_values_and_control_characters_in_a_text_are_refused(
-    command: str, name: str, error: Fails, simulator: Simulator
+    command: str, name: str, error: Fail, simulator: Simulator
 ) -> None:
     messages = [error(typed(command, **{name: value})) for value in BAD_TEXTS]
     assert messages == [
@@ -715,14 +711,14 @@ def test_empty_values_and_control_characters_in_a_text_are_refused(
     ("command", "name"), [(USERS, "user_id"), (USERS, "risk_level"), (DETECTIONS, "risk_event_type")]
 )
 def test_a_list_without_values_is_refused_and_does_not_mean_everybody(
-    command: str, name: str, error: Fails, simulator: Simulator
+    command: str, name: str, error: Fail, simulator: Simulator
 ) -> None:
     message = error(typed(command, **{name: "[]"}))
     assert message == f'Failed to execute {command}. {name}="[]" cannot be used. Accepted: at least one value.'
     assert simulator.requests == []
 
 
-@pytest.mark.parametrize("command", PATHS)
+@pytest.mark.parametrize("command", LIST_COLLECTIONS)
 @pytest.mark.parametrize(
     ("after", "before", "start", "end"),
     [
@@ -733,7 +729,7 @@ def test_a_list_without_values_is_refused_and_does_not_mean_everybody(
     ],
 )
 def test_moments_that_contradict_each_other_are_refused(
-    command: str, after: str, before: str, start: str, end: str, error: Fails, simulator: Simulator
+    command: str, after: str, before: str, start: str, end: str, error: Fail, simulator: Simulator
 ) -> None:
     end_name, start_name = TIME_ARGUMENTS[command]
     assert error(typed(command, **{start_name: after, end_name: before})) == (
@@ -745,36 +741,36 @@ def test_moments_that_contradict_each_other_are_refused(
 
 FOREIGN_LINKS = (
     "2",
-    "https://graph.microsoft.com/v1.0/identityProtection/{other}?$top=1",
+    f"{COLLECTIONS_URL}{{other}}?$top=1",
     "http://graph.microsoft.com/v1.0/identityProtection/{own}?$top=1",
     "https://graph.microsoft.com.evil.example/v1.0/identityProtection/{own}?$top=1",
     "https://evil.example/v1.0/identityProtection/{own}?$top=1",
     "https://graph.microsoft.us/v1.0/identityProtection/{own}?$top=1",
     "https://graph.microsoft.com@evil.example/v1.0/identityProtection/{own}?$top=1",
     "https://graph.microsoft.com:444/v1.0/identityProtection/{own}?$top=1",
-    "https://graph.microsoft.com/v1.0/identityProtection/{own}/../{other}?$top=1",
-    "https://graph.microsoft.com/v1.0/identityProtection/{own}/333?$top=1",
+    f"{COLLECTIONS_URL}{{own}}/../{{other}}?$top=1",
+    f"{COLLECTIONS_URL}{{own}}/333?$top=1",
     "https://graph.microsoft.com/beta/identityProtection/{own}?$top=1",
     "//graph.microsoft.com/v1.0/identityProtection/{own}?$top=1",
     "{own}?$top=1",
 )
 
 
-@pytest.mark.parametrize("command", PATHS)
-def test_a_next_token_that_leads_elsewhere_is_refused(command: str, error: Fails, simulator: Simulator) -> None:
-    own = PATHS[command]
+@pytest.mark.parametrize("command", LIST_COLLECTIONS)
+def test_a_next_token_that_leads_elsewhere_is_refused(command: str, error: Fail, simulator: Simulator) -> None:
+    own = LIST_COLLECTIONS[command]
     other = "riskDetections" if own == "riskyUsers" else "riskyUsers"
     tokens = [link.format(own=own, other=other) for link in FOREIGN_LINKS]
     assert [error(typed(command, next_token=token)) for token in tokens] == [
         f'Failed to execute {command}. next_token="{token}" cannot be used. '
-        f"Accepted: what an earlier call of this command gave, {LINK}{own}?...."
+        f"Accepted: what an earlier call of this command gave, {COLLECTIONS_URL}{own}?...."
         for token in tokens
     ]
     assert simulator.requests == []
 
 
-def test_a_page_beside_a_next_token_is_refused(error: Fails, simulator: Simulator) -> None:
-    message = error(typed(USERS, next_token=f"{LINK}riskyUsers?$skiptoken=1", page="2"))
+def test_a_page_beside_a_next_token_is_refused(error: Fail, simulator: Simulator) -> None:
+    message = error(typed(USERS, next_token=f"{COLLECTIONS_URL}riskyUsers?$skiptoken=1", page="2"))
     assert message == (
         f'Failed to execute {USERS}. page="2" cannot be used. '
         "Accepted: no page beside next_token, which leads to a page itself."
@@ -782,16 +778,6 @@ def test_a_page_beside_a_next_token_is_refused(error: Fails, simulator: Simulato
     assert simulator.requests == []
 
 
-GETS = {
-    "azure-risky-user-get": "riskyUsers",
-    "azure-risky-users-risk-detection-get": "riskDetections",
-    "azure-risky-service-principal-get": "riskyServicePrincipals",
-    "azure-risky-service-principal-detection-get": "servicePrincipalRiskDetections",
-}
-HISTORIES = {
-    "azure-risky-user-history-list": "riskyUsers",
-    "azure-risky-service-principal-history-list": "riskyServicePrincipals",
-}
 NOUNS = {
     "azure-risky-user-get": "risky user",
     "azure-risky-users-risk-detection-get": "risk detection",
@@ -800,16 +786,16 @@ NOUNS = {
 }
 
 
-@pytest.mark.parametrize("command", [*GETS, *HISTORIES])
+@pytest.mark.parametrize("command", [*GET_COLLECTIONS, *HISTORY_COLLECTIONS])
 @pytest.mark.parametrize("value", [".", "..", "..."])
-def test_an_id_that_no_path_can_hold_is_refused(command: str, value: str, error: Fails, simulator: Simulator) -> None:
+def test_an_id_that_no_path_can_hold_is_refused(command: str, value: str, error: Fail, simulator: Simulator) -> None:
     text = f'id="{value}" cannot be used. Accepted: {OBJECT_ID}.'
     assert error(typed(command, id=value)) == f"Failed to execute {command}. {text}"
     assert simulator.requests == []
 
 
-@pytest.mark.parametrize("command", [command for command in GETS if command != "azure-risky-user-get"])
-def test_a_blank_id_is_refused(command: str, error: Fails, simulator: Simulator) -> None:
+@pytest.mark.parametrize("command", [command for command in GET_COLLECTIONS if command != "azure-risky-user-get"])
+def test_a_blank_id_is_refused(command: str, error: Fail, simulator: Simulator) -> None:
     assert error(typed(command, id=" ")) == f'Failed to execute {command}. id="" cannot be used. Accepted: {OBJECT_ID}.'
     assert simulator.requests == []
 
@@ -819,7 +805,7 @@ def test_a_blank_id_is_refused(command: str, error: Fails, simulator: Simulator)
     ("arguments", "value"), [({}, ""), ({"id": ""}, ""), ({"id": "1", "user_principal_name": "a@b"}, "1, a@b")]
 )
 def test_a_user_is_named_in_exactly_one_way(
-    command: str, arguments: dict[str, str], value: str, error: Fails, simulator: Simulator
+    command: str, arguments: dict[str, str], value: str, error: Fail, simulator: Simulator
 ) -> None:
     assert error(typed(command, **arguments)) == (
         f'Failed to execute {command}. id / user_principal_name="{value}" cannot be used. '
@@ -830,7 +816,7 @@ def test_a_user_is_named_in_exactly_one_way(
 
 @pytest.mark.parametrize("command", ["azure-risky-user-get", "azure-risky-user-history-list"])
 @pytest.mark.parametrize("argument", ["id", "user_principal_name"])
-def test_a_blank_name_or_id_is_refused(command: str, argument: str, error: Fails, simulator: Simulator) -> None:
+def test_a_blank_name_or_id_is_refused(command: str, argument: str, error: Fail, simulator: Simulator) -> None:
     assert f'{argument}="' in error(typed(command, **{argument: "  "}))
     assert simulator.requests == []
 
@@ -839,29 +825,29 @@ def test_a_blank_name_or_id_is_refused(command: str, argument: str, error: Fails
 
 
 def test_more_values_than_a_filter_takes_are_split_over_requests(
-    run: Runs, tenant: Tenant, simulator: Simulator
+    run: Succeed, tenant: Tenant, simulator: Simulator
 ) -> None:
     names = [row["userPrincipalName"] for row in tenant.users.values()]
     assert len(names) == 40
     done = run(typed(USERS, user_principal_name=",".join(names)))
-    assert [query["$filter"].count(" eq ") for _, query in asked(simulator)] == [15, 15, 10]
-    assert {query["$top"] for _, query in asked(simulator)} == {"50"}
+    assert [query["$filter"].count(" eq ") for _, query in requested(simulator)] == [15, 15, 10]
+    assert {query["$top"] for _, query in requested(simulator)} == {"50"}
     assert kept(done, USERS) == listed(tenant, USERS)
-    assert only_entry(done)["EntryContext"][FLAGS] == {"RiskyUserListTruncated": False}
+    assert flags(only_entry(done)) == {"RiskyUserListTruncated": False}
 
 
 @pytest.mark.parametrize(("number", "requests"), [(15, 1), (16, 2), (30, 2), (31, 3)])
 def test_a_filter_takes_fifteen_values(
-    number: int, requests: int, run: Runs, tenant: Tenant, simulator: Simulator
+    number: int, requests: int, run: Succeed, tenant: Tenant, simulator: Simulator
 ) -> None:
     ids = list(tenant.users)[:number]
     done = run(typed(USERS, user_id=",".join(ids)))
-    assert len(asked(simulator)) == requests
+    assert len(requested(simulator)) == requests
     assert [row["id"] for row in kept(done, USERS)] == [row["id"] for row in listed(tenant, USERS) if row["id"] in ids]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "way", "rows", "top"),
+    ("arguments", "direction", "rows", "top"),
     [
         ("limit=5", "desc", (0, 5), "5"),
         ("limit=5 page=3", "desc", (10, 15), "15"),
@@ -871,25 +857,27 @@ def test_a_filter_takes_fifteen_values(
     ],
 )
 def test_limit_and_order_hold_over_split_requests(
-    arguments: str, way: str, rows: tuple[int, int], top: str, run: Runs, tenant: Tenant, simulator: Simulator
+    arguments: str, direction: str, rows: tuple[int, int], top: str, run: Succeed, tenant: Tenant, simulator: Simulator
 ) -> None:
     done = run(f"{typed(USERS, user_id=','.join(tenant.users))} {arguments}")
-    assert kept(done, USERS) == listed(tenant, USERS, order=f"{UPDATED} {way}")[slice(*rows)]
-    assert {query["$top"] for _, query in asked(simulator)} == {top}
-    assert only_entry(done)["EntryContext"][FLAGS] == {"RiskyUserListTruncated": rows[1] < 40}
+    assert kept(done, USERS) == listed(tenant, USERS, order=f"{UPDATED} {direction}")[slice(*rows)]
+    assert {query["$top"] for _, query in requested(simulator)} == {top}
+    assert flags(only_entry(done)) == {"RiskyUserListTruncated": rows[1] < 40}
 
 
-def test_the_other_filters_count_against_what_fits_beside_them(run: Runs, tenant: Tenant, simulator: Simulator) -> None:
+def test_the_other_filters_count_against_what_fits_beside_them(
+    run: Succeed, tenant: Tenant, simulator: Simulator
+) -> None:
     ids = list(tenant.users)[:16]
     done = run(typed(USERS, user_id=",".join(ids), risk_level="low,medium,high", updated_after="1 year"))
-    counts = [len(re.findall(" (?:eq|ge) ", query["$filter"])) for _, query in asked(simulator)]
+    counts = [len(re.findall(" (?:eq|ge) ", query["$filter"])) for _, query in requested(simulator)]
     assert counts == [15, 9]
     after = f"{UPDATED} ge 2025-11-20T12:00:00Z"
     chosen = listed(tenant, USERS, f"(riskLevel eq 'low' or riskLevel eq 'medium' or riskLevel eq 'high') and {after}")
     assert kept(done, USERS) == [row for row in chosen if row["id"] in ids]
 
 
-def test_two_long_lists_at_once_are_refused(error: Fails, simulator: Simulator) -> None:
+def test_two_long_lists_at_once_are_refused(error: Fail, simulator: Simulator) -> None:
     many = ",".join(map(str, range(15)))
     message = error(typed(DETECTIONS, user_id=many, risk_event_type=many))
     assert message.startswith(f'Failed to execute {DETECTIONS}. user_id="0,1,2')
@@ -897,7 +885,7 @@ def test_two_long_lists_at_once_are_refused(error: Fails, simulator: Simulator) 
     assert simulator.requests == []
 
 
-def test_pages_of_more_values_than_a_filter_takes_are_refused(error: Fails, simulator: Simulator) -> None:
+def test_pages_of_more_values_than_a_filter_takes_are_refused(error: Fail, simulator: Simulator) -> None:
     message = error(typed(USERS, user_id=",".join(map(str, range(16))), page_size="5"))
     assert message == (
         f'Failed to execute {USERS}. page_size="5" cannot be used. '
@@ -907,7 +895,7 @@ def test_pages_of_more_values_than_a_filter_takes_are_refused(error: Fails, simu
 
 
 def test_a_split_request_that_fails_leaves_the_rows_of_those_before(
-    no_waiting: list[float], run: Runs, tenant: Tenant, simulator: Simulator
+    no_waiting: list[float], run: Succeed, tenant: Tenant, simulator: Simulator
 ) -> None:
     simulator.fail_next(403, after=1)
     first, warning = run(typed(USERS, user_id=",".join(tenant.users))).entries
@@ -926,18 +914,18 @@ def test_a_split_request_that_fails_leaves_the_rows_of_those_before(
 # One user
 
 
-def test_a_user_is_found_by_name(run: Runs, tenant: Tenant, simulator: Simulator) -> None:
+def test_a_user_is_found_by_name(run: Succeed, tenant: Tenant, simulator: Simulator) -> None:
     user = next(row for row in tenant.users.values() if "'" in row["userPrincipalName"])
     name = user["userPrincipalName"]
     entry = only_entry(run(typed("azure-risky-user-get", user_principal_name=name)))
     condition = "userPrincipalName eq '" + name.replace("'", "''") + "'"
-    assert asked(simulator) == [("riskyUsers", {"$filter": condition, "$top": "500"})]
+    assert requested(simulator) == [("riskyUsers", {"$filter": condition, "$top": "500"})]
     assert entry["EntryContext"] == {keyed("RiskyUser"): user}
     assert entry["Contents"] == user
     assert entry["HumanReadable"].startswith(f"### Found Risky User With Name: {name}\n|Id|User Display Name|")
 
 
-def test_two_users_of_one_name_are_both_shown(run: Runs, tenant: Tenant) -> None:
+def test_two_users_of_one_name_are_both_shown(run: Succeed, tenant: Tenant) -> None:
     old = tenant.add_user(id="old", userPrincipalName="twin@contoso.example", isDeleted=True)
     new = tenant.add_user(id="new", userPrincipalName="twin@contoso.example")
     entry = only_entry(run("!azure-risky-user-get user_principal_name=twin@contoso.example"))
@@ -945,7 +933,7 @@ def test_two_users_of_one_name_are_both_shown(run: Runs, tenant: Tenant) -> None
 
 
 @pytest.mark.parametrize("command", ["azure-risky-user-get", "azure-risky-user-history-list"])
-def test_a_name_without_risk_is_an_answer(command: str, run: Runs, war_room: WarRoom) -> None:
+def test_a_name_without_risk_is_an_answer(command: str, run: Succeed, war_room: WarRoom) -> None:
     entry = only_entry(run(f"!{command} user_principal_name=nobody@contoso.example"))
     assert entry["HumanReadable"] == (
         "Graph knows no risk for nobody@contoso.example: there is no risky user of that name."
@@ -954,42 +942,22 @@ def test_a_name_without_risk_is_an_answer(command: str, run: Runs, war_room: War
     assert war_room.context.data == {}
 
 
-@pytest.mark.parametrize("command", GETS)
-def test_an_unknown_id_is_an_error_that_names_it(command: str, error: Fails, simulator: Simulator) -> None:
+@pytest.mark.parametrize("command", GET_COLLECTIONS)
+def test_an_unknown_id_is_an_error_that_names_it(command: str, error: Fail, simulator: Simulator) -> None:
     message = error(f"!{command} id=4711")
-    assert asked(simulator) == [(f"{GETS[command]}/4711", {})]
-    request_id, _ = simulator.request_ids(simulator.graph_requests[-1])
+    assert requested(simulator) == [(f"{GET_COLLECTIONS[command]}/4711", {})]
     assert message == (
         f'Failed to execute {command}. There is no {NOUNS[command]} with the ID "4711". '
-        f"Graph answered 404 ResourceNotFound: Resource '4711' does not exist. (request-id {request_id})"
+        f"Graph answered 404 ResourceNotFound: Resource '4711' does not exist. (request-id {request_id(simulator)})"
     )
 
 
 # History
 
 
-OWNERS = {
-    "azure-risky-user-history-list": "risky user",
-    "azure-risky-service-principal-history-list": "risky service principal",
-}
-
-
-@pytest.mark.parametrize("command", OWNERS)
-def test_the_history_of_an_unknown_id_is_an_error_that_says_who_is_unknown(
-    command: str, error: Fails, simulator: Simulator
-) -> None:
-    message = error(f"!{command} id=4711")
-    assert asked(simulator) == [(f"{HISTORIES[command]}/4711/history", {})]
-    request_id, _ = simulator.request_ids(simulator.graph_requests[-1])
-    assert message == (
-        f'Failed to execute {command}. There is no {OWNERS[command]} with the ID "4711". '
-        f"Graph answered 404 ResourceNotFound: Resource '4711' does not exist. (request-id {request_id})"
-    )
-
-
-def test_a_users_history_is_shown_and_kept(run: Runs, tenant: Tenant, simulator: Simulator) -> None:
+def test_a_users_history_is_shown_and_kept(run: Succeed, tenant: Tenant, simulator: Simulator) -> None:
     entry = only_entry(run(f"!azure-risky-user-history-list id={ADELE_ID}"))
-    assert asked(simulator) == [(f"riskyUsers/{ADELE_ID}/history", {})]
+    assert requested(simulator) == [(f"riskyUsers/{ADELE_ID}/history", {})]
     rows = tenant.history[ADELE_ID]
     key = f"val.userId && val.userId == obj.userId && val.{UPDATED} && val.{UPDATED} == obj.{UPDATED}"
     assert entry["EntryContext"] == {
@@ -1007,11 +975,13 @@ def test_a_users_history_is_shown_and_kept(run: Runs, tenant: Tenant, simulator:
     )
 
 
-def test_a_history_is_found_by_name_and_names_who_changed_it(run: Runs, tenant: Tenant, simulator: Simulator) -> None:
+def test_a_history_is_found_by_name_and_names_who_changed_it(
+    run: Succeed, tenant: Tenant, simulator: Simulator
+) -> None:
     tenant.change_user(ADELE_ID, initiated_by="actor", riskState="dismissed", riskDetail="adminDismissedAllRiskForUser")
     done = run("!azure-risky-user-history-list user_principal_name=adele.vance@contoso.example limit=1")
     condition = {"$filter": "userPrincipalName eq 'adele.vance@contoso.example'", "$top": "500"}
-    assert asked(simulator) == [("riskyUsers", condition), (f"riskyUsers/{ADELE_ID}/history", {})]
+    assert requested(simulator) == [("riskyUsers", condition), (f"riskyUsers/{ADELE_ID}/history", {})]
     assert shown(done) == (
         "### Risky User History\n"
         "**More match than the 1 shown here.** Raise limit, or narrow the list, to see them.\n"
@@ -1019,40 +989,50 @@ def test_a_history_is_found_by_name_and_names_who_changed_it(run: Runs, tenant: 
         "|---|---|---|---|---|\n"
         f"| {tenant.users[ADELE_ID][UPDATED]} | high | dismissed | Admin dismissed all risk for user | actor |\n"
     )
-    assert only_entry(done)["EntryContext"][FLAGS] == {"RiskyUserHistoryListTruncated": True}
+    assert flags(only_entry(done)) == {"RiskyUserHistoryListTruncated": True}
 
 
-def test_the_history_of_an_ambiguous_name_is_refused(error: Fails, tenant: Tenant, simulator: Simulator) -> None:
+def test_the_history_of_an_ambiguous_name_is_refused(error: Fail, tenant: Tenant, simulator: Simulator) -> None:
     for _ in range(2):
         tenant.add_user(userPrincipalName="twin@contoso.example")
     assert error("!azure-risky-user-history-list user_principal_name=twin@contoso.example") == (
         'Failed to execute azure-risky-user-history-list. user_principal_name="twin@contoso.example" cannot be used. '
         "Accepted: an id: 2 risky users have that name."
     )
-    assert len(asked(simulator)) == 1
+    assert len(requested(simulator)) == 1
 
 
-@pytest.mark.parametrize("command", HISTORIES)
-def test_the_history_of_an_unknown_id_is_an_error_that_names_it(
-    command: str, error: Fails, simulator: Simulator
+OWNERS = {
+    "azure-risky-user-history-list": "risky user",
+    "azure-risky-service-principal-history-list": "risky service principal",
+}
+
+
+@pytest.mark.parametrize("command", OWNERS)
+def test_the_history_of_an_unknown_id_is_an_error_that_says_who_is_unknown(
+    command: str, error: Fail, simulator: Simulator
 ) -> None:
-    assert ' with the ID "4711". Graph answered 404 ResourceNotFound: ' in error(f"!{command} id=4711")
-    assert asked(simulator) == [(f"{HISTORIES[command]}/4711/history", {})]
+    message = error(f"!{command} id=4711")
+    assert requested(simulator) == [(f"{HISTORY_COLLECTIONS[command]}/4711/history", {})]
+    assert message == (
+        f'Failed to execute {command}. There is no {OWNERS[command]} with the ID "4711". '
+        f"Graph answered 404 ResourceNotFound: Resource '4711' does not exist. (request-id {request_id(simulator)})"
+    )
 
 
 @pytest.mark.parametrize(("limit", "rows", "requests"), [("", 50, 3), (" limit=20", 20, 1), (" limit=100", 63, 4)])
 def test_a_long_history_is_followed_up_to_limit(
-    limit: str, rows: int, requests: int, run: Runs, tenant: Tenant, simulator: Simulator
+    limit: str, rows: int, requests: int, run: Succeed, tenant: Tenant, simulator: Simulator
 ) -> None:
     for number in range(60):
         tenant.change_user(ADELE_ID, riskLastUpdatedDateTime=f"2026-11-20T11:{number:02d}:00Z")
     entry = only_entry(run(f"!azure-risky-user-history-list id={ADELE_ID}{limit}"))
     assert entry["Contents"]["value"] == tenant.history[ADELE_ID][:rows]
-    assert len(asked(simulator)) == requests
-    assert entry["EntryContext"][FLAGS] == {"RiskyUserHistoryListTruncated": rows < 63}
+    assert len(requested(simulator)) == requests
+    assert flags(entry) == {"RiskyUserHistoryListTruncated": rows < 63}
 
 
-def test_reading_a_history_twice_keeps_each_item_once(run: Runs, war_room: WarRoom, tenant: Tenant) -> None:
+def test_reading_a_history_twice_keeps_each_item_once(run: Succeed, war_room: WarRoom, tenant: Tenant) -> None:
     for _ in range(2):
         run(f"!azure-risky-user-history-list id={ADELE_ID}")
     assert war_room.context.read("AzureRiskyUsers.RiskyUserHistory") == tenant.history[ADELE_ID]
@@ -1061,7 +1041,7 @@ def test_reading_a_history_twice_keeps_each_item_once(run: Runs, war_room: WarRo
 # Service principals
 
 
-def test_service_principals_are_shown_as_a_list(run: Runs, tenant: Tenant) -> None:
+def test_service_principals_are_shown_as_a_list(run: Succeed, tenant: Tenant) -> None:
     row = listed(tenant, PRINCIPALS)[0]
     words = aru.DETAIL_WORDS.get(row["riskDetail"], row["riskDetail"])
     enabled = str(row["isEnabled"]).lower()
@@ -1087,21 +1067,21 @@ def test_service_principals_are_shown_as_a_list(run: Runs, tenant: Tenant) -> No
     ],
 )
 def test_one_object_of_a_workload_is_shown_and_kept(
-    command: str, title: str, run: Runs, tenant: Tenant, simulator: Simulator
+    command: str, title: str, run: Succeed, tenant: Tenant, simulator: Simulator
 ) -> None:
-    row = next(iter(tenant.store(GETS[command]).values()))
+    row = next(iter(tenant.store(GET_COLLECTIONS[command]).values()))
     entry = only_entry(run(f"!{command} id={row['id']}"))
     extra = {"additionalDetails": details(row)} if "additionalInfo" in row else {}
     context = "ServicePrincipalRiskDetection" if extra else "RiskyServicePrincipal"
-    assert asked(simulator) == [(f"{GETS[command]}/{row['id']}", {})]
+    assert requested(simulator) == [(f"{GET_COLLECTIONS[command]}/{row['id']}", {})]
     assert entry["EntryContext"] == {keyed(context): row | extra}
     assert entry["HumanReadable"].startswith(title.format(row["id"]))
 
 
-def test_a_service_principals_history_says_whose_it_is(run: Runs, tenant: Tenant, simulator: Simulator) -> None:
+def test_a_service_principals_history_says_whose_it_is(run: Succeed, tenant: Tenant, simulator: Simulator) -> None:
     row_id, items = next(iter(tenant.service_principal_history.items()))
     entry = only_entry(run(f"!azure-risky-service-principal-history-list id={row_id}"))
-    assert asked(simulator) == [(f"riskyServicePrincipals/{row_id}/history", {})]
+    assert requested(simulator) == [(f"riskyServicePrincipals/{row_id}/history", {})]
     keys = ("servicePrincipalId", UPDATED)
     key = " && ".join(f"val.{name} && val.{name} == obj.{name}" for name in keys)
     assert entry["EntryContext"] == {
@@ -1113,10 +1093,10 @@ def test_a_service_principals_history_says_whose_it_is(run: Runs, tenant: Tenant
     assert entry["HumanReadable"].startswith("### Risky Service Principal History\n|Risk Last Updated Date Time|")
 
 
-def test_one_user_among_five_thousand_and_his_detections_take_two_requests() -> None:
+def test_one_user_among_five_thousand_and_the_detections_of_that_user_take_two_requests() -> None:
     with Simulator(demo_tenant(NOW, users=5000, detections=60)) as simulator:
-        room = room_at(simulator)
+        room = demo_room(simulator)
         room.run("!azure-risky-user-get user_principal_name=adele.vance@contoso.example")
         done = room.run(f"!{DETECTIONS} user_principal_name=adele.vance@contoso.example")
         assert {row["userId"] for row in kept(done, DETECTIONS)} == {ADELE_ID}
-        assert [path for path, _ in asked(simulator)] == ["riskyUsers", "riskDetections"]
+        assert [path for path, _ in requested(simulator)] == ["riskyUsers", "riskDetections"]

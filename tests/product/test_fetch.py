@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
-from helpers import NOW, SMALL
+from helpers import BASE, LEVELS_ACCEPTED, NOW, SMALL, STATES_ACCEPTED, Row, contents, only_entry, shown, text_of
 from warroom.azure.arrivals import WAYS, Arrivals
 from warroom.azure.demo import demo_tenant
-from warroom.azure.odata import Row
 from warroom.azure.rows import stamp
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Order, Tenant, reversed_order, shuffled
@@ -30,8 +29,10 @@ from warroom.xsoar.manifest import Manifest
 from warroom.xsoar.runner import WarRoom
 from warroom.xsoar.surroundings import led_to
 
+Fetch = Callable[[], list[str]]  # the fixture `fetch`
+
 SINCE = "2026-11-17T12:00:00Z"  # three days before NOW
-USERS = ["Risky Users"]
+ONLY_USERS = ["Risky Users"]
 BOTH = ["Risk Detections", "Risky Users"]
 PREVIEW = "!azure-risky-users-fetch-preview"
 AD = "00000000-0000-0000-0000-0000000000ad"
@@ -67,14 +68,18 @@ def room(war_room: WarRoom, clock: Clock) -> WarRoom:
     return war_room
 
 
+def incident_ids(incidents: list[Row]) -> list[str]:
+    return [new["dbotMirrorId"] for new in incidents]
+
+
 @pytest.fixture
-def fetch(room: WarRoom) -> Callable[[], list[str]]:
+def fetch(room: WarRoom) -> Fetch:
     """Fetch once, which has to succeed, and give the ids of the incidents as handed over."""
 
     def succeed() -> list[str]:
         run = room.fetch()
-        assert not run.failed, [entry["Contents"] for entry in run.entries]
-        return ids(run.incidents)
+        assert not run.failed, contents(run)
+        return incident_ids(run.incidents)
 
     return succeed
 
@@ -84,6 +89,12 @@ def client(instance: Row, simulator: Simulator) -> Iterator[aru.GraphClient]:
     """A client of the instance as it is at the start of the test, led to the simulator."""
     with led_to(simulator, aru.HttpSession):
         yield aru.build_instance(aru.read_settings(instance), persistent=False).client
+
+
+def known(last_run: Row, fetch_type: str = "Risk Detections") -> Row:
+    """What is remembered of one type."""
+    remembered: Row = json.loads(last_run[fetch_type])["known"]
+    return remembered
 
 
 class ForgetfulFetches:
@@ -97,29 +108,19 @@ class ForgetfulFetches:
     def __call__(self) -> list[str]:
         fetched = aru.fetch_incidents(self.client, self.settings, self.last_run, self.clock())
         self.last_run = fetched.next_run
-        return ids(fetched.incidents)
+        return incident_ids(fetched.incidents)
 
     def known(self) -> Row:
         return known(self.last_run)
 
 
-def ids(incidents: list[Row]) -> list[str]:
-    return [new["dbotMirrorId"] for new in incidents]
-
-
-def said(run: Run) -> list[str]:
+def messages(run: Run) -> list[str]:
     """What the entries say; of an error in a fetch, which the platform shows with its traceback, the last line."""
-    return [entry["Contents"].strip().rpartition("\nException: ")[2] for entry in run.entries]
+    return [text.strip().rpartition("\nException: ")[2] for text in contents(run)]
 
 
 def raw(run: Run) -> list[Row]:
     return [json.loads(new["rawJSON"]) for new in run.incidents]
-
-
-def known(last_run: Row, fetch_type: str = "Risk Detections") -> Row:
-    """What is remembered of one type."""
-    remembered: Row = json.loads(last_run[fetch_type])["known"]
-    return remembered
 
 
 def ago(**span: float) -> datetime:
@@ -132,11 +133,23 @@ def detect(tenant: Tenant, *names: str, **fields: Any) -> None:
         tenant.arrive(**{"id": name, "detected": ago(minutes=len(names) - position), **fields})
 
 
+def detect_hourly(tenant: Tenant) -> None:
+    """Let detections d0 to d5 occur, an hour apart."""
+    for number in range(6):
+        tenant.arrive(id=f"d{number}", detected=ago(hours=9 - number))
+
+
+def add_users_hourly(tenant: Tenant) -> None:
+    """Let users u0 to u5 come to be at risk, an hour apart."""
+    for number in range(6):
+        tenant.add_user(id=f"u{number}", riskLastUpdatedDateTime=stamp(ago(hours=9 - number)))
+
+
 # What an incident is
 
 
 def test_a_detection_becomes_this_incident(room: WarRoom, tenant: Tenant) -> None:
-    tenant.add_user(id="00000000-0000-0000-0000-0000000000ad")
+    tenant.add_user(id=AD)
     info = '[{"Key":"userAgent","Value":"contoso"},{"Key":"riskReasons","Value":["UnfamiliarASN"]}]'
     row = tenant.arrive(id="d1", detected="2026-11-20T11:02:03.5Z", riskLevel="medium", additionalInfo=info)
     details = {"userAgent": "contoso", "riskReasons": ["UnfamiliarASN"]}
@@ -155,16 +168,15 @@ def test_a_detection_becomes_this_incident(room: WarRoom, tenant: Tenant) -> Non
 
 
 def test_a_user_at_risk_becomes_this_incident(room: WarRoom, tenant: Tenant, instance: Row) -> None:
-    instance["fetch_types"] = USERS
-    user_id = "00000000-0000-0000-0000-0000000000ad"
-    row = tenant.add_user(id=user_id, riskLevel="high", riskLastUpdatedDateTime="2026-11-20T11:02:03Z")
+    instance["fetch_types"] = ONLY_USERS
+    row = tenant.add_user(id=AD, riskLevel="high", riskLastUpdatedDateTime="2026-11-20T11:02:03Z")
     (incident,) = room.fetch().incidents
     assert json.loads(incident.pop("rawJSON")) == {**row, "fetchType": "Risky Users"}
     assert incident == {
         "name": "Risky user: user.00ad@contoso.example is atRisk (high)",
         "occurred": "2026-11-20T11:02:03.0000000Z",
         "severity": 3,
-        "dbotMirrorId": user_id,
+        "dbotMirrorId": AD,
     }
 
 
@@ -180,7 +192,7 @@ def test_the_severity_is_the_level_and_unknown_for_a_level_that_says_nothing(
 
 
 def test_an_event_type_without_words_is_named_as_graph_names_it(room: WarRoom, tenant: Tenant) -> None:
-    tenant.add_user(id="00000000-0000-0000-0000-0000000000ad")
+    tenant.add_user(id=AD)
     detect(tenant, "d1", riskEventType="contosoOddity")
     assert [new["name"] for new in room.fetch().incidents] == ["contosoOddity: user.00ad@contoso.example (high)"]
 
@@ -189,11 +201,11 @@ def test_an_event_type_without_words_is_named_as_graph_names_it(room: WarRoom, t
 
 
 def test_the_first_fetch_asks_for_the_last_three_days_in_order_and_in_large_pages(
-    fetch: Callable[[], list[str]], simulator: Simulator
+    fetch: Fetch, simulator: Simulator
 ) -> None:
     assert fetch() == []
     (request,) = simulator.graph_requests
-    assert (request.method, request.path) == ("GET", "/v1.0/identityProtection/riskDetections")
+    assert (request.method, request.path) == ("GET", f"{BASE}riskDetections")
     assert request.query == {
         "$filter": "detectedDateTime ge 2026-11-17T12:00:00Z",
         "$orderby": "detectedDateTime asc",
@@ -202,12 +214,12 @@ def test_the_first_fetch_asks_for_the_last_three_days_in_order_and_in_large_page
 
 
 def test_users_are_asked_for_by_their_last_change_whatever_is_selected(
-    fetch: Callable[[], list[str]], simulator: Simulator, instance: Row
+    fetch: Fetch, simulator: Simulator, instance: Row
 ) -> None:
-    instance |= {"fetch_types": USERS, "fetch_risk_levels": ["high"], "first_fetch": "2026-11-01T00:00:00Z"}
+    instance |= {"fetch_types": ONLY_USERS, "fetch_risk_levels": ["high"], "first_fetch": "2026-11-01T00:00:00Z"}
     assert fetch() == []
     (request,) = simulator.graph_requests
-    assert request.path == "/v1.0/identityProtection/riskyUsers"
+    assert request.path == f"{BASE}riskyUsers"
     assert request.query == {
         "$filter": "riskLastUpdatedDateTime ge 2026-11-01T00:00:00Z",
         "$orderby": "riskLastUpdatedDateTime asc",
@@ -215,9 +227,7 @@ def test_users_are_asked_for_by_their_last_change_whatever_is_selected(
     }
 
 
-def test_filters_are_graphs_to_apply(
-    fetch: Callable[[], list[str]], simulator: Simulator, instance: Row, tenant: Tenant
-) -> None:
+def test_filters_are_graphs_to_apply(fetch: Fetch, simulator: Simulator, instance: Row, tenant: Tenant) -> None:
     instance |= {
         "first_fetch": "12 hours",
         "fetch_risk_levels": ["high", "medium"],
@@ -225,13 +235,13 @@ def test_filters_are_graphs_to_apply(
         "fetch_event_types": "leakedCredentials, passwordSpray",
     }
     for name, changes in {
-        "wanted": {},
+        "selected": {},
         "low": {"riskLevel": "low"},
         "done": {"riskState": "dismissed"},
         "other": {"riskEventType": "newCountry"},
     }.items():
         detect(tenant, name, **changes)
-    assert fetch() == ["wanted"]
+    assert fetch() == ["selected"]
     assert simulator.graph_requests[0].query["$filter"] == (
         "detectedDateTime ge 2026-11-20T00:00:00Z and riskState eq 'atRisk' and "
         "(riskLevel eq 'high' or riskLevel eq 'medium') and "
@@ -239,7 +249,7 @@ def test_filters_are_graphs_to_apply(
     )
 
 
-def test_no_filters_mean_everything(fetch: Callable[[], list[str]], instance: Row, tenant: Tenant) -> None:
+def test_no_filters_mean_everything(fetch: Fetch, instance: Row, tenant: Tenant) -> None:
     instance |= {"fetch_risk_levels": [], "fetch_risk_states": "", "fetch_event_types": None}
     for position, level in enumerate(aru.RISK_LEVELS):
         tenant.arrive(id=level, detected=ago(hours=9 - position), riskLevel=level, riskState="remediated")
@@ -260,7 +270,7 @@ FETCH_PARAMETERS = (
 
 @pytest.mark.parametrize("empty", ["missing", None, ""])
 def test_an_instance_from_before_these_parameters_fetches_with_their_defaults(
-    empty: str | None, fetch: Callable[[], list[str]], instance: Row, tenant: Tenant, simulator: Simulator
+    empty: str | None, fetch: Fetch, instance: Row, tenant: Tenant, simulator: Simulator
 ) -> None:
     for name in FETCH_PARAMETERS:
         instance.pop(name, None)
@@ -270,24 +280,24 @@ def test_an_instance_from_before_these_parameters_fetches_with_their_defaults(
     assert simulator.graph_requests[0].query["$filter"] == "detectedDateTime ge 2026-11-17T12:00:00Z"
 
 
-NUMBERS = "a whole number from 1 to 200"
+UP_TO_200 = "a whole number from 1 to 200"
 REFUSED = [
-    ("max_fetch", "0", NUMBERS),
-    ("max_fetch", "201", NUMBERS),
-    ("max_fetch", "-1", NUMBERS),
-    ("max_fetch", "many", NUMBERS),
-    ("max_fetch", "1.5", NUMBERS),
+    ("max_fetch", "0", UP_TO_200),
+    ("max_fetch", "201", UP_TO_200),
+    ("max_fetch", "-1", UP_TO_200),
+    ("max_fetch", "many", UP_TO_200),
+    ("max_fetch", "1.5", UP_TO_200),
     ("look_back", "an hour", "a whole number from 1 to 10080"),
     ("look_back", "0", "a whole number from 1 to 10080"),
     ("look_back", "10081", "a whole number from 1 to 10080"),
     ("first_fetch", "yesterday", aru.MOMENT_FORMS),
     ("first_fetch", "2026-13-01", aru.MOMENT_FORMS),
     ("fetch_types", "Sign-ins", "Risk Detections, Risky Users"),
-    ("fetch_risk_levels", "severe", "low, medium, high, hidden, none"),
+    ("fetch_risk_levels", "severe", LEVELS_ACCEPTED),
     (
         "fetch_risk_states",
         "lost",
-        "none, confirmedSafe, remediated, dismissed, atRisk, confirmedCompromised",
+        STATES_ACCEPTED,
     ),
 ]
 
@@ -298,18 +308,18 @@ def test_a_parameter_that_cannot_be_used_is_named_before_anything_is_sent(
 ) -> None:
     instance[name] = value
     problem = f'{name}="{value}" cannot be used. Accepted: {accepted}.'
-    assert said(room.fetch()) == [f"Failed to execute fetch-incidents. {problem}"]
-    assert said(room.run(PREVIEW)) == [f"Failed to execute azure-risky-users-fetch-preview. {problem}"]
+    assert messages(room.fetch()) == [f"Failed to execute fetch-incidents. {problem}"]
+    assert messages(room.run(PREVIEW)) == [f"Failed to execute azure-risky-users-fetch-preview. {problem}"]
     assert simulator.requests == []
 
 
-@pytest.mark.parametrize("most", ["1", "200", 200])
+@pytest.mark.parametrize("maximum", ["1", "200", 200])
 def test_one_to_two_hundred_incidents_may_be_asked_for(
-    most: Any, fetch: Callable[[], list[str]], instance: Row, tenant: Tenant
+    maximum: Any, fetch: Fetch, instance: Row, tenant: Tenant
 ) -> None:
-    instance["max_fetch"] = most
+    instance["max_fetch"] = maximum
     detect(tenant, *(f"d{number:03}" for number in range(201)))
-    assert fetch() == [f"d{number:03}" for number in range(int(most))]
+    assert fetch() == [f"d{number:03}" for number in range(int(maximum))]
 
 
 def test_more_event_types_than_one_request_takes_are_refused_by_name(
@@ -317,15 +327,13 @@ def test_more_event_types_than_one_request_takes_are_refused_by_name(
 ) -> None:
     instance["fetch_event_types"] = events = ", ".join(f"contoso{number:02}" for number in range(16))
     accepted = "at most 15 event types, levels and states in all"
-    assert said(room.fetch()) == [
+    assert messages(room.fetch()) == [
         f'Failed to execute fetch-incidents. fetch_event_types="{events[:200]}" cannot be used. Accepted: {accepted}.'
     ]
     assert simulator.requests == []
 
 
-def test_a_type_that_is_named_twice_is_fetched_once(
-    fetch: Callable[[], list[str]], instance: Row, tenant: Tenant
-) -> None:
+def test_a_type_that_is_named_twice_is_fetched_once(fetch: Fetch, instance: Row, tenant: Tenant) -> None:
     instance["fetch_types"] = "Risk Detections,Risk Detections"
     detect(tenant, "d1")
     assert fetch() == ["d1"]
@@ -335,17 +343,17 @@ def test_a_type_that_is_named_twice_is_fetched_once(
 
 
 def test_a_quiet_fetch_costs_one_request_to_graph_and_none_to_the_login_service(
-    fetch: Callable[[], list[str]], simulator: Simulator, tenant: Tenant, clock: Clock
+    fetch: Fetch, simulator: Simulator, tenant: Tenant, clock: Clock
 ) -> None:
     detect(tenant, "d1", "d2")
     assert fetch() == ["d1", "d2"]
     clock.advance(minutes=1)
     simulator.requests.clear()
     assert fetch() == []
-    assert [request.path for request in simulator.requests] == ["/v1.0/identityProtection/riskDetections"]
+    assert [request.path for request in simulator.requests] == [f"{BASE}riskDetections"]
 
 
-def test_incidents_come_oldest_first(fetch: Callable[[], list[str]], tenant: Tenant) -> None:
+def test_incidents_come_oldest_first(fetch: Fetch, tenant: Tenant) -> None:
     for name, detected in {
         "third": "2026-11-20T10:00:00.0000001Z",
         "first": "2026-11-20T9:15:00Z",
@@ -360,16 +368,14 @@ def test_an_hour_of_one_digit_is_filled_up(room: WarRoom, tenant: Tenant) -> Non
     assert [new["occurred"] for new in room.fetch().incidents] == ["2026-11-20T09:15:00.0000000Z"]
 
 
-def test_what_was_detected_before_the_first_fetch_reaches_back_stays_away(
-    fetch: Callable[[], list[str]], tenant: Tenant
-) -> None:
+def test_what_was_detected_before_the_first_fetch_reaches_back_stays_away(fetch: Fetch, tenant: Tenant) -> None:
     detect(tenant, "old", detected=ago(days=3, seconds=1))
     detect(tenant, "just", detected=ago(days=3))
     assert fetch() == ["just"]
 
 
 def test_a_thousand_detections_of_one_instant_come_over_twenty_fetches_each_once(
-    fetch: Callable[[], list[str]], tenant: Tenant, clock: Clock
+    fetch: Fetch, tenant: Tenant, clock: Clock
 ) -> None:
     for number in range(1000):
         tenant.arrive(id=f"d{number}", detected=ago(hours=5))
@@ -383,7 +389,7 @@ def test_a_thousand_detections_of_one_instant_come_over_twenty_fetches_each_once
 
 
 def test_a_backlog_comes_in_order_over_the_next_fetches(
-    fetch: Callable[[], list[str]], tenant: Tenant, clock: Clock, instance: Row
+    fetch: Fetch, tenant: Tenant, clock: Clock, instance: Row
 ) -> None:
     instance["max_fetch"] = "3"
     detect(tenant, *(f"d{number}" for number in range(8)))
@@ -394,7 +400,7 @@ def test_a_backlog_comes_in_order_over_the_next_fetches(
 
 
 def test_a_detection_that_surfaces_after_fifty_nine_minutes_comes_once(
-    fetch: Callable[[], list[str]], tenant: Tenant, clock: Clock
+    fetch: Fetch, tenant: Tenant, clock: Clock
 ) -> None:
     tenant.arrive(id="late", detected=NOW, surfaces_at=NOW + timedelta(minutes=59))
     fetched = []
@@ -408,7 +414,7 @@ def test_a_detection_that_surfaces_after_fifty_nine_minutes_comes_once(
 
 
 def test_a_clock_that_is_five_minutes_ahead_loses_nothing(
-    fetch: Callable[[], list[str]], tenant: Tenant, clock: Clock, room: WarRoom
+    fetch: Fetch, tenant: Tenant, clock: Clock, room: WarRoom
 ) -> None:
     room.clock = lambda: clock.now + timedelta(minutes=5)
     tenant.arrive(id="late", detected=NOW, surfaces_at=NOW + timedelta(minutes=60))
@@ -418,9 +424,7 @@ def test_a_clock_that_is_five_minutes_ahead_loses_nothing(
     assert fetch() == ["late"]
 
 
-def test_a_longer_look_back_waits_longer(
-    fetch: Callable[[], list[str]], tenant: Tenant, clock: Clock, instance: Row
-) -> None:
+def test_a_longer_look_back_waits_longer(fetch: Fetch, tenant: Tenant, clock: Clock, instance: Row) -> None:
     instance["look_back"] = "1440"
     tenant.arrive(id="late", detected=NOW, surfaces_at=NOW + timedelta(minutes=1440))
     for _ in range(24):
@@ -438,7 +442,7 @@ def test_a_fetch_that_the_platform_never_took_in_comes_again(room: WarRoom, tena
 
 
 def test_detections_that_arrive_while_a_fetch_is_under_way_come_once(
-    fetch: Callable[[], list[str]], tenant: Tenant, clock: Clock
+    fetch: Fetch, tenant: Tenant, clock: Clock
 ) -> None:
     tenant.largest_page = 2
     detect(tenant, *(f"d{number}" for number in range(6)))
@@ -450,12 +454,11 @@ def test_detections_that_arrive_while_a_fetch_is_under_way_come_once(
 
 
 def test_a_detection_that_leaves_the_filter_hides_no_other_behind_the_edge_of_a_page(
-    fetch: Callable[[], list[str]], tenant: Tenant, instance: Row
+    fetch: Fetch, tenant: Tenant, instance: Row
 ) -> None:
     tenant.largest_page = 2
     instance["fetch_risk_states"] = ["atRisk"]
-    for number in range(6):
-        tenant.arrive(id=f"d{number}", detected=ago(hours=9 - number))
+    detect_hourly(tenant)
     gone = tenant.detections["d0"]
     tenant.before_request(2, lambda: gone.update(riskState="remediated"))
     assert fetch() == [f"d{number}" for number in range(6)]
@@ -469,17 +472,16 @@ def broken(simulator: Simulator, tenant: Tenant, no_waiting: list[float]) -> Sim
     """Six detections on pages of two, of which only the first page can be had; repair: `faults.clear()`."""
     assert no_waiting == []
     tenant.largest_page = 2
-    for number in range(6):
-        tenant.arrive(id=f"d{number}", detected=ago(hours=9 - number))
+    detect_hourly(tenant)
     simulator.fail_next(500, times=1000, after=1)
     return simulator
 
 
 def test_a_page_that_fails_half_way_hands_over_what_came_and_goes_on_there_next_time(
-    broken: Simulator, room: WarRoom, fetch: Callable[[], list[str]]
+    broken: Simulator, room: WarRoom, fetch: Fetch
 ) -> None:
     run = room.fetch()
-    assert ids(run.incidents) == ["d0", "d1"]
+    assert incident_ids(run.incidents) == ["d0", "d1"]
     (note,) = [line for line in run.logs if line.startswith("info: ")]
     assert note.startswith(
         "info: [Fetch] Reading broke off; the next fetch goes on from there. Graph answered 500 InternalServerError"
@@ -490,9 +492,7 @@ def test_a_page_that_fails_half_way_hands_over_what_came_and_goes_on_there_next_
     assert broken.graph_requests[0].query["$filter"] == "detectedDateTime ge 2026-11-20T03:00:00Z"
 
 
-def test_a_first_page_that_fails_is_an_error_and_moves_nothing(
-    broken: Simulator, room: WarRoom, fetch: Callable[[], list[str]]
-) -> None:
+def test_a_first_page_that_fails_is_an_error_and_moves_nothing(broken: Simulator, room: WarRoom, fetch: Fetch) -> None:
     broken.faults[0].after = 0
     run = room.fetch()
     assert run.failed
@@ -502,7 +502,7 @@ def test_a_first_page_that_fails_is_an_error_and_moves_nothing(
 
 
 def test_where_a_second_type_cannot_be_read_the_first_comes_again_next_time(
-    room: WarRoom, tenant: Tenant, instance: Row, simulator: Simulator, fetch: Callable[[], list[str]]
+    room: WarRoom, tenant: Tenant, instance: Row, simulator: Simulator, fetch: Fetch
 ) -> None:
     instance["fetch_types"] = BOTH
     detect(tenant, "d1")
@@ -517,7 +517,7 @@ def test_where_a_second_type_cannot_be_read_the_first_comes_again_next_time(
 def test_nothing_is_lost_where_graph_keeps_to_no_order(
     order: Order,
     page_size: int,
-    fetch: Callable[[], list[str]],
+    fetch: Fetch,
     tenant: Tenant,
     instance: Row,
     clock: Clock,
@@ -541,7 +541,7 @@ def test_nothing_is_lost_where_disorder_and_a_failure_come_together(
     order: Order,
     broken: Simulator,
     tenant: Tenant,
-    fetch: Callable[[], list[str]],
+    fetch: Fetch,
 ) -> None:
     tenant.largest_page = 10
     for number in range(34):
@@ -553,12 +553,9 @@ def test_nothing_is_lost_where_disorder_and_a_failure_come_together(
     assert sorted(first + fetch()) == sorted(tenant.detections)
 
 
-def test_nothing_is_lost_where_a_first_page_only_seems_to_be_in_order(
-    fetch: Callable[[], list[str]], tenant: Tenant
-) -> None:
+def test_nothing_is_lost_where_a_first_page_only_seems_to_be_in_order(fetch: Fetch, tenant: Tenant) -> None:
     tenant.largest_page = 3
-    for number in range(6):
-        tenant.arrive(id=f"d{number}", detected=ago(hours=9 - number))
+    detect_hourly(tenant)
     order = ["d0", "d2", "d3", "d5", "d4", "d1"]
     tenant.order = lambda rows: sorted(rows, key=lambda row: order.index(row["id"]))
     assert fetch() == ["d0", "d1", "d2", "d3", "d4", "d5"]
@@ -585,11 +582,11 @@ def test_whatever_goes_wrong_on_a_real_connection_each_comes_once(
         if chance.random() < 0.4:
             simulator.fail_next(**chance.choice(troubles), times=chance.choice((1, 50)), after=chance.randint(0, 3))
         if chance.random() < 0.7:
-            fetched += ids(room.fetch().incidents)
+            fetched += incident_ids(room.fetch().incidents)
             simulator.faults.clear()
     clock.advance(minutes=60)
     for _ in range(31):
-        fetched += ids(room.fetch().incidents)
+        fetched += incident_ids(room.fetch().incidents)
     assert sorted(fetched) == sorted(f"d{number}" for number in range(30))
     assert room.fetch().incidents == []
     assert no_waiting
@@ -628,7 +625,7 @@ def test_a_long_walk_ends_before_the_platform_ends_it_and_goes_on_next_time(
     assert sum(no_waiting) < aru.PAGING_PERIOD + 10
     again = room.fetch().incidents
     assert len(again) == 200
-    assert not set(ids(again)) & set(ids(run.incidents))
+    assert not set(incident_ids(again)) & set(incident_ids(run.incidents))
 
 
 def test_a_long_walk_of_one_type_leaves_the_other_its_first_page(
@@ -643,8 +640,8 @@ def test_a_long_walk_of_one_type_leaves_the_other_its_first_page(
     run = room.fetch()
     assert not run.failed
     assert sum(no_waiting) > aru.PAGING_PERIOD - 10  # The rest of the time passed for real.
-    assert set(ids(run.incidents)[:100]) <= set(tenant.detections)
-    assert set(ids(run.incidents)[100:]) == set(tenant.users)
+    assert set(incident_ids(run.incidents)[:100]) <= set(tenant.detections)
+    assert set(incident_ids(run.incidents)[100:]) == set(tenant.users)
 
 
 # What is remembered
@@ -697,7 +694,7 @@ def test_little_memory_does_not_pass_over_what_could_not_be_read(
 def test_little_memory_repeats_no_user_who_did_not_change(
     client: aru.GraphClient, tenant: Tenant, instance: Row, clock: Clock
 ) -> None:
-    instance["fetch_types"] = USERS
+    instance["fetch_types"] = ONLY_USERS
     fetch = ForgetfulFetches(client, instance, clock, remembered=3)
     for number in range(6):
         tenant.add_user(id=f"u{number}", riskLastUpdatedDateTime=stamp(ago(minutes=30 - number)))
@@ -712,14 +709,14 @@ def test_the_test_button_tries_a_fetch_of_an_instance_that_fetches(
 ) -> None:
     instance["isFetch"] = True
     detect(tenant, "d1", "d2")
-    assert said(room.run_test()) == ["ok"]
+    assert messages(room.run_test()) == ["ok"]
     assert [request.query.get("$filter") for request in simulator.graph_requests] == [
         None,
         None,
         "detectedDateTime ge 2026-11-17T12:00:00Z",
     ]
     assert room.last_run == {}
-    assert ids(room.fetch().incidents) == ["d1", "d2"]
+    assert incident_ids(room.fetch().incidents) == ["d1", "d2"]
 
 
 @pytest.mark.parametrize("fetches", [None, "", False, "false"])
@@ -727,7 +724,7 @@ def test_the_test_button_tries_no_fetch_of_an_instance_that_fetches_nothing(
     fetches: object, room: WarRoom, instance: Row, simulator: Simulator
 ) -> None:
     instance |= {"isFetch": fetches, "max_fetch": "0"}
-    assert said(room.run_test()) == ["ok"]
+    assert messages(room.run_test()) == ["ok"]
     assert len(simulator.graph_requests) == 2
 
 
@@ -737,7 +734,7 @@ def test_the_test_button_names_the_parameter_that_cannot_be_used(
 ) -> None:
     instance |= {"isFetch": True, name: value}
     problem = f'{name}="{value}" cannot be used. Accepted: {accepted}.'
-    assert said(room.run_test()) == [f"Failed to execute test-module. {problem}"]
+    assert messages(room.run_test()) == [f"Failed to execute test-module. {problem}"]
 
 
 def test_the_preview_shows_the_newest_that_the_settings_select_and_moves_nothing(
@@ -753,7 +750,7 @@ def test_the_preview_shows_the_newest_that_the_settings_select_and_moves_nothing
     handed_over = room.fetch().incidents
     before = room.last_run
     simulator.requests.clear()
-    (entry,) = room.run(PREVIEW).entries
+    entry = only_entry(room.run(PREVIEW))
     assert [request.query for request in simulator.graph_requests] == [
         {
             "$filter": f"detectedDateTime ge {SINCE} and riskLevel eq 'high'",
@@ -766,8 +763,8 @@ def test_the_preview_shows_the_newest_that_the_settings_select_and_moves_nothing
             "$top": "500",
         },
     ]
-    assert ids(entry["Contents"]) == ["d4", "d3", AD]
-    assert ids(handed_over) == ["d0", "d1", AD]
+    assert incident_ids(entry["Contents"]) == ["d4", "d3", AD]
+    assert incident_ids(handed_over) == ["d0", "d1", AD]
     assert entry["Contents"][2] == handed_over[2]
     assert room.last_run == before
 
@@ -779,7 +776,7 @@ def test_the_preview_says_that_it_knows_of_no_earlier_fetch(room: WarRoom, tenan
         "Newest first, since 2026-11-17T12:00:00Z, at most 50. "
         "Which of them were handed over already is not known here.\n"
     )
-    first = room.run(PREVIEW).entries[0]["HumanReadable"]
+    first = shown(room.run(PREVIEW))
     assert first == (
         "### The fetch settings select 1 incident(s)\n"
         f"{heading}"
@@ -788,27 +785,21 @@ def test_the_preview_says_that_it_knows_of_no_earlier_fetch(room: WarRoom, tenan
         "| Leaked credentials: user.00ad@contoso.example (high) | 2026-11-20T11:00:00.0000000Z | 3 | d1 |\n"
     )
     room.fetch()
-    assert room.run(PREVIEW).entries[0]["HumanReadable"] == first
+    assert shown(room.run(PREVIEW)) == first
     tenant.detections.clear()
-    assert room.run(PREVIEW).entries[0]["HumanReadable"] == (
-        f"### The fetch settings select 0 incident(s)\n{heading}**No entries.**\n"
-    )
+    assert shown(room.run(PREVIEW)) == (f"### The fetch settings select 0 incident(s)\n{heading}**No entries.**\n")
 
 
-def test_a_reset_of_the_sign_in_moves_neither_fetch_nor_preview(
-    room: WarRoom, tenant: Tenant, fetch: Callable[[], list[str]]
-) -> None:
+def test_a_reset_of_the_sign_in_moves_neither_fetch_nor_preview(room: WarRoom, tenant: Tenant, fetch: Fetch) -> None:
     detect(tenant, "d1", "d2")
     assert fetch() == ["d1", "d2"]
-    before = room.run(PREVIEW).entries[0]["Contents"]
+    before = only_entry(room.run(PREVIEW))["Contents"]
     assert not room.run("!azure-risky-users-auth-reset").failed
     assert fetch() == []
-    assert room.run(PREVIEW).entries[0]["Contents"] == before
+    assert only_entry(room.run(PREVIEW))["Contents"] == before
 
 
-def test_a_quiet_fetch_writes_nothing_about_the_sign_in(
-    room: WarRoom, tenant: Tenant, fetch: Callable[[], list[str]]
-) -> None:
+def test_a_quiet_fetch_writes_nothing_about_the_sign_in(room: WarRoom, tenant: Tenant, fetch: Fetch) -> None:
     detect(tenant, "d1")
     assert fetch() == ["d1"]
     version = room.context_version
@@ -834,11 +825,11 @@ def first_version_tenant(tenant: Tenant, *, one_instant: bool) -> None:
     [("plain", False), ("overflow", True)],  # overflow: it remembered two, and forgot some of one instant
 )
 def test_a_state_of_the_first_version_is_taken_over_without_loss_or_repeat(
-    recorded: str, one_instant: bool, room: WarRoom, tenant: Tenant, instance: Row, fetch: Callable[[], list[str]]
+    recorded: str, one_instant: bool, room: WarRoom, tenant: Tenant, instance: Row, fetch: Fetch
 ) -> None:
     instance |= {"fetch_types": BOTH, "max_fetch": "8"}
     first_version_tenant(tenant, one_instant=one_instant)
-    state = json.loads((PROJECT / "test_data/first_version_last_runs.json").read_text(encoding="utf-8"))[recorded]
+    state = json.loads(text_of(PROJECT / "test_data/first_version_last_runs.json"))[recorded]
     room.last_run = state["last_run"]
     rest = {*tenant.detections, *tenant.users} - set(state["handed_over"])
     assert sorted(fetch()) == sorted(rest)
@@ -870,10 +861,10 @@ def states(run: Run) -> list[str]:
     return [f"{row['riskState']} ({row['riskLevel']})" for row in raw(run)]
 
 
-def test_a_user_is_an_incident_when_he_comes_to_be_at_risk_and_when_the_level_rises(
+def test_a_user_is_an_incident_on_coming_to_be_at_risk_and_when_the_level_rises(
     room: WarRoom, tenant: Tenant, instance: Row, clock: Clock
 ) -> None:
-    instance["fetch_types"] = USERS
+    instance["fetch_types"] = ONLY_USERS
     tenant.add_user(id=AD, riskState="none", riskLevel="none")
     assert room.fetch().incidents == []
     for state, level, brought in STORY:
@@ -883,9 +874,9 @@ def test_a_user_is_an_incident_when_he_comes_to_be_at_risk_and_when_the_level_ri
 
 
 def test_another_change_of_a_user_at_risk_is_no_incident(
-    fetch: Callable[[], list[str]], tenant: Tenant, instance: Row, clock: Clock
+    fetch: Fetch, tenant: Tenant, instance: Row, clock: Clock
 ) -> None:
-    instance["fetch_types"] = USERS
+    instance["fetch_types"] = ONLY_USERS
     tenant.add_user(id=AD)
     assert fetch() == [AD]
     for change in ({"riskDetail": "aiConfirmedSigninSafe"}, {"isProcessing": True}, {"isDeleted": True}):
@@ -897,7 +888,7 @@ def test_another_change_of_a_user_at_risk_is_no_incident(
 def test_levels_and_states_are_selected_here_for_users_so_that_a_rise_into_them_is_seen(
     room: WarRoom, tenant: Tenant, instance: Row, clock: Clock
 ) -> None:
-    instance |= {"fetch_types": USERS, "fetch_risk_levels": ["high", "medium"], "fetch_risk_states": ["atRisk"]}
+    instance |= {"fetch_types": ONLY_USERS, "fetch_risk_levels": ["high", "medium"], "fetch_risk_states": ["atRisk"]}
     tenant.add_user(id=AD, riskLevel="low")
     brought = []
     for state, level in [("atRisk", "low"), ("atRisk", "medium"), ("confirmedCompromised", "high"), ("atRisk", "high")]:
@@ -908,24 +899,22 @@ def test_levels_and_states_are_selected_here_for_users_so_that_a_rise_into_them_
 
 
 def test_a_user_who_changes_while_a_fetch_is_under_way_hides_no_other(
-    fetch: Callable[[], list[str]], tenant: Tenant, instance: Row
+    fetch: Fetch, tenant: Tenant, instance: Row
 ) -> None:
     tenant.largest_page = 2
-    instance["fetch_types"] = USERS
-    for number in range(6):
-        tenant.add_user(id=f"u{number}", riskLastUpdatedDateTime=stamp(ago(hours=9 - number)))
+    instance["fetch_types"] = ONLY_USERS
+    add_users_hourly(tenant)
     tenant.before_request(2, lambda: tenant.change_user("u0", riskState="dismissed"))
     assert fetch() == ["u1", "u2", "u3", "u4", "u5"]
 
 
 def test_both_types_share_what_one_fetch_may_bring(room: WarRoom, tenant: Tenant, instance: Row, clock: Clock) -> None:
     instance |= {"fetch_types": BOTH, "max_fetch": "4"}
-    for number in range(6):
-        tenant.add_user(id=f"u{number}", riskLastUpdatedDateTime=stamp(ago(hours=9 - number)))
+    add_users_hourly(tenant)
     detect(tenant, *(f"d{number}" for number in range(3)))
     brought = []
     for _ in range(4):
-        brought.append(ids(room.fetch().incidents))
+        brought.append(incident_ids(room.fetch().incidents))
         clock.advance(minutes=1)
     assert brought == [["d0", "d1", "u0", "u1"], ["d2", "u2", "u3", "u4"], ["u5"], []]
 

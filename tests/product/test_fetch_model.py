@@ -2,7 +2,7 @@
 
 Hypothesis plays histories of a tenant and of the fetches against it, and keeps its own account of what they owe. The
 requests go straight to the simulated Graph, without a socket, so that a run tries many histories; test_fetch.py has the
-real way. `HYPOTHESIS_PROFILE=thorough pytest tests/test_fetch_model.py` tries thousands more.
+real way. `HYPOTHESIS_PROFILE=thorough pytest tests/product/test_fetch_model.py` tries thousands more.
 """
 
 import json
@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from io import BytesIO
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -21,12 +22,15 @@ from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from requests.structures import CaseInsensitiveDict
+from urllib3.response import HTTPResponse
+from urllib3.util.retry import RequestHistory, Retry
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
+from helpers import GRAPH, Row
 from warroom.azure.entra import Entra
 from warroom.azure.exchange import Answer, Recorded
 from warroom.azure.graph import Graph
-from warroom.azure.odata import Row, ticks
+from warroom.azure.odata import ticks
 from warroom.azure.rows import stamp
 from warroom.azure.tenant import CLIENT_ID, Tenant, as_asked, reversed_order
 
@@ -46,6 +50,14 @@ HISTORIES = settings.get_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 # first are repeated. The last two last to the end of the fetch.
 ATTEMPTS = ("answer", "429", "503", "lost")
 LASTING = ("500", "unreachable")
+
+
+def response(answer: Answer, history: list[RequestHistory]) -> requests.Response:
+    body = json.dumps(answer.body).encode()
+    made = requests.Response()
+    made.status_code = answer.status
+    made.raw = HTTPResponse(BytesIO(body), preload_content=False, retries=Retry(history=tuple(history)))
+    return made
 
 
 class Wire:
@@ -72,15 +84,16 @@ class Wire:
         history = []
         while True:
             signed = headers | {"Authorization": self.authorization}
-            met, answer = self._attempt(sent, CaseInsensitiveDict(signed))
+            met, answer = self.attempt(sent, CaseInsensitiveDict(signed))
             if met not in ATTEMPTS[1:]:
                 break
-            history.append(SimpleNamespace(status=int(met) if met.isdecimal() else None))
+            status = int(met) if met.isdecimal() else None
+            history.append(RequestHistory(method, sent, None, status, None))
         if met == "unreachable":
             raise requests.ConnectionError(method)
         return response(answer, history)
 
-    def _attempt(self, sent: str, headers: CaseInsensitiveDict[str]) -> tuple[str, Answer]:
+    def attempt(self, sent: str, headers: CaseInsensitiveDict[str]) -> tuple[str, Answer]:
         self.before(self.attempts)
         met = self.lasting or (self.troubles[self.attempts] if self.attempts < len(self.troubles) else "answer")
         self.attempts += 1
@@ -88,26 +101,18 @@ class Wire:
             self.lasting = met
         answer = Answer(500, {"error": {"code": "InternalServerError", "message": ""}})
         if met in ("answer", "lost"):
-            answer = self._answer(sent, headers)
+            answer = self.answer(sent, headers)
         if met == "answer":
             self.answers += 1
             self.served += answer.body["value"] if isinstance(answer.body, dict) else []
         return met, answer
 
-    def _answer(self, sent: str, headers: CaseInsensitiveDict[str]) -> Answer:
+    def answer(self, sent: str, headers: CaseInsensitiveDict[str]) -> Answer:
         parts = urlsplit(sent)
         query = dict(parse_qsl(parts.query))
         target = f"{parts.path}?{parts.query}"
         recorded = Recorded("GET", parts.netloc, parts.path, query, headers, b"", {}, target, "https", 0)
         return self.graph.answer(recorded)
-
-
-def response(answer: Answer, history: list[Any]) -> requests.Response:
-    made = requests.Response()
-    made.status_code = answer.status
-    made._content = json.dumps(answer.body).encode()
-    made.raw = SimpleNamespace(retries=SimpleNamespace(history=history))
-    return made
 
 
 class Conditions(NamedTuple):
@@ -187,7 +192,7 @@ class History(RuleBasedStateMachine):
         self.remember_start()
         wire = Wire(self.tenant, troubles, before)
         signed_in: Any = SimpleNamespace(token=lambda: "")
-        client = aru.GraphClient(wire, signed_in, "https://graph.microsoft.com")  # type: ignore[arg-type]
+        client = aru.GraphClient(wire, signed_in, GRAPH)  # type: ignore[arg-type]
         try:
             outcome = aru.fetch_incidents(client, self.fetch_settings, self.last_run, self.clock + self.ahead)
         except aru.RequestError:
@@ -369,7 +374,7 @@ class Users(History):
         self.unchanged = {user_id: dict(row) for user_id, row in self.tenant.users.items()}
 
     def owed(self, row: Row) -> bool:
-        """Whether a user's state is one to hand over, after what was seen of him before."""
+        """Whether a user's state is one to hand over, after what was seen of that user before."""
         before = self.seen.get(row["id"], {})
         severity = {"low": 1, "medium": 2, "high": 3}
         risen = severity.get(row["riskLevel"], 0) > severity.get(before.get("riskLevel", ""), 0)

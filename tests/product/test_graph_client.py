@@ -1,6 +1,5 @@
 """Reading Graph: pages, links that lead elsewhere, repeated requests, and what is said when Graph refuses."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from typing import Any
@@ -9,24 +8,35 @@ from uuid import UUID
 import pytest
 from requests.adapters import HTTPAdapter
 
-from helpers import NOW
+from helpers import (
+    BASE,
+    COLLECTIONS_URL,
+    FAILED,
+    GRAPH,
+    GRAPH_HOST,
+    LIST,
+    LOGIN_HOST,
+    NOW,
+    Fail,
+    Row,
+    Succeed,
+    flags,
+    ids,
+    listed_rows,
+    only_entry,
+    request_id,
+    sign_in_by_device_code,
+    use_device_code,
+)
 from warroom.azure.rows import stamp
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import CLIENT_ID, Tenant
 from warroom.xsoar.entries import Run
-from warroom.xsoar.instance import credentials, with_defaults
 from warroom.xsoar.runner import WarRoom
 
-Succeed = Callable[[str], Run]
-Fail = Callable[[str], str]
-Row = dict[str, Any]
-
 NUMBER_OF_USERS = 1300
-HOST = "https://graph.microsoft.com"
-USERS_PATH = "/v1.0/identityProtection/riskyUsers"
-USERS_URL = f"{HOST}{USERS_PATH}"
-LIST = "!azure-risky-users-list"
-FAILED = "Failed to execute azure-risky-users-list. "
+USERS_PATH = f"{BASE}riskyUsers"
+USERS_URL = f"{COLLECTIONS_URL}riskyUsers"
 OUT_OF_ORDER = "Graph is out of order. Try again later."
 NO_CONNECTION = (
     "graph.microsoft.com was not reached: the connection failed or there was no answer in time. "
@@ -57,27 +67,12 @@ def tenant(crowd: list[Row]) -> Tenant:
     return Tenant(clock=NOW, users={row["id"]: dict(row) for row in crowd})
 
 
-def ids(run: Run) -> list[str]:
-    """The ids of the rows that a list gave."""
-    return [row["id"] for row in run.entries[0]["Contents"]["value"]]
-
-
 def numbers(run: Run) -> range:
     """The numbers of the users that a list gave, which have to come without a gap."""
-    found = ids(run)
+    found = ids(listed_rows(run))
     first = int(found[0][-12:], 16) if found else 0
     assert found == [user_id(number) for number in range(first, first + len(found))]
     return range(first, first + len(found))
-
-
-def flags(run: Run) -> Row:
-    """What a list says of itself in context."""
-    return dict(run.entries[0]["EntryContext"]["AzureRiskyUsers(true)"])
-
-
-def request_id(simulator: Simulator) -> str:
-    """The request-id that Graph's last answer bore."""
-    return simulator.request_ids(simulator.graph_requests[-1])[0]
 
 
 # Pages
@@ -115,8 +110,8 @@ def test_links_to_next_pages_are_followed_byte_for_byte(run: Succeed, simulator:
     links: list[str] = []
     for _ in range(3):
         token = f" next_token=`{links[-1]}`" if links else ""
-        links.append(flags(run(line + token))["RiskyUserListNextToken"])
-    assert [request.target for request in simulator.graph_requests[1:]] == [link[len(HOST) :] for link in links[:2]]
+        links.append(flags(only_entry(run(line + token)))["RiskyUserListNextToken"])
+    assert [request.target for request in simulator.graph_requests[1:]] == [link[len(GRAPH) :] for link in links[:2]]
     assert "%27o%27%27neil%2B1%40contoso.example%27" in links[0]
     assert links[2] == ""
 
@@ -130,7 +125,7 @@ def test_links_are_followed_byte_for_byte_within_one_walk_too(run: Succeed, simu
 
     simulator.next_link_override = note
     assert numbers(run(f"{LIST} limit=1300 risk_state=atRisk")) == range(1300)
-    assert [request.target for request in simulator.graph_requests[1:]] == [link[len(HOST) :] for link in links]
+    assert [request.target for request in simulator.graph_requests[1:]] == [link[len(GRAPH) :] for link in links]
 
 
 def test_every_read_asks_for_all_enum_members_and_bears_an_id_of_its_own(run: Succeed, simulator: Simulator) -> None:
@@ -142,7 +137,7 @@ def test_every_read_asks_for_all_enum_members_and_bears_an_id_of_its_own(run: Su
 
 
 def test_a_page_without_rows_does_not_end_the_walk(run: Succeed, simulator: Simulator) -> None:
-    link = flags(run(f"{LIST} page_size=2"))["RiskyUserListNextToken"]
+    link = flags(only_entry(run(f"{LIST} page_size=2")))["RiskyUserListNextToken"]
     simulator.fail_next(200, body={"value": [], "@odata.nextLink": link})
     assert numbers(run(f"{LIST} limit=2")) == range(2, 4)
 
@@ -156,14 +151,14 @@ HOSTILE_LINKS = {
     "another port": f"https://graph.microsoft.com:8443{USERS_PATH}?$skiptoken=x",
     "backslash": f"https://fabrikam.example\\@graph.microsoft.com{USERS_PATH}?$skiptoken=x",
     "another cloud": f"https://graph.microsoft.us{USERS_PATH}?$skiptoken=x",
-    "another collection": f"{HOST}/v1.0/identityProtection/riskDetections?$skiptoken=x",
+    "another collection": f"{COLLECTIONS_URL}riskDetections?$skiptoken=x",
     "dots": f"{USERS_URL}/../riskDetections?$skiptoken=x",
     "dots at the end": f"{USERS_URL}/..?$skiptoken=x",
     "encoded dots": f"{USERS_URL}/%2e%2e/riskDetections?$skiptoken=x",
     "longer name": f"{USERS_URL}X?$skiptoken=x",
     "an item": f"{USERS_URL}/{user_id(1)}?$skiptoken=x",
     "an action": f"{USERS_URL}/dismiss?$skiptoken=x",
-    "another version": f"{HOST}/beta/identityProtection/riskyUsers?$skiptoken=x",
+    "another version": f"{GRAPH}/beta/identityProtection/riskyUsers?$skiptoken=x",
     "no query": USERS_URL,
     "relative": f"{USERS_PATH}?$skiptoken=x",
     "no scheme": f"//graph.microsoft.com{USERS_PATH}?$skiptoken=x",
@@ -293,12 +288,12 @@ def test_a_later_page_that_fails_for_good_leaves_the_rows_and_a_warning_that_say
     done = run(f"{LIST} limit=1300")
     warning = ROWS_SO_FAR.format(434) + reason.format(request_id(simulator))
     assert numbers(done) == range(434)
-    assert flags(done) == {"RiskyUserListTruncated": True}
+    assert flags(done.entries[0]) == {"RiskyUserListTruncated": True}
     assert [(entry["Type"], entry["Contents"], entry["HumanReadable"]) for entry in done.entries[1:]] == [
         (11, warning, warning)
     ]
     assert sum(no_waiting) < 120
-    assert {request.host for request in simulator.requests} == {"login.microsoftonline.com", "graph.microsoft.com"}
+    assert {request.host for request in simulator.requests} == {LOGIN_HOST, GRAPH_HOST}
 
 
 @pytest.mark.parametrize(("how", "reason"), GOOD_REASONS.values(), ids=GOOD_REASONS)
@@ -315,7 +310,7 @@ def test_the_400_that_graph_gives_on_some_last_pages_leaves_all_rows(run: Succee
     simulator.graph.last_page_400 = True
     done = run(f"{LIST} limit=5000")
     assert numbers(done) == range(1300)
-    assert flags(done) == {"RiskyUserListTruncated": True}
+    assert flags(done.entries[0]) == {"RiskyUserListTruncated": True}
     assert done.entries[1]["Contents"] == (
         "The list is incomplete: only the 1300 rows above could be read. Graph answered 400 BadRequest: "
         f"The skip token is past the last page. (request-id {request_id(simulator)})"
@@ -326,7 +321,7 @@ def test_a_redirect_carries_no_token_to_another_host(error: Fail, simulator: Sim
     for status in (301, 302, 303, 307, 308):
         simulator.fail_next(status, location="https://fabrikam.example/")
         assert "redirect" in error(LIST)
-    assert {request.host for request in simulator.requests} == {"login.microsoftonline.com", "graph.microsoft.com"}
+    assert {request.host for request in simulator.requests} == {LOGIN_HOST, GRAPH_HOST}
 
 
 # Requests that are repeated
@@ -484,7 +479,7 @@ NOT_SCOPED = (
 GRANT_IT = "with admin consent. Once it is granted, run !azure-risky-users-auth-reset, which drops the stored token."
 
 
-def refusal(command: str, text: str, simulator: Simulator) -> str:
+def failure(command: str, text: str, simulator: Simulator) -> str:
     return f"Failed to execute {command.split()[0]}. {text} (request-id {request_id(simulator)})"
 
 
@@ -496,7 +491,7 @@ def test_a_missing_permission_of_the_application_is_named(
     simulator.entra.opaque_tokens = opaque
     simulator.tenant.apps[CLIENT_ID].application_permissions = set()
     text = f"{NOT_SCOPED} Permission missing: the application needs the application permission {permission}, {GRANT_IT}"
-    assert error(f"!{command}") == refusal(command, text, simulator)
+    assert error(f"!{command}") == failure(command, text, simulator)
 
 
 @pytest.mark.parametrize(("command", "licence"), LICENCES.items())
@@ -506,16 +501,14 @@ def test_a_missing_licence_is_named(error: Fail, simulator: Simulator, command: 
         "Graph answered 403 Forbidden: Your tenant is not licensed for this feature. "
         f"Licence missing: the tenant needs {licence}."
     )
-    assert error(f"!{command}") == refusal(command, text, simulator)
+    assert error(f"!{command}") == failure(command, text, simulator)
 
 
 @pytest.fixture
 def signed_in(war_room: WarRoom, simulator: Simulator) -> None:
     """A person has signed in with device code."""
-    war_room.params = with_defaults({"authentication_type": "Device Code", "client_id": credentials(CLIENT_ID)})
-    war_room.run("!azure-risky-users-auth-start")
-    simulator.entra.approve(list(simulator.entra.flows.values())[-1].user_code)
-    assert not war_room.run("!azure-risky-users-auth-complete").failed
+    use_device_code(war_room)
+    sign_in_by_device_code(war_room, simulator)
 
 
 @pytest.mark.usefixtures("signed_in")
@@ -527,7 +520,7 @@ def test_a_missing_role_of_the_person_is_named(error: Fail, simulator: Simulator
         "Role missing: the person who signed in needs the role Security Reader, Security Operator, "
         "Security Administrator or Global Reader."
     )
-    assert error(f"!{command}") == refusal(command, text, simulator)
+    assert error(f"!{command}") == failure(command, text, simulator)
 
 
 @pytest.mark.usefixtures("signed_in")
@@ -538,7 +531,7 @@ def test_a_missing_permission_of_a_person_is_named_as_a_delegated_one(error: Fai
         "IdentityRiskyServicePrincipal.Read.All, with admin consent. Run !azure-risky-users-auth-start to sign in. For "
         "more than reading users and detections, first select 'Allow response commands' in the instance."
     )
-    assert error(f"!{command}") == refusal(command, text, simulator)
+    assert error(f"!{command}") == failure(command, text, simulator)
 
 
 @pytest.mark.parametrize(
@@ -555,7 +548,7 @@ def test_what_is_not_there_is_named(error: Fail, simulator: Simulator, command: 
         f'There is no {noun} with the ID "{user_id(9999)}". '
         f"Graph answered 404 ResourceNotFound: Resource '{user_id(9999)}' does not exist."
     )
-    assert error(f"!{command} id={user_id(9999)}") == refusal(command, text, simulator)
+    assert error(f"!{command} id={user_id(9999)}") == failure(command, text, simulator)
 
 
 ODD_BODIES: dict[str, Any] = {
@@ -578,7 +571,7 @@ def test_a_refusal_for_no_lack_of_permission_is_not_said_to_be_one(error: Fail, 
         "Graph answered 403 Forbidden: Not today. The token does hold the permission IdentityRiskyUser.Read.All; "
         "Graph says no more."
     )
-    assert error(LIST) == refusal("azure-risky-users-list", text, simulator)
+    assert error(LIST) == failure("azure-risky-users-list", text, simulator)
 
 
 def test_of_two_permissions_that_would_do_the_one_that_the_token_holds_is_named(
@@ -591,10 +584,10 @@ def test_of_two_permissions_that_would_do_the_one_that_the_token_holds_is_named(
         "Graph answered 403 Forbidden: Not today. "
         "The token does hold the permission IdentityRiskyServicePrincipal.ReadWrite.All; Graph says no more."
     )
-    assert error(f"!{command}") == refusal(command, text, simulator)
+    assert error(f"!{command}") == failure(command, text, simulator)
 
 
-def test_the_doctor_asks_no_further_where_graph_is_not_reached(
+def test_auth_test_asks_no_further_where_graph_is_not_reached(
     error: Fail, simulator: Simulator, no_waiting: list[float]
 ) -> None:
     simulator.fail_next(drop=True, times=99)

@@ -4,14 +4,21 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
 import demistomock
+from helpers import (
+    DETECTIONS,
+    PRINCIPAL_DETECTIONS,
+    PRINCIPALS,
+    USERS,
+    Row,
+    declared_commands,
+    declared_manifest,
+)
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
 from warroom.demo import demo_instance
@@ -19,10 +26,8 @@ from warroom.xsoar.integration import MANIFEST
 from warroom.xsoar.manifest import Manifest
 from warroom.xsoar.runner import WarRoom
 
-Row = dict[str, Any]
-
-DECLARED: Row = yaml.safe_load(Path(MANIFEST).read_text(encoding="utf-8"))
-COMMANDS: dict[str, Row] = {command["name"]: command for command in DECLARED["script"]["commands"]}
+DECLARED = declared_manifest()
+COMMANDS = declared_commands()
 PARAMETERS: dict[str, Row] = {parameter["name"]: parameter for parameter in DECLARED["configuration"]}
 ACTIONS = {
     action.command: action
@@ -35,10 +40,10 @@ ACTIONS = {
     )
 }
 LISTS = {
-    "azure-risky-users-list": aru.RISKY_USERS,
-    "azure-risky-users-risk-detections-list": aru.RISK_DETECTIONS,
-    "azure-risky-service-principals-list": aru.RISKY_SERVICE_PRINCIPALS,
-    "azure-risky-service-principal-detections-list": aru.SERVICE_PRINCIPAL_DETECTIONS,
+    USERS: aru.RISKY_USERS,
+    DETECTIONS: aru.RISK_DETECTIONS,
+    PRINCIPALS: aru.RISKY_SERVICE_PRINCIPALS,
+    PRINCIPAL_DETECTIONS: aru.SERVICE_PRINCIPAL_DETECTIONS,
 }
 HISTORIES = {
     "azure-risky-user-history-list": aru.RISKY_USER_HISTORY,

@@ -3,7 +3,7 @@
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,11 @@ import trustme
 import urllib3
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
+from helpers import FAILED, GRAPH_HOST, LOGIN_HOST, READ_ONE, Fail, Succeed, set_proxy
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
-from warroom.xsoar.entries import Run
 from warroom.xsoar.runner import WarRoom
 
-Succeed = Callable[[str], Run]
-Fail = Callable[[str], str]
-
-LIST = "!azure-risky-users-list limit=1"
-FAILED = "Failed to execute azure-risky-users-list. "
-LOGIN, GRAPH = "login.microsoftonline.com", "graph.microsoft.com"
 UNTRUSTED = (
     "{} was not reached: its certificate is not trusted. If a proxy with a certificate of its own stands between, add "
     "that certificate to the engine or server, or select 'Trust any certificate (not secure)' (SSLError)."
@@ -79,8 +73,8 @@ def routes(monkeypatch: pytest.MonkeyPatch) -> Routes:
 @pytest.fixture
 def simulator(tenant: Tenant, authority: trustme.CA, routes: Routes) -> Iterator[Simulator]:
     """Both hosts, with certificates, where the names of the real ones lead."""
-    with served(tenant, authority, LOGIN, GRAPH) as simulator:
-        routes.update({(LOGIN, 443): simulator.port, (GRAPH, 443): simulator.port})
+    with served(tenant, authority, LOGIN_HOST, GRAPH_HOST) as simulator:
+        routes.update({(LOGIN_HOST, 443): simulator.port, (GRAPH_HOST, 443): simulator.port})
         yield simulator
 
 
@@ -99,16 +93,16 @@ def hosts(simulator: Simulator) -> list[str]:
 
 
 def test_the_login_hosts_unknown_certificate_is_refused(error: Fail, simulator: Simulator) -> None:
-    assert error(LIST) == f"{FAILED}Sign-in failed. {UNTRUSTED.format(LOGIN)}"
+    assert error(READ_ONE) == f"{FAILED}Sign-in failed. {UNTRUSTED.format(LOGIN_HOST)}"
     assert simulator.requests == []
 
 
 @pytest.fixture
 def graph_of_another(tenant: Tenant, routes: Routes, simulator: Simulator) -> Iterator[Simulator]:
     """A Graph whose certificate is of an authority that is not in the bundle."""
-    with served(tenant, trustme.CA(), GRAPH) as graph:
+    with served(tenant, trustme.CA(), GRAPH_HOST) as graph:
         graph.entra = graph.graph.entra = simulator.entra
-        routes[GRAPH, 443] = graph.port
+        routes[GRAPH_HOST, 443] = graph.port
         yield graph
 
 
@@ -120,8 +114,8 @@ def test_graphs_unknown_certificate_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
-    assert error(LIST) == FAILED + UNTRUSTED.format(GRAPH)
-    assert hosts(simulator) == [LOGIN, LOGIN]
+    assert error(READ_ONE) == FAILED + UNTRUSTED.format(GRAPH_HOST)
+    assert hosts(simulator) == [LOGIN_HOST, LOGIN_HOST]
     assert graph_of_another.requests == []
 
 
@@ -130,8 +124,8 @@ def test_a_certificate_for_another_name_is_refused(
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
     with served(tenant, authority, "fabrikam.example") as simulator:
-        routes[LOGIN, 443] = simulator.port
-        assert error(LIST) == f"{FAILED}Sign-in failed. {UNTRUSTED.format(LOGIN)}"
+        routes[LOGIN_HOST, 443] = simulator.port
+        assert error(READ_ONE) == f"{FAILED}Sign-in failed. {UNTRUSTED.format(LOGIN_HOST)}"
         assert simulator.requests == []
 
 
@@ -139,8 +133,8 @@ def test_any_certificate_is_accepted_where_the_instance_says_so(
     run: Succeed, war_room: WarRoom, simulator: Simulator, graph_of_another: Simulator
 ) -> None:
     war_room.params["insecure"] = True
-    run(LIST)
-    assert hosts(simulator) + hosts(graph_of_another) == [LOGIN, LOGIN, GRAPH]
+    run(READ_ONE)
+    assert hosts(simulator) + hosts(graph_of_another) == [LOGIN_HOST, LOGIN_HOST, GRAPH_HOST]
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
@@ -154,8 +148,8 @@ def test_any_certificate_is_accepted_beside_a_bundle_of_the_platforms(
 ) -> None:
     monkeypatch.setenv(variable, other_bundle)
     war_room.params["insecure"] = True
-    run(LIST)
-    assert hosts(simulator) == [LOGIN, LOGIN, GRAPH]
+    run(READ_ONE)
+    assert hosts(simulator) == [LOGIN_HOST, LOGIN_HOST, GRAPH_HOST]
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
@@ -163,8 +157,8 @@ def test_a_session_that_trusts_any_certificate_is_not_overruled_by_a_bundle(
     simulator: Simulator, other_bundle: str, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     monkeypatch.setenv(variable, other_bundle)
-    assert aru.HttpSession(verify=False).get(f"https://{GRAPH}/").status_code == 400
-    assert hosts(simulator) == [GRAPH]
+    assert aru.HttpSession(verify=False).get(f"https://{GRAPH_HOST}/").status_code == 400
+    assert hosts(simulator) == [GRAPH_HOST]
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
@@ -172,16 +166,16 @@ def test_a_bundle_of_the_platforms_is_honoured_for_login_and_graph(
     run: Succeed, simulator: Simulator, bundle: str, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     monkeypatch.setenv(variable, bundle)
-    run(LIST)
-    assert hosts(simulator) == [LOGIN, LOGIN, GRAPH]
+    run(READ_ONE)
+    assert hosts(simulator) == [LOGIN_HOST, LOGIN_HOST, GRAPH_HOST]
 
 
 def test_a_host_whose_name_leads_nowhere_is_named(
     error: Fail, simulator: Simulator, routes: Routes, no_waiting: list[float]
 ) -> None:
     routes.clear()
-    assert error(LIST) == (
-        f"{FAILED}Sign-in failed. {LOGIN} was not reached: the connection failed or there was no answer in time. "
+    assert error(READ_ONE) == (
+        f"{FAILED}Sign-in failed. {LOGIN_HOST} was not reached: the connection failed or there was no answer in time. "
         "Check name resolution, firewall and proxy settings (ConnectionError)."
     )
     assert len(no_waiting) == 2
@@ -191,12 +185,22 @@ def test_a_host_whose_name_leads_nowhere_is_named(
 # Proxies
 
 
+def pipe(source: socket.socket, sink: socket.socket) -> None:
+    """Pass on what comes, until nothing more does."""
+    with source, sink:
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+        except OSError:
+            return
+
+
 class Proxy:
     """A proxy that notes where it is asked to lead, and leads to one port whatever it is asked."""
 
     def __init__(self, port: int, answer: str = "200 Connection established") -> None:
         self.port, self.answer = port, answer
-        self.asked: list[str] = []
+        self.connections: list[str] = []
         self.socket = socket.create_server(("127.0.0.1", 0))
         threading.Thread(target=self.serve, daemon=True).start()
 
@@ -219,7 +223,7 @@ class Proxy:
             if not more:
                 return
             head += more
-        self.asked.append(head.decode().split(" HTTP/")[0])
+        self.connections.append(head.decode().split(" HTTP/")[0])
         client.sendall(f"HTTP/1.1 {self.answer}\r\n\r\n".encode())
         if not self.answer.startswith("200"):
             client.close()
@@ -229,22 +233,11 @@ class Proxy:
         pipe(server, client)
 
 
-def pipe(source: socket.socket, sink: socket.socket) -> None:
-    """Pass on what comes, until nothing more does."""
-    with source, sink:
-        try:
-            while data := source.recv(65536):
-                sink.sendall(data)
-        except OSError:
-            return
-
-
 @pytest.fixture
 def proxy(simulator: Simulator, routes: Routes, bundle: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     """A proxy that the environment names, as the platform's server does."""
     proxy = Proxy(simulator.port)
-    for name in ("HTTPS_PROXY", "https_proxy"):
-        monkeypatch.setenv(name, proxy.url)
+    set_proxy(monkeypatch, proxy.url)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
     port = proxy.socket.getsockname()[1]
     routes["127.0.0.1", port] = port
@@ -255,19 +248,19 @@ def proxy(simulator: Simulator, routes: Routes, bundle: str, monkeypatch: pytest
 def test_login_and_graph_go_through_the_proxy_and_nowhere_else(
     run: Succeed, war_room: WarRoom, simulator: Simulator, proxy: Proxy, routes: Routes
 ) -> None:
-    del routes[LOGIN, 443], routes[GRAPH, 443]
+    del routes[LOGIN_HOST, 443], routes[GRAPH_HOST, 443]
     war_room.params["proxy"] = True
-    run(LIST)
-    assert proxy.asked == [f"CONNECT {LOGIN}:443", f"CONNECT {GRAPH}:443"]
-    assert hosts(simulator) == [LOGIN, LOGIN, GRAPH]
+    run(READ_ONE)
+    assert proxy.connections == [f"CONNECT {LOGIN_HOST}:443", f"CONNECT {GRAPH_HOST}:443"]
+    assert hosts(simulator) == [LOGIN_HOST, LOGIN_HOST, GRAPH_HOST]
 
 
 def test_without_the_proxy_setting_neither_does_though_the_variable_is_set(
     run: Succeed, simulator: Simulator, proxy: Proxy
 ) -> None:
-    run(LIST)
-    assert proxy.asked == []
-    assert hosts(simulator) == [LOGIN, LOGIN, GRAPH]
+    run(READ_ONE)
+    assert proxy.connections == []
+    assert hosts(simulator) == [LOGIN_HOST, LOGIN_HOST, GRAPH_HOST]
 
 
 def test_a_proxy_that_refuses_is_named_as_the_cause(
@@ -275,8 +268,8 @@ def test_a_proxy_that_refuses_is_named_as_the_cause(
 ) -> None:
     proxy.answer = "407 Proxy Authentication Required"
     war_room.params["proxy"] = True
-    assert error(LIST) == (
-        f"{FAILED}Sign-in failed. {LOGIN} was not reached: the proxy refused. "
+    assert error(READ_ONE) == (
+        f"{FAILED}Sign-in failed. {LOGIN_HOST} was not reached: the proxy refused. "
         "Check 'Use system proxy settings' and the server's proxy (ProxyError)."
     )
     assert simulator.requests == []
@@ -290,10 +283,12 @@ def test_a_netrc_file_never_signs_a_request(
     run: Succeed, simulator: Simulator, bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"
-    netrc.write_text(f"machine {LOGIN} login adele password contoso\nmachine {GRAPH} login adele password contoso\n")
+    netrc.write_text(
+        f"machine {LOGIN_HOST} login adele password contoso\nmachine {GRAPH_HOST} login adele password contoso\n"
+    )
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
-    run(LIST)
+    run(READ_ONE)
     schemes = [request.headers.get("Authorization", "none").split()[0] for request in simulator.requests]
     assert schemes == ["none", "none", "Bearer"]

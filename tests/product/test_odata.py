@@ -1,6 +1,5 @@
 """Arguments that become OData: moments, choices, numbers, texts, filters and path segments."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import quote
@@ -10,14 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
+from helpers import BASE, STATES_ACCEPTED, Fail, Row, refused, request_id
 from warroom.azure.server import Simulator
-
-
-def refused(read: Callable[..., Any], *arguments: Any) -> str:
-    with pytest.raises(aru.ArgumentError) as caught:
-        read(*arguments)
-    return str(caught.value)
-
 
 # Moments
 
@@ -131,7 +124,7 @@ def test_a_time_ago_is_counted_back_by_the_calendar(clock: str, given: str, lite
     ],
 )
 def test_a_date_that_cannot_be_read_is_refused(given: str) -> None:
-    assert refused(aru.datetime_literal, "updated_after", given) == (
+    assert refused(aru.ArgumentError, aru.datetime_literal, "updated_after", given) == (
         f'updated_after="{given}" cannot be used. Accepted: ISO 8601 such as 2024-02-27T04:49:26.257525Z or '
         '2024-02-27, or a time ago such as "10 days", "2 hours".'
     )
@@ -163,7 +156,7 @@ def test_moments_that_differ_only_in_trailing_zeros_are_the_same() -> None:
     assert aru.instant("2024-02-27T4:49:26Z") == aru.instant("2024-02-27T04:49:26.0000000Z")
 
 
-WINDOW = ("updated_after", "updated_before")
+UPDATED_BOUNDS = ("updated_after", "updated_before")
 
 
 @pytest.mark.parametrize(
@@ -182,9 +175,9 @@ WINDOW = ("updated_after", "updated_before")
 @pytest.mark.parametrize(
     ("resource", "names"),
     [
-        (aru.RISKY_USERS, WINDOW),
+        (aru.RISKY_USERS, UPDATED_BOUNDS),
         (aru.RISK_DETECTIONS, ("detected_date_time_after", "detected_date_time_before")),
-        (aru.RISKY_SERVICE_PRINCIPALS, WINDOW),
+        (aru.RISKY_SERVICE_PRINCIPALS, UPDATED_BOUNDS),
         (aru.SERVICE_PRINCIPAL_DETECTIONS, ("detected_date_time_after", "detected_date_time_before")),
     ],
     ids=lambda part: getattr(part, "path", ""),
@@ -192,34 +185,34 @@ WINDOW = ("updated_after", "updated_before")
 def test_dates_that_contradict_each_other_are_refused(
     resource: aru.Resource, names: tuple[str, str], after: str, before: str, shown: tuple[str, str]
 ) -> None:
-    message = refused(aru.build_filters, resource.filters, dict(zip(names, (after, before), strict=True)))
+    message = refused(
+        aru.ArgumentError, aru.build_filters, resource.filters, dict(zip(names, (after, before), strict=True))
+    )
     assert message == f'{names[0]}="{shown[0]}" cannot be used. Accepted: a moment before {names[1]}="{shown[1]}".'
 
 
-def test_times_ago_that_contradict_each_other_are_refused(error: Callable[[str], str]) -> None:
+def test_times_ago_that_contradict_each_other_are_refused(error: Fail) -> None:
     assert error('!azure-risky-users-list updated_after="1 day" updated_before="2 days"') == (
         'Failed to execute azure-risky-users-list. updated_after="2026-11-19T12:00:00Z" cannot be used. '
         'Accepted: a moment before updated_before="2026-11-18T12:00:00Z".'
     )
 
 
-def test_a_window_of_a_ten_millionth_of_a_second_is_one() -> None:
-    window = {"updated_after": "2024-02-27T00:00:00", "updated_before": "2024-02-27T00:00:00.0000001"}
-    assert aru.build_filters(aru.RISKY_USERS.filters, window) == [
+def test_bounds_a_ten_millionth_of_a_second_apart_are_accepted() -> None:
+    bounds = {"updated_after": "2024-02-27T00:00:00", "updated_before": "2024-02-27T00:00:00.0000001"}
+    assert aru.build_filters(aru.RISKY_USERS.filters, bounds) == [
         "riskLastUpdatedDateTime ge 2024-02-27T00:00:00Z and riskLastUpdatedDateTime lt 2024-02-27T00:00:00.0000001Z"
     ]
 
 
 @pytest.mark.parametrize("moments", ["2024-02-27,2024-02-28", '["2024-02-27", "2024-02-28"]', ["2024-02-27"]])
 def test_a_bound_is_one_moment_and_no_list(moments: Any) -> None:
-    assert refused(aru.build_filters, aru.RISKY_USERS.filters, {"updated_after": moments}).startswith(
-        f'updated_after="{moments}" cannot be used. Accepted: ISO 8601'
-    )
+    assert refused(
+        aru.ArgumentError, aru.build_filters, aru.RISKY_USERS.filters, {"updated_after": moments}
+    ).startswith(f'updated_after="{moments}" cannot be used. Accepted: ISO 8601')
 
 
 # Choices and numbers
-
-RISK_STATES = "none, confirmedSafe, remediated, dismissed, atRisk, confirmedCompromised"
 
 
 @pytest.mark.parametrize(
@@ -228,19 +221,19 @@ RISK_STATES = "none, confirmedSafe, remediated, dismissed, atRisk, confirmedComp
         ("risk_level", "hgih", "low, medium, high, hidden, none"),
         ("risk_level", "High", "low, medium, high, hidden, none"),
         ("risk_level", "high'", "low, medium, high, hidden, none"),
-        ("risk_state", "at_risk", RISK_STATES),
-        ("risk_state", "unknownFutureValue", RISK_STATES),
+        ("risk_state", "at_risk", STATES_ACCEPTED),
+        ("risk_state", "unknownFutureValue", STATES_ACCEPTED),
         ("is_deleted", "yes", "true, false"),
     ],
 )
 def test_a_value_that_is_not_on_the_list_is_refused_with_the_list(name: str, value: str, accepted: str) -> None:
-    assert refused(aru.build_filters, aru.RISKY_USERS.filters, {name: value}) == (
+    assert refused(aru.ArgumentError, aru.build_filters, aru.RISKY_USERS.filters, {name: value}) == (
         f'{name}="{value}" cannot be used. Accepted: {accepted}.'
     )
 
 
 def test_one_unknown_value_among_known_ones_is_refused() -> None:
-    assert refused(aru.build_filters, aru.RISKY_USERS.filters, {"risk_level": "low,hgih"}) == (
+    assert refused(aru.ArgumentError, aru.build_filters, aru.RISKY_USERS.filters, {"risk_level": "low,hgih"}) == (
         'risk_level="hgih" cannot be used. Accepted: low, medium, high, hidden, none.'
     )
 
@@ -263,7 +256,7 @@ def test_rows_come_in_the_order_asked_for_or_newest_first(resource: aru.Resource
 
 @pytest.mark.parametrize("given", ["id", "riskLevel desc", "riskLastUpdatedDateTime DESC", "riskLevel,id"])
 def test_an_order_that_graph_does_not_have_is_refused(given: str) -> None:
-    assert refused(aru.read_order, aru.RISKY_USERS, {"order_by": given}) == (
+    assert refused(aru.ArgumentError, aru.read_order, aru.RISKY_USERS, {"order_by": given}) == (
         f'order_by="{given}" cannot be used. Accepted: '
         "riskLastUpdatedDateTime desc, riskLastUpdatedDateTime asc, riskLastUpdatedDateTime."
     )
@@ -282,14 +275,14 @@ def test_a_whole_number_is_read_and_one_not_given_is_the_default(given: Any, num
     ["0", 0, "-1", -1, "+7", "5.7", 5.7, "1e3", "abc", " ", "1_000", "1,000", "٣", "0x10", True, "9" * 10, "9" * 5000],
 )
 def test_what_is_no_positive_whole_number_is_refused(given: Any) -> None:
-    assert refused(aru.whole_number, {"limit": given}, "limit", 50) == (
+    assert refused(aru.ArgumentError, aru.whole_number, {"limit": given}, "limit", 50) == (
         f'limit="{str(given)[:200]}" cannot be used. Accepted: a whole number from 1 up.'
     )
 
 
 def test_page_size_500_is_allowed_and_501_is_not() -> None:
     assert aru.read_row_range({"page_size": "500"}) == aru.RowRange(0, 500, whole_pages=True)
-    assert refused(aru.read_row_range, {"page_size": "501"}) == (
+    assert refused(aru.ArgumentError, aru.read_row_range, {"page_size": "501"}) == (
         'page_size="501" cannot be used. Accepted: a whole number from 1 to 500.'
     )
 
@@ -308,7 +301,7 @@ def test_page_size_500_is_allowed_and_501_is_not() -> None:
         ({"page_size": "50", "page": "11"}, 500, 550, 275),
     ],
 )
-def test_a_window_takes_the_fewest_requests_and_no_more_rows_than_needed(
+def test_a_row_range_takes_the_fewest_requests_and_no_more_rows_than_needed(
     args: dict[str, str], start: int, stop: int, top: int
 ) -> None:
     row_range = aru.read_row_range(args)
@@ -335,7 +328,7 @@ def test_a_text_is_quoted_so_that_it_stays_one_literal(given: str, literal: str)
 
 @pytest.mark.parametrize("given", ["", "  ", "a\nb", "a\r\nb", "a\tb", "a\0b", "a\u2028b", "a\u202eb"])
 def test_a_text_with_control_characters_or_without_any_is_refused(given: str) -> None:
-    assert refused(aru.text_literal, "user_principal_name", given) == (
+    assert refused(aru.ArgumentError, aru.text_literal, "user_principal_name", given) == (
         f'user_principal_name="{given}" cannot be used. Accepted: a text that is not empty and has no line breaks.'
     )
 
@@ -352,7 +345,7 @@ def test_no_text_can_end_its_own_literal(text: str) -> None:
 
 
 def test_without_filters_one_list_is_read_unfiltered() -> None:
-    args: dict[str, Any] = {"risk_state": "", "risk_level": None, "is_deleted": [], "user_id": None}
+    args: Row = {"risk_state": "", "risk_level": None, "is_deleted": [], "user_id": None}
     assert aru.build_filters(aru.RISKY_USERS.filters, args) == [""]
 
 
@@ -360,7 +353,7 @@ def test_without_filters_one_list_is_read_unfiltered() -> None:
     ("name", "value"), [("user_id", "[]"), ("user_principal_name", []), ("risk_state", "[]")], ids=str
 )
 def test_a_list_without_values_does_not_match_everything(name: str, value: Any) -> None:
-    assert refused(aru.build_filters, aru.RISKY_USERS.filters, {name: value}) == (
+    assert refused(aru.ArgumentError, aru.build_filters, aru.RISKY_USERS.filters, {name: value}) == (
         f'{name}="[]" cannot be used. Accepted: at least one value.'
     )
 
@@ -395,7 +388,7 @@ def names(count: int) -> list[str]:
         ({"user_principal_name": names(16), "user_id": [f"id{number}" for number in range(14)]}, [15] * 16),
     ],
 )
-def test_no_request_compares_more_than_fifteen_values(args: dict[str, Any], numbers: list[int]) -> None:
+def test_no_request_compares_more_than_fifteen_values(args: Row, numbers: list[int]) -> None:
     assert [compared(text) for text in aru.build_filters(aru.RISKY_USERS.filters, args)] == numbers
 
 
@@ -409,7 +402,7 @@ def test_a_split_list_holds_every_value_once_beside_all_other_filters() -> None:
 
 def test_two_lists_too_long_for_one_request_are_refused() -> None:
     args = {"user_principal_name": names(15), "user_id": ",".join(f"id{number}" for number in range(16))}
-    assert refused(aru.build_filters, aru.RISKY_USERS.filters, args) == (
+    assert refused(aru.ArgumentError, aru.build_filters, aru.RISKY_USERS.filters, args) == (
         f'user_id="{args["user_id"]}" cannot be used. Accepted: at most 15 values in all beside another long list.'
     )
 
@@ -447,20 +440,18 @@ def test_an_id_is_one_path_segment_whatever_it_holds(given: str, segment: str) -
 
 @pytest.mark.parametrize("given", ["", " ", None, ".", "..", "..."])
 def test_an_id_that_a_path_cannot_hold_is_refused(given: Any) -> None:
-    assert refused(aru.path_segment, "id", given) == (
+    assert refused(aru.ArgumentError, aru.path_segment, "id", given) == (
         f'id="{str(given or "").strip()}" cannot be used. Accepted: an object ID.'
     )
 
 
 @pytest.mark.parametrize("given", HARD_IDS)
 def test_an_id_reaches_graph_as_one_segment_and_an_unknown_one_is_named(
-    simulator: Simulator, error: Callable[[str], str], given: str
+    simulator: Simulator, error: Fail, given: str
 ) -> None:
     message = error(f"!azure-risky-user-get id=`{given}`")
-    asked = simulator.graph_requests[-1]
-    assert asked.target == f"/v1.0/identityProtection/riskyUsers/{quote(given, safe='')}"
-    request_id = simulator.request_ids(asked)[0]
+    assert simulator.graph_requests[-1].target == f"{BASE}riskyUsers/{quote(given, safe='')}"
     assert message == (
         f'Failed to execute azure-risky-user-get. There is no risky user with the ID "{given}". '
-        f"Graph answered 404 ResourceNotFound: Resource '{given}' does not exist. (request-id {request_id})"
+        f"Graph answered 404 ResourceNotFound: Resource '{given}' does not exist. (request-id {request_id(simulator)})"
     )

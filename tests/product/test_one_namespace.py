@@ -8,15 +8,15 @@ from types import ModuleType
 import pytest
 
 import CommonServerPython as csp  # noqa: N813 - the module is the platform's
-from helpers import quick_room
+from helpers import contents, quick_room, text_of
 from warroom.azure.server import Simulator
 from warroom.demo import demo_instance
 from warroom.xsoar.integration import PROJECT, STANDINS, run_as_one_text
 from warroom.xsoar.runner import WarRoom
 
-TEXT = (PROJECT / "AzureRiskyUsers.py").read_text(encoding="utf-8")
+TEXT = text_of(PROJECT / "AzureRiskyUsers.py")
 TREE = ast.parse(TEXT)
-LIBRARY = ast.parse((STANDINS / "CommonServerPython.py").read_text(encoding="utf-8"))
+LIBRARY = ast.parse(text_of(STANDINS / "CommonServerPython.py"))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_one_text_gives_the_entries_that_separate_modules_give(
 
 
 def test_fetching_and_the_test_button_work_in_one_text(one_text_room: WarRoom) -> None:
-    assert [entry["Contents"] for entry in one_text_room.run_test().entries] == ["ok"]
+    assert contents(one_text_room.run_test()) == ["ok"]
     one_text_room.params["isFetch"] = True
     assert not one_text_room.fetch().failed
 

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 import yaml
 
+from helpers import Row, declared_commands, text_of
 from tools.package import NAME, ROOT
 
 PLAYBOOKS = ROOT / "pack/Playbooks"
 STEM = "playbook-Entra_ID_Risky_User_-_Investigate_and_Respond"
-PLAYBOOK: dict[str, Any] = yaml.safe_load((PLAYBOOKS / f"{STEM}.yml").read_text(encoding="utf-8"))
-README = (PLAYBOOKS / f"{STEM}_README.md").read_text(encoding="utf-8")
-MANIFEST: dict[str, Any] = yaml.safe_load((ROOT / f"{NAME}.yml").read_text(encoding="utf-8"))
-COMMANDS = {command["name"]: command for command in MANIFEST["script"]["commands"]}
-TASKS: dict[str, Any] = PLAYBOOK["tasks"]
+PLAYBOOK: Row = yaml.safe_load(text_of(PLAYBOOKS / f"{STEM}.yml"))
+README = text_of(PLAYBOOKS / f"{STEM}_README.md")
+COMMANDS = declared_commands()
+TASKS: Row = PLAYBOOK["tasks"]
 CALLS = {key: task for key, task in TASKS.items() if task["task"]["iscommand"]}
 
 

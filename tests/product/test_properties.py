@@ -11,19 +11,26 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
-from helpers import NOW, quick_room
+from helpers import (
+    BASE,
+    DETECTIONS,
+    GET_COLLECTIONS,
+    GRAPH,
+    HISTORY_COLLECTIONS,
+    NOW,
+    PRINCIPAL_DETECTIONS,
+    PRINCIPALS,
+    READ_ONE,
+    UPDATED,
+    USERS,
+    Row,
+    demo_room,
+    flags,
+)
 from warroom.azure.demo import demo_tenant
 from warroom.azure.odata import BadRequestError, filtered, ticks
 from warroom.azure.server import Simulator
-from warroom.demo import demo_instance
 from warroom.xsoar.runner import WarRoom
-
-BASE = "/v1.0/identityProtection/"
-USERS, DETECTIONS = "azure-risky-users-list", "azure-risky-users-risk-detections-list"
-PRINCIPALS, PRINCIPAL_DETECTIONS = (
-    "azure-risky-service-principals-list",
-    "azure-risky-service-principal-detections-list",
-)
 
 examples = settings(
     derandomize=True,
@@ -40,12 +47,17 @@ def simulator() -> Iterator[Simulator]:
         yield simulator
 
 
+def signed_in_room(simulator: Simulator) -> WarRoom:
+    """A war room that has its token already."""
+    room = demo_room(simulator)
+    assert not room.run(READ_ONE).failed
+    return room
+
+
 @pytest.fixture(scope="module")
 def room(simulator: Simulator) -> WarRoom:
-    """One war room for all examples of this file, signed in already."""
-    room = quick_room(aru, demo_instance(), simulator)
-    assert not room.run(f"!{USERS} limit=1").failed
-    return room
+    """One war room for all examples of this file."""
+    return signed_in_room(simulator)
 
 
 class Sent(NamedTuple):
@@ -91,6 +103,20 @@ TEXTS = st.one_of(
 COMPARISON = re.compile(r"(\w+) (eq|ge|lt) ('(?:[^']|'')*'|[\w:.-]+)")
 
 
+def disjunction(condition: str, place: int) -> tuple[list[tuple[str, str, str]], int]:
+    """The comparisons joined by `or` from a place on, and the place behind them."""
+    group = []
+    while True:
+        match = COMPARISON.match(condition, place)
+        assert match, condition[place:]
+        name, operator, literal = match.groups()
+        group.append((name, operator, literal[1:-1].replace("''", "'") if literal[0] == "'" else literal))
+        place = match.end()
+        if not condition.startswith(" or ", place):
+            return group, place
+        place += len(" or ")
+
+
 def comparisons(condition: str) -> list[list[tuple[str, str, str]]]:
     """The groups that `and` joins, each the comparisons that `or` joins. A text of any other build is refused."""
     groups, place = [], 0
@@ -107,20 +133,6 @@ def comparisons(condition: str) -> list[list[tuple[str, str, str]]]:
             return groups
         assert condition.startswith(" and ", place)
         place += len(" and ")
-
-
-def disjunction(condition: str, place: int) -> tuple[list[tuple[str, str, str]], int]:
-    """The comparisons joined by `or` from a place on, and the place behind them."""
-    group = []
-    while True:
-        found = COMPARISON.match(condition, place)
-        assert found, condition[place:]
-        name, operator, literal = found.groups()
-        group.append((name, operator, literal[1:-1].replace("''", "'") if literal[0] == "'" else literal))
-        place = found.end()
-        if not condition.startswith(" or ", place):
-            return group, place
-        place += len(" or ")
 
 
 def meant(value: str) -> list[str]:
@@ -187,8 +199,8 @@ ENUMERATED = (
     (DETECTIONS, "risk_state", aru.RISK_STATES),
     (DETECTIONS, "order_by", ("detectedDateTime desc",)),
 )
-NUMBERS = tuple((command, name) for command in (USERS, DETECTIONS) for name in ("limit", "page", "page_size"))
-MOMENTS = ((USERS, "updated_after"), (USERS, "updated_before"), (DETECTIONS, "detected_date_time_after"))
+NUMBER_ARGUMENTS = tuple((command, name) for command in (USERS, DETECTIONS) for name in ("limit", "page", "page_size"))
+MOMENT_ARGUMENTS = ((USERS, "updated_after"), (USERS, "updated_before"), (DETECTIONS, "detected_date_time_after"))
 
 
 @pytest.mark.parametrize(("command", "argument", "accepted"), ENUMERATED)
@@ -204,7 +216,7 @@ def test_a_text_that_is_no_member_is_refused(
     assert argument in sent.errors[0]
 
 
-@pytest.mark.parametrize(("command", "argument"), [*NUMBERS, *MOMENTS])
+@pytest.mark.parametrize(("command", "argument"), [*NUMBER_ARGUMENTS, *MOMENT_ARGUMENTS])
 @examples
 @given(value=TEXTS.filter(lambda value: value and not re.search("[0-9]", value)))
 def test_a_text_without_a_digit_is_no_number_and_no_moment(
@@ -217,7 +229,7 @@ def test_a_text_without_a_digit_is_no_number_and_no_moment(
 
 @pytest.mark.parametrize("command", [USERS, DETECTIONS])
 @examples
-@given(value=TEXTS.filter(bool), before=st.sampled_from(("", "https://", "https://graph.microsoft.com")))
+@given(value=TEXTS.filter(bool), before=st.sampled_from(("", "https://", GRAPH)))
 def test_no_text_makes_next_token_lead_elsewhere(
     command: str, value: str, before: str, room: WarRoom, simulator: Simulator
 ) -> None:
@@ -225,17 +237,13 @@ def test_no_text_makes_next_token_lead_elsewhere(
     assert (len(sent.errors), sent.targets) == (1, [])
 
 
-GETS = (
-    ("azure-risky-user-get", "riskyUsers/{}"),
-    ("azure-risky-users-risk-detection-get", "riskDetections/{}"),
-    ("azure-risky-service-principal-get", "riskyServicePrincipals/{}"),
-    ("azure-risky-service-principal-detection-get", "servicePrincipalRiskDetections/{}"),
-    ("azure-risky-user-history-list", "riskyUsers/{}/history"),
-    ("azure-risky-service-principal-history-list", "riskyServicePrincipals/{}/history"),
+PATHS_BY_ID = (
+    *((command, f"{collection}/{{}}") for command, collection in GET_COLLECTIONS.items()),
+    *((command, f"{collection}/{{}}/history") for command, collection in HISTORY_COLLECTIONS.items()),
 )
 
 
-@pytest.mark.parametrize(("command", "path"), GETS)
+@pytest.mark.parametrize(("command", "path"), PATHS_BY_ID)
 @examples
 @given(value=TEXTS.filter(bool))
 @example(value="..")
@@ -292,6 +300,10 @@ def test_ids_to_act_on_go_into_the_body_and_nowhere_else(ids: list[str], room: W
 # Moments
 
 
+def offset_text(minutes: int, colon: str) -> str:
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}{colon}{abs(minutes) % 60:02d}"
+
+
 @settings(examples, max_examples=400)
 @given(
     moment=st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29)),
@@ -307,10 +319,6 @@ def test_a_moment_keeps_its_instant(moment: datetime, fraction: str, zone: str |
     instant = moment.replace(microsecond=0) - timedelta(minutes=minutes)
     assert literal == instant.isoformat() + (f".{fraction}" if fraction else "") + "Z"
     assert ticks(literal) == ticks(instant.isoformat() + "Z") + int(fraction.ljust(7, "0"))
-
-
-def offset_text(minutes: int, colon: str) -> str:
-    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}{colon}{abs(minutes) % 60:02d}"
 
 
 SECONDS = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
@@ -345,34 +353,41 @@ def test_moments_are_put_in_the_order_of_time(moments: list[tuple[datetime, int]
 # Pages
 
 
-LARGEST = 7  # rows a page here, so that small lists have several pages
+LARGEST = 7  # rows of a page where Graph gives small ones, so that small lists have several
+NEWEST_FIRST = f"{UPDATED} desc"
+USER_ORDERS = st.sampled_from((NEWEST_FIRST, f"{UPDATED} asc"))
 
 
-@pytest.fixture(scope="module")
-def long_lists(simulator: Simulator) -> Iterator[dict[str, list[dict[str, Any]]]]:
-    """All users in both orders, of a Graph with small pages."""
-    tenant = simulator.tenant
-    tenant.largest_page = LARGEST
-    yield {way: tenant.listing("riskyUsers", None, f"riskLastUpdatedDateTime {way}") for way in ("desc", "asc")}
-    tenant.largest_page = 500
+@pytest.fixture
+def small_pages(simulator: Simulator) -> Iterator[None]:
+    """Graph gives small pages, whatever is asked for."""
+    usual = simulator.tenant.largest_page
+    simulator.tenant.largest_page = LARGEST
+    yield
+    simulator.tenant.largest_page = usual
 
 
-def read_rows(room: WarRoom, simulator: Simulator, **arguments: Any) -> tuple[list[Any], int, dict[str, Any]]:
+def all_users(simulator: Simulator, order: str = NEWEST_FIRST) -> list[Row]:
+    """All users as the simulated tenant itself puts them in order."""
+    return simulator.tenant.listing("riskyUsers", None, order)
+
+
+def read_rows(room: WarRoom, simulator: Simulator, **arguments: Any) -> tuple[list[Any], int, Row]:
     """The rows of a call of the users list, the number of its requests, and its flags."""
     simulator.requests.clear()
     (entry,) = room.call(USERS, {name: str(value) for name, value in arguments.items()}).entries
     assert entry["Type"] == aru.EntryType.NOTE, entry["Contents"]
-    return entry["Contents"]["value"], len(simulator.requests), entry["EntryContext"]["AzureRiskyUsers(true)"]
+    return entry["Contents"]["value"], len(simulator.requests), flags(entry)
 
 
+@pytest.mark.usefixtures("small_pages")
 @settings(examples, max_examples=150)
-@given(limit=st.integers(1, 60), page=st.integers(1, 9), way=st.sampled_from(("desc", "asc")))
+@given(limit=st.integers(1, 60), page=st.integers(1, 9), order=USER_ORDERS)
 def test_limit_and_page_give_the_slice_with_the_fewest_requests(
-    limit: int, page: int, way: str, room: WarRoom, simulator: Simulator, long_lists: dict[str, list[dict[str, Any]]]
+    limit: int, page: int, order: str, room: WarRoom, simulator: Simulator
 ) -> None:
-    order = f"riskLastUpdatedDateTime {way}"
     rows, requests, flags = read_rows(room, simulator, limit=limit, page=page, order_by=order)
-    whole, stop = long_lists[way], limit * page
+    whole, stop = all_users(simulator, order), limit * page
     assert rows == whole[stop - limit : stop]
     assert flags == {"RiskyUserListTruncated": stop < len(whole)}
     assert requests <= -(-min(stop, len(whole)) // LARGEST) + (stop > len(whole))
@@ -380,19 +395,14 @@ def test_limit_and_page_give_the_slice_with_the_fewest_requests(
         assert requests == -(-stop // LARGEST)
 
 
-@pytest.fixture
-def known_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The integration takes the bound of a page to be the small one, so that it spreads its requests evenly."""
-    monkeypatch.setattr(aru, "MAX_PAGE_SIZE", LARGEST)
+@pytest.fixture(scope="module")
+def crowded_room(crowded: Simulator) -> WarRoom:
+    return signed_in_room(crowded)
 
 
-@pytest.mark.usefixtures("known_bound")
-@settings(examples, max_examples=150)
-@given(size=st.integers(1, LARGEST), page=st.integers(1, 9))
-def test_a_page_and_the_tokens_after_it_give_every_row_once(
-    size: int, page: int, room: WarRoom, simulator: Simulator, long_lists: dict[str, list[dict[str, Any]]]
-) -> None:
-    whole, start = long_lists["desc"], size * (page - 1)
+def check_pages_by_token(room: WarRoom, simulator: Simulator, size: int, page: int) -> None:
+    """Read a page and those that its tokens lead to: from its first row on, every row comes once."""
+    whole, start = all_users(simulator), size * (page - 1)
     rows, requests, flags = read_rows(room, simulator, page_size=size, page=page)
     assert rows[:size] == whole[start : start + size]
     # A page that no number of whole requests ends at is given up to the end of the last request.
@@ -405,6 +415,25 @@ def test_a_page_and_the_tokens_after_it_give_every_row_once(
     assert rows == whole[start:]
 
 
+@settings(examples, max_examples=75)
+@given(size=st.integers(1, 50), page=st.integers(1, 9))
+def test_a_page_of_one_request_and_the_tokens_after_it_give_every_row_once(
+    size: int, page: int, room: WarRoom, simulator: Simulator
+) -> None:
+    check_pages_by_token(room, simulator, size, page)
+
+
+@settings(examples, max_examples=12)
+@given(size=st.integers(250, 500), page=st.integers(1, 6))
+@example(size=500, page=2)
+@example(size=499, page=3)
+def test_a_page_of_several_requests_and_the_tokens_after_it_give_every_row_once(
+    size: int, page: int, crowded_room: WarRoom, crowded: Simulator
+) -> None:
+    check_pages_by_token(crowded_room, crowded, size, page)
+
+
+@pytest.mark.usefixtures("small_pages")
 @settings(examples, max_examples=60)
 @given(
     picked=st.lists(st.integers(0, 39), min_size=16, max_size=40, unique=True),
@@ -412,15 +441,10 @@ def test_a_page_and_the_tokens_after_it_give_every_row_once(
     page=st.integers(1, 3),
 )
 def test_values_split_over_requests_give_the_slice_of_one_list(
-    picked: list[int],
-    limit: int,
-    page: int,
-    room: WarRoom,
-    simulator: Simulator,
-    long_lists: dict[str, list[dict[str, Any]]],
+    picked: list[int], limit: int, page: int, room: WarRoom, simulator: Simulator
 ) -> None:
     ids = [list(simulator.tenant.users)[number] for number in picked]
     rows, _, flags = read_rows(room, simulator, user_id=",".join(ids), limit=limit, page=page)
-    whole = [row for row in long_lists["desc"] if row["id"] in ids]
+    whole = [row for row in all_users(simulator) if row["id"] in ids]
     assert rows == whole[limit * (page - 1) : limit * page]
     assert flags == {"RiskyUserListTruncated": limit * page < len(whole)}

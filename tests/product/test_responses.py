@@ -7,20 +7,27 @@ from typing import Any, NamedTuple
 import pytest
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
-from helpers import NOW
+from helpers import (
+    BASE,
+    LIST_COLLECTIONS,
+    NOW,
+    Fail,
+    Row,
+    Succeed,
+    below_base,
+    contents,
+    demo_room,
+    listed_rows,
+    only_entry,
+    sign_in_by_device_code,
+)
 from warroom.azure.demo import ADELE_ID
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import CLIENT_ID, PERMISSIONS, Tenant
-from warroom.demo import demo_instance
 from warroom.xsoar.entries import Run
 from warroom.xsoar.integration import MANIFEST
 from warroom.xsoar.runner import WarRoom
 
-Row = dict[str, Any]
-Runs = Callable[[str], Run]
-Fails = Callable[[str], str]
-
-BASE = "/v1.0/identityProtection/"
 ADELE = "adele.vance@contoso.example"
 DISMISS = "azure-risky-users-dismiss"
 ACTION_KEY = "AzureRiskyUsers.RiskAction(val.id && val.id == obj.id && val.action && val.action == obj.action)"
@@ -102,10 +109,10 @@ every_response = pytest.mark.parametrize("response", RESPONSES, ids=lambda respo
 every_response_by_name = pytest.mark.parametrize("response", BY_NAME, ids=lambda response: response.command)
 
 
-def sent(simulator: Simulator) -> list[tuple[str, Any]]:
-    """Path below the version with the body, or the filter, of every Graph request."""
+def sent_to_graph(simulator: Simulator) -> list[tuple[str, Any]]:
+    """Path below BASE with the body, or the filter, of every Graph request."""
     return [
-        (request.path.removeprefix(BASE), request.json if request.body else request.query.get("$filter", ""))
+        (below_base(request), request.json if request.body else request.query.get("$filter", ""))
         for request in simulator.graph_requests
     ]
 
@@ -137,8 +144,8 @@ def risky_ids(tenant: Tenant, number: int) -> list[str]:
     return [*ids, *(tenant.add_user()["id"] for _ in range(number - len(ids)))][:number]
 
 
-def order(ids: list[str], command: str = DISMISS, most: int = 9999) -> str:
-    return f"!{command} user_ids={','.join(ids)} max_users={most}"
+def dismissal(ids: list[str], maximum: int = 9999) -> str:
+    return f"!{DISMISS} user_ids={','.join(ids)} max_users={maximum}"
 
 
 # What is sent
@@ -146,11 +153,11 @@ def order(ids: list[str], command: str = DISMISS, most: int = 9999) -> str:
 
 @every_response
 def test_an_action_sends_the_ids_in_one_body_and_says_what_it_leads_to(
-    response: Response, run: Runs, tenant: Tenant, simulator: Simulator
+    response: Response, run: Succeed, tenant: Tenant, simulator: Simulator
 ) -> None:
     ids = [row["id"] for row in tenant.store(response.resource).values() if not row.get("isDeleted")][:2]
-    (entry,) = run(f"!{response.command} {response.argument}={','.join(ids)}").entries
-    assert sent(simulator) == [(f"{response.resource}/{response.action}", {response.ids: ids})]
+    entry = only_entry(run(f"!{response.command} {response.argument}={','.join(ids)}"))
+    assert sent_to_graph(simulator) == [(f"{response.resource}/{response.action}", {response.ids: ids})]
     rows = [outcome(item, response.action, "submitted") for item in ids]
     assert acted(entry) == rows
     assert entry["Contents"] == rows
@@ -167,12 +174,12 @@ def test_an_action_sends_the_ids_in_one_body_and_says_what_it_leads_to(
 
 @every_response_by_name
 def test_names_are_resolved_before_anything_is_changed(
-    response: Response, run: Runs, tenant: Tenant, simulator: Simulator
+    response: Response, run: Succeed, tenant: Tenant, simulator: Simulator
 ) -> None:
-    (entry,) = run(f"!{response.command} user_ids=333 user_principal_names={ADELE},ShalevI@test.com").entries
+    entry = only_entry(run(f"!{response.command} user_ids=333 user_principal_names={ADELE},ShalevI@test.com"))
     names = f"(userPrincipalName eq '{ADELE}' or userPrincipalName eq 'ShalevI@test.com')"
     ids = {"333", ADELE_ID, "777"}
-    (first, (path, body)) = sent(simulator)
+    (first, (path, body)) = sent_to_graph(simulator)
     assert first == ("riskyUsers", names)
     assert (path, set(body)) == (f"riskyUsers/{response.action}", {"userIds"})
     assert (body["userIds"][0], set(body["userIds"])) == ("333", ids)
@@ -187,24 +194,24 @@ def test_names_are_resolved_before_anything_is_changed(
     assert tenant.users[ADELE_ID]["isProcessing"]
 
 
-def test_a_user_given_twice_is_acted_on_once(run: Runs, simulator: Simulator) -> None:
+def test_a_user_given_twice_is_acted_on_once(run: Succeed, simulator: Simulator) -> None:
     ids = f"{ADELE_ID},{ADELE_ID.upper()}"
     run(f"!{DISMISS} user_ids={ids} user_principal_names={ADELE},{ADELE} max_users=3")
     assert posted(simulator) == [[ADELE_ID]]
 
 
-def test_many_names_are_resolved_by_fifteen(run: Runs, tenant: Tenant, simulator: Simulator) -> None:
+def test_many_names_are_resolved_by_fifteen(run: Succeed, tenant: Tenant, simulator: Simulator) -> None:
     users = [user for user in tenant.users.values() if not user["isDeleted"]][:20]
     names = ",".join(user["userPrincipalName"] for user in users)
     run(f"!{DISMISS} user_principal_names={names}")
-    assert [text.count(" eq ") for path, text in sent(simulator)[:-1]] == [15, 5]
+    assert [text.count(" eq ") for path, text in sent_to_graph(simulator)[:-1]] == [15, 5]
     assert [set(ids) for ids in posted(simulator)] == [{user["id"] for user in users}]
 
 
 @every_response_by_name
 @pytest.mark.parametrize("names", [f"{ADELE},nobody@contoso.example", "nobody@contoso.example"])
 def test_an_unknown_name_stops_everything(
-    response: Response, names: str, error: Fails, tenant: Tenant, simulator: Simulator
+    response: Response, names: str, error: Fail, tenant: Tenant, simulator: Simulator
 ) -> None:
     assert error(f"!{response.command} user_ids=333 user_principal_names={names}") == (
         f'Failed to execute {response.command}. user_principal_names="nobody@contoso.example" cannot be used. '
@@ -214,13 +221,13 @@ def test_an_unknown_name_stops_everything(
     assert not tenant.users[ADELE_ID]["isProcessing"]
 
 
-def test_an_ambiguous_name_stops_everything(error: Fails, tenant: Tenant, simulator: Simulator) -> None:
+def test_an_ambiguous_name_stops_everything(error: Fail, tenant: Tenant, simulator: Simulator) -> None:
     tenant.add_user(userPrincipalName=ADELE, isDeleted=True)
     assert f'user_principal_names="{ADELE}" cannot be used.' in error(f"!{DISMISS} user_principal_names={ADELE}")
     assert posted(simulator) == []
 
 
-def test_names_that_cannot_all_be_looked_up_stop_everything(error: Fails, tenant: Tenant, simulator: Simulator) -> None:
+def test_names_that_cannot_all_be_looked_up_stop_everything(error: Fail, tenant: Tenant, simulator: Simulator) -> None:
     simulator.fail_next(403, after=1)
     names = ",".join(user["userPrincipalName"] for user in list(tenant.users.values())[:16])
     assert "Graph answered 403 Forbidden" in error(f"!{DISMISS} user_principal_names={names}")
@@ -256,22 +263,22 @@ def test_names_that_cannot_all_be_looked_up_stop_everything(error: Fails, tenant
     ],
 )
 def test_bad_arguments_are_refused_before_anything_is_sent(
-    arguments: str, text: str, error: Fails, simulator: Simulator
+    arguments: str, text: str, error: Fail, simulator: Simulator
 ) -> None:
     assert error(f"!{DISMISS} {arguments}") == f"Failed to execute {DISMISS}. {text}"
     assert simulator.requests == []
 
 
 @pytest.mark.parametrize(
-    ("command", "argument", "most"),
+    ("command", "argument", "maximum"),
     [(response.command, response.argument, "max_users") for response in BY_NAME]
     + [(response.command, response.argument, "max_service_principals") for response in RESPONSES[3:]],
 )
 def test_more_than_sixty_have_to_be_allowed(
-    command: str, argument: str, most: str, error: Fails, simulator: Simulator
+    command: str, argument: str, maximum: str, error: Fail, simulator: Simulator
 ) -> None:
     message = error(f"!{command} {argument}={','.join(map(str, range(61)))}")
-    assert message.startswith(f'Failed to execute {command}. {most}="60" cannot be used. Accepted: at least 61, ')
+    assert message.startswith(f'Failed to execute {command}. {maximum}="60" cannot be used. Accepted: at least 61, ')
     assert simulator.requests == []
 
 
@@ -280,10 +287,10 @@ def test_more_than_sixty_have_to_be_allowed(
 
 @pytest.mark.parametrize(("number", "sizes"), [(60, [60]), (61, [60, 1]), (600, [60] * 10)])
 def test_sixty_ids_go_in_one_request(
-    number: int, sizes: list[int], run: Runs, tenant: Tenant, simulator: Simulator
+    number: int, sizes: list[int], run: Succeed, tenant: Tenant, simulator: Simulator
 ) -> None:
     ids = risky_ids(tenant, number)
-    (entry,) = run(order(ids)).entries
+    entry = only_entry(run(dismissal(ids)))
     assert [len(part) for part in posted(simulator)] == sizes
     assert len(simulator.graph_requests) == len(sizes)
     assert [item for part in posted(simulator) for item in part] == ids
@@ -299,7 +306,7 @@ def test_one_refused_user_does_not_hold_up_fifty_nine_others(
         tenant.users[ids[20]]["isDeleted"] = True
     else:
         del tenant.users[ids[20]]
-    results, error = war_room.run(order(ids)).entries
+    results, error = war_room.run(dismissal(ids)).entries
     assert statuses(results) == {item: "refused" if item == ids[20] else "submitted" for item in ids}
     (refused,) = [row for row in acted(results) if row["status"] == "refused"]
     reason = f"These userIds do not exist in your tenant or they are not risky: {ids[20]}."
@@ -318,7 +325,7 @@ def test_six_hundred_users_with_one_refused_take_ten_requests_and_what_the_refus
 ) -> None:
     ids = risky_ids(tenant, 600)
     tenant.users[ids[100]]["isDeleted"] = True
-    results, _ = war_room.run(order(ids)).entries
+    results, _ = war_room.run(dismissal(ids)).entries
     assert statuses(results) == {item: "refused" if item == ids[100] else "submitted" for item in ids}
     assert len(posted(simulator)) <= 10 + 12
 
@@ -348,7 +355,7 @@ def test_a_fault_in_the_middle_is_told_for_each_id(
 ) -> None:
     ids = risky_ids(tenant, 180)
     simulator.fail_next(after=1, **fault)
-    results, error = war_room.run(order(ids)).entries
+    results, error = war_room.run(dismissal(ids)).entries
     assert statuses(results) == {
         item: "submitted" if number < 60 else status if number < 120 else "not tried" for number, item in enumerate(ids)
     }
@@ -358,19 +365,21 @@ def test_a_fault_in_the_middle_is_told_for_each_id(
     assert "120 of 180 IDs were not accepted" in error["Contents"]
 
 
-def test_a_passing_fault_is_outlived(no_waiting: list[float], run: Runs, tenant: Tenant, simulator: Simulator) -> None:
+def test_a_passing_fault_is_outlived(
+    no_waiting: list[float], run: Succeed, tenant: Tenant, simulator: Simulator
+) -> None:
     ids = risky_ids(tenant, 61)
     simulator.fail_next(503, after=1, times=2)
-    (entry,) = run(order(ids)).entries
+    entry = only_entry(run(dismissal(ids)))
     assert statuses(entry) == dict.fromkeys(ids, "submitted")
     assert [len(part) for part in posted(simulator)] == [60, 1, 1, 1]
     assert len(no_waiting) == 2
 
 
-def test_a_token_refused_in_the_middle_is_renewed(run: Runs, tenant: Tenant, simulator: Simulator) -> None:
+def test_a_token_refused_in_the_middle_is_renewed(run: Succeed, tenant: Tenant, simulator: Simulator) -> None:
     simulator.fail_next(401, after=1)
     ids = risky_ids(tenant, 120)
-    (entry,) = run(order(ids)).entries
+    entry = only_entry(run(dismissal(ids)))
     assert statuses(entry) == dict.fromkeys(ids, "submitted")
 
 
@@ -390,11 +399,11 @@ def test_a_missing_write_permission_is_named(war_room: WarRoom, tenant: Tenant) 
 
 @every_response
 def test_a_dry_run_shows_who_would_be_affected_and_changes_nothing(
-    response: Response, run: Runs, tenant: Tenant, simulator: Simulator
+    response: Response, run: Succeed, tenant: Tenant, simulator: Simulator
 ) -> None:
     row = next(iter(tenant.store(response.resource).values()))
-    (entry,) = run(f"!{response.command} {response.argument}={row['id']},4711 dry_run=true").entries
-    assert sent(simulator) == [(response.resource, f"(id eq '{row['id']}' or id eq '4711')")]
+    entry = only_entry(run(f"!{response.command} {response.argument}={row['id']},4711 dry_run=true"))
+    assert sent_to_graph(simulator) == [(response.resource, f"(id eq '{row['id']}' or id eq '4711')")]
     shown = {name: row[name] for name in aru.SUBJECT_COLUMNS if name in row}
     rows = [
         outcome(row["id"], response.action, "dry run", **shown),
@@ -414,36 +423,33 @@ def test_a_dry_run_shows_who_would_be_affected_and_changes_nothing(
     assert title.endswith("2 risky user(s)" if response.ids == "userIds" else "2 risky service principal(s)")
 
 
-def test_a_dry_run_resolves_names_as_the_real_run_would(run: Runs, error: Fails, simulator: Simulator) -> None:
-    (entry,) = run(f"!{DISMISS} user_principal_names={ADELE} dry_run=true").entries
+def test_a_dry_run_resolves_names_as_the_real_run_would(run: Succeed, error: Fail, simulator: Simulator) -> None:
+    entry = only_entry(run(f"!{DISMISS} user_principal_names={ADELE} dry_run=true"))
     adele = {"userPrincipalName": ADELE, "riskLevel": "high", "riskState": "atRisk"}
     assert acted(entry) == [outcome(ADELE_ID, "dismiss", "dry run", **adele)]
     assert "cannot be used" in error(f"!{DISMISS} user_principal_names=nobody@contoso.example dry_run=true")
     assert posted(simulator) == []
 
 
-def test_a_dry_run_may_show_more_than_a_run_may_change(run: Runs, tenant: Tenant, simulator: Simulator) -> None:
+def test_a_dry_run_may_show_more_than_a_run_may_change(run: Succeed, tenant: Tenant, simulator: Simulator) -> None:
     ids = risky_ids(tenant, 61)
-    (entry,) = run(f"!{DISMISS} user_ids={','.join(ids)} dry_run=true").entries
+    entry = only_entry(run(f"!{DISMISS} user_ids={','.join(ids)} dry_run=true"))
     assert statuses(entry) == dict.fromkeys(ids, "dry run")
     assert posted(simulator) == []
 
 
 # Device code
 
+DeviceRoom = Callable[[bool], WarRoom]  # the fixture `device_room`
+
 
 @pytest.fixture
-def device_room(simulator: Simulator) -> Callable[[bool], WarRoom]:
+def device_room(simulator: Simulator) -> DeviceRoom:
     """Makes a war room whose instance was signed in by a person, with or without response commands."""
 
     def signed_in(allow_response: bool) -> WarRoom:
-        params = demo_instance("Device Code") | {"allow_response": allow_response}
-        room = WarRoom(aru, MANIFEST, params, simulator=simulator, clock=lambda: NOW)
-        room.run("!azure-risky-users-auth-start")
-        (flow,) = simulator.entra.flows.values()
-        simulator.entra.approve(flow.user_code)
-        assert not room.run("!azure-risky-users-auth-complete").failed
-        simulator.requests.clear()
+        room = demo_room(simulator, "Device Code", allow_response=allow_response)
+        sign_in_by_device_code(room, simulator)
         return room
 
     return signed_in
@@ -451,9 +457,9 @@ def device_room(simulator: Simulator) -> Callable[[bool], WarRoom]:
 
 @every_response
 def test_device_code_without_response_commands_refuses_them(
-    response: Response, device_room: Callable[[bool], WarRoom], simulator: Simulator
+    response: Response, device_room: DeviceRoom, simulator: Simulator
 ) -> None:
-    (entry,) = device_room(False).run(f"!{response.command} {response.argument}=333").entries
+    entry = only_entry(device_room(False).run(f"!{response.command} {response.argument}=333"))
     assert entry["Contents"] == (
         f"Failed to execute {response.command}. Response commands are off in this instance. Select 'Allow response "
         "commands' in its settings, then run !azure-risky-users-auth-start and sign in anew."
@@ -462,7 +468,7 @@ def test_device_code_without_response_commands_refuses_them(
 
 
 def test_device_code_with_response_commands_asks_for_the_permissions_and_acts(
-    device_room: Callable[[bool], WarRoom], simulator: Simulator
+    device_room: DeviceRoom, simulator: Simulator
 ) -> None:
     room = device_room(True)
     (flow,) = simulator.entra.flows.values()
@@ -471,25 +477,23 @@ def test_device_code_with_response_commands_asks_for_the_permissions_and_acts(
         "IdentityRiskyServicePrincipal.ReadWrite.All",
     }
     assert not room.run(f"!{DISMISS} user_ids=333").failed
-    assert sent(simulator) == [("riskyUsers/dismiss", {"userIds": ["333"]})]
+    assert sent_to_graph(simulator) == [("riskyUsers/dismiss", {"userIds": ["333"]})]
 
 
 def test_device_code_without_response_commands_does_not_ask_for_their_permissions(
-    device_room: Callable[[bool], WarRoom], simulator: Simulator
+    device_room: DeviceRoom, simulator: Simulator
 ) -> None:
     device_room(False)
     (flow,) = simulator.entra.flows.values()
     assert "ReadWrite" not in flow.scope
 
 
-def test_a_dry_run_needs_no_permission_to_change(device_room: Callable[[bool], WarRoom], simulator: Simulator) -> None:
+def test_a_dry_run_needs_no_permission_to_change(device_room: DeviceRoom, simulator: Simulator) -> None:
     assert not device_room(False).run(f"!{DISMISS} user_ids=333 dry_run=true").failed
     assert posted(simulator) == []
 
 
-def test_a_person_without_the_role_to_change_is_told_which(
-    device_room: Callable[[bool], WarRoom], tenant: Tenant
-) -> None:
+def test_a_person_without_the_role_to_change_is_told_which(device_room: DeviceRoom, tenant: Tenant) -> None:
     tenant.user_roles = {"Security Reader"}
     results, _ = device_room(True).run(f"!{DISMISS} user_ids=333").entries
     (row,) = acted(results)
@@ -504,7 +508,7 @@ def test_verify_looks_again_until_the_change_has_taken_effect(
 ) -> None:
     tenant.processing_reads = 2
     first, *waits, last = war_room.rounds(f"!{DISMISS} user_ids=333 user_principal_names={ADELE} verify=true")
-    (entry,) = first.entries
+    entry = only_entry(first)
     assert statuses(entry) == {"333": "submitted", ADELE_ID: "submitted"}
     schedule = {
         "PollingCommand": DISMISS,
@@ -526,15 +530,15 @@ def test_verify_looks_again_until_the_change_has_taken_effect(
         outcome(ADELE_ID, "dismiss", "applied", userPrincipalName=ADELE, **dismissed),
     ]
     assert end["HumanReadable"].startswith("### Dismiss: 2 risky user(s)\n2 applied.")
-    reads = [text for path, text in sent(simulator) if path == "riskyUsers"][1:]
+    reads = [text for path, text in sent_to_graph(simulator) if path == "riskyUsers"][1:]
     assert reads == [f"(id eq '333' or id eq '{ADELE_ID}')"] * (len(waits) + 1)
     assert len(posted(simulator)) == 1
-    found = war_room.context.read("AzureRiskyUsers.RiskAction")
-    assert [row["status"] for row in found] == ["applied", "applied"]
+    rows = war_room.context.read("AzureRiskyUsers.RiskAction")
+    assert [row["status"] for row in rows] == ["applied", "applied"]
 
 
 @every_response
-def test_verify_knows_each_action_by_the_state_it_leads_to(response: Response, run: Runs, tenant: Tenant) -> None:
+def test_verify_knows_each_action_by_the_state_it_leads_to(response: Response, run: Succeed, tenant: Tenant) -> None:
     row_id = next(row["id"] for row in tenant.store(response.resource).values() if row["riskState"] == "atRisk")
     tenant.processing_reads = 1
     done = run(f"!{response.command} {response.argument}={row_id} verify=true")
@@ -569,7 +573,7 @@ def test_a_failed_look_says_why_and_ends_the_waiting(war_room: WarRoom, tenant: 
     tenant.processing_reads = 10
     simulator.fail_next(403, after=2)
     *_, last = war_room.rounds(f"!{DISMISS} user_ids={ADELE_ID} verify=true")
-    (entry,) = last.entries
+    entry = only_entry(last)
     assert entry["Contents"].startswith(f"Failed to execute {DISMISS}. Graph answered 403 Forbidden: ")
     assert len(simulator.graph_requests) == 3
 
@@ -595,7 +599,7 @@ def test_nothing_is_looked_at_again_when_an_id_was_refused(war_room: WarRoom, te
 
 @every_response
 def test_an_action_leads_to_its_documented_risk_with_a_history_item(
-    response: Response, run: Runs, tenant: Tenant
+    response: Response, run: Succeed, tenant: Tenant
 ) -> None:
     row_id = next(row["id"] for row in tenant.store(response.resource).values() if row["riskState"] == "atRisk")
     kind = "user" if response.ids == "userIds" else "service-principal"
@@ -603,7 +607,7 @@ def test_an_action_leads_to_its_documented_risk_with_a_history_item(
     row = run(f"!azure-risky-{kind}-get id={row_id}").entries[0]["Contents"]
     risk = {"riskLevel": response.level, "riskState": response.state, "riskDetail": response.detail}
     assert {name: row[name] for name in risk} == risk
-    newest = run(f"!azure-risky-{kind}-history-list id={row_id} limit=1").entries[0]["Contents"]["value"][0]
+    newest = listed_rows(run(f"!azure-risky-{kind}-history-list id={row_id} limit=1"))[0]
     assert {name: newest[name] for name in risk} == risk
     assert newest["initiatedBy"]
     detections = {
@@ -611,12 +615,12 @@ def test_an_action_leads_to_its_documented_risk_with_a_history_item(
         "service-principal": f"!azure-risky-service-principal-detections-list service_principal_id={row_id} limit=1 "
         "order_by='detectedDateTime desc'",
     }
-    found = run(detections[kind]).entries[0]["Contents"]["value"]
+    found = listed_rows(run(detections[kind]))
     events = [detection["riskEventType"] for detection in found if detection["riskEventType"] == response.detail]
     assert events == ([response.detail] if response.action == "confirmCompromised" else [])
 
 
-def test_a_user_without_risk_can_be_confirmed_compromised_and_is_waited_for(run: Runs, tenant: Tenant) -> None:
+def test_a_user_without_risk_can_be_confirmed_compromised_and_is_waited_for(run: Succeed, tenant: Tenant) -> None:
     user_id = next(iter(tenant.directory))
     tenant.processing_reads = 0
     done = run(f"!azure-risky-users-confirm-compromised user_ids={user_id} verify=true")
@@ -634,21 +638,20 @@ CAPABILITIES = (
     ("Change risk of users", "IdentityRiskyUser.ReadWrite.All"),
     ("Change risk of service principals", "IdentityRiskyServicePrincipal.ReadWrite.All"),
 )
-READS = ("riskyUsers", "riskDetections", "riskyServicePrincipals", "servicePrincipalRiskDetections")
 WORKS = ("has it", "works")
 ALLOWED = ("has it", "permitted (not tried)")
 
 
-def examined(*found: tuple[str, str]) -> list[Row]:
-    """The doctor's rows: for each capability what the token says and what came of it."""
+def examined(*results: tuple[str, str]) -> list[Row]:
+    """The rows of auth-test: for each capability what the token says and what came of it."""
     return [
         {"capability": capability, "permission": permission, "token": token, "result": result}
-        for (capability, permission), (token, result) in zip(CAPABILITIES, found, strict=True)
+        for (capability, permission), (token, result) in zip(CAPABILITIES, results, strict=True)
     ]
 
 
 def diagnosis(run: Run) -> list[Row]:
-    """The doctor's rows as a run's first entry holds them, without Graph's whole refusals."""
+    """The rows of auth-test as a run's first entry holds them, without Graph's whole refusals."""
     rows = run.entries[0]["Contents"]
     return [{name: value for name, value in row.items() if name != "error"} for row in rows]
 
@@ -664,10 +667,10 @@ def unlicensed(licence: str) -> str:
     return f"Licence missing: the tenant needs {licence}."
 
 
-def test_the_doctor_shows_a_row_for_each_capability(run: Runs, simulator: Simulator) -> None:
+def test_auth_test_shows_a_row_for_each_capability(run: Succeed, simulator: Simulator) -> None:
     done = run("!azure-risky-users-auth-test")
-    assert [(request.path.removeprefix(BASE), request.query) for request in simulator.graph_requests] == [
-        (path, {"$top": "1"}) for path in READS
+    assert [(below_base(request), request.query) for request in simulator.graph_requests] == [
+        (path, {"$top": "1"}) for path in LIST_COLLECTIONS.values()
     ]
     assert diagnosis(done) == examined(WORKS, WORKS, WORKS, WORKS, ALLOWED, ALLOWED)
     lines = [
@@ -732,7 +735,7 @@ def test_the_doctor_shows_a_row_for_each_capability(run: Runs, simulator: Simula
         ),
     ],
 )
-def test_the_doctor_names_each_missing_permission_and_fails_only_for_the_essential_ones(
+def test_auth_test_names_each_missing_permission_and_fails_only_for_the_essential_ones(
     missing: list[str], rows: dict[int, tuple[str, str]], essential: bool, war_room: WarRoom, tenant: Tenant
 ) -> None:
     tenant.apps[CLIENT_ID].application_permissions -= set(missing)
@@ -742,7 +745,7 @@ def test_the_doctor_names_each_missing_permission_and_fails_only_for_the_essenti
     assert done.failed is essential
     assert done.entries[0]["HumanReadable"].startswith("### What" if essential else "Success!\n### What")
     expected = [text for number, (_, text) in sorted(rows.items()) if number < 2] if essential else []
-    errors = [entry["Contents"] for entry in done.entries[1:]]
+    errors = contents(done)[1:]
     assert len(errors) == bool(essential)
     for text in expected:
         assert text in errors[0]
@@ -770,7 +773,7 @@ def test_the_doctor_names_each_missing_permission_and_fails_only_for_the_essenti
         ),
     ],
 )
-def test_the_doctor_tells_a_missing_licence_from_a_permission(
+def test_auth_test_tells_a_missing_licence_from_a_permission(
     state: Row, rows: dict[int, tuple[str, str]], war_room: WarRoom, tenant: Tenant
 ) -> None:
     vars(tenant).update(state)
@@ -780,13 +783,13 @@ def test_the_doctor_tells_a_missing_licence_from_a_permission(
     assert done.failed is (0 in rows)
 
 
-def test_the_doctor_tells_an_opaque_token_as_such(run: Runs, simulator: Simulator) -> None:
+def test_auth_test_tells_an_opaque_token_as_such(run: Succeed, simulator: Simulator) -> None:
     simulator.entra.opaque_tokens = True
     read, write = ("opaque", "works"), ("opaque", "unknown: the token cannot be read, and an action cannot be tried")
     assert diagnosis(run("!azure-risky-users-auth-test")) == examined(read, read, read, read, write, write)
 
 
-def test_the_doctor_tells_of_response_commands_that_are_off(device_room: Callable[[bool], WarRoom]) -> None:
+def test_auth_test_tells_of_response_commands_that_are_off(device_room: DeviceRoom) -> None:
     off = (
         "lacks it",
         "Response commands are off in this instance. Select 'Allow response commands' in its settings, then run "
@@ -797,9 +800,7 @@ def test_the_doctor_tells_of_response_commands_that_are_off(device_room: Callabl
     assert not done.failed
 
 
-def test_the_doctor_tells_a_missing_role_under_device_code(
-    device_room: Callable[[bool], WarRoom], tenant: Tenant
-) -> None:
+def test_auth_test_tells_a_missing_role_under_device_code(device_room: DeviceRoom, tenant: Tenant) -> None:
     room = device_room(True)
     tenant.user_roles = set()
     done = room.run("!azure-risky-users-auth-test")
@@ -811,14 +812,14 @@ def test_the_doctor_tells_a_missing_role_under_device_code(
     assert done.failed
 
 
-def test_the_doctor_names_a_delegated_permission_as_such(device_room: Callable[[bool], WarRoom]) -> None:
+def test_auth_test_names_a_delegated_permission_as_such(device_room: DeviceRoom) -> None:
     row = diagnosis(device_room(False).run("!azure-risky-users-auth-test"))[2]
     permission = "the delegated permission IdentityRiskyServicePrincipal.Read.All, with admin consent."
     assert (row["token"], permission in row["result"]) == ("lacks it", True)
 
 
 def test_the_test_button_takes_exactly_two_reads(war_room: WarRoom, simulator: Simulator) -> None:
-    assert [entry["Contents"] for entry in war_room.run_test().entries] == ["ok"]
+    assert contents(war_room.run_test()) == ["ok"]
     assert [(request.method, request.path, request.query) for request in simulator.graph_requests] == [
         ("GET", f"{BASE}riskyUsers", {"$top": "1"}),
         ("GET", f"{BASE}riskDetections", {"$top": "1"}),
@@ -828,14 +829,14 @@ def test_the_test_button_takes_exactly_two_reads(war_room: WarRoom, simulator: S
 @pytest.mark.parametrize("missing", ["IdentityRiskyUser.Read.All", "IdentityRiskEvent.Read.All"])
 def test_the_test_button_needs_both_reads(missing: str, war_room: WarRoom, tenant: Tenant) -> None:
     tenant.apps[CLIENT_ID].application_permissions -= {missing}
-    (entry,) = war_room.run_test().entries
+    entry = only_entry(war_room.run_test())
     assert entry["Type"] == aru.EntryType.ERROR
     assert entry["Contents"].startswith("Failed to execute test-module. Graph answered 403 Forbidden: ")
     assert missing in entry["Contents"]
 
 
 def test_the_test_button_explains_what_to_run_for_a_device_code(simulator: Simulator) -> None:
-    room = WarRoom(aru, MANIFEST, demo_instance("Device Code"), simulator=simulator)
-    (entry,) = room.run_test().entries
+    room = demo_room(simulator, "Device Code")
+    entry = only_entry(room.run_test())
     assert [name in entry["Contents"] for name in ("-auth-start", "-auth-complete", "-auth-test")] == [True] * 3
     assert simulator.requests == []

@@ -2,35 +2,22 @@
 
 import json
 import logging
-from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
+from helpers import OTHER_APP, Params, certificate_instance, private_pem, rsa_key
 from warroom.azure.server import Simulator
-from warroom.azure.tenant import CLIENT_ID, CLIENT_SECRET, TENANT_ID, App
+from warroom.azure.tenant import CLIENT_ID, CLIENT_SECRET, App
 from warroom.demo import demo_instance
 from warroom.xsoar.instance import credentials, with_defaults
 from warroom.xsoar.runner import WarRoom
 
-Params = dict[str, Any]
-
-PEM = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-PRIVATE_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(*PEM).decode()
+PRIVATE_KEY = private_pem(rsa_key())
 THUMBPRINT = "00112233445566778899aabbccddeeff00112233"
-CERTIFICATE_APP = "00000000-0000-0000-0000-00000000c12e"
 
 INSTANCES: dict[str, Params] = {
     "secret": demo_instance(),
-    "certificate": with_defaults(
-        {
-            "authentication_type": "Client Credentials",
-            "client_id": credentials(CERTIFICATE_APP),
-            "tenant_id": TENANT_ID,
-            "creds_certificate": {"identifier": THUMBPRINT, "password": PRIVATE_KEY.replace("\n", " ")},
-        }
-    ),
+    "certificate": with_defaults(certificate_instance(THUMBPRINT, PRIVATE_KEY.replace("\n", " "), OTHER_APP)),
     "device code": with_defaults(
         {"authentication_type": "Device Code", "client_id": credentials(CLIENT_ID), "allow_response": True}
     ),
@@ -45,7 +32,7 @@ FAULTS: list[Params] = [
     {"drop": True, "times": 9},
     {"truncate": True, "times": 9},
 ]
-COMMANDS = (
+LINES = (
     "!azure-risky-users-list page_size=2",
     "!azure-risky-users-list limit=x",
     "!azure-risky-user-get id=x",
@@ -56,16 +43,16 @@ COMMANDS = (
 
 
 class Observer:
-    """Runs commands and keeps all that they say, and what they have the platform hide in its own log."""
+    """Succeed commands and keeps all that they say, and what they have the platform hide in its own log."""
 
     def __init__(self, war_room: WarRoom, simulator: Simulator) -> None:
         self.war_room, self.simulator = war_room, simulator
-        self.said: list[str] = []
+        self.texts: list[str] = []
         self.registered: set[str] = set()
 
     def run(self, line: str) -> None:
         run = self.war_room.run(line) if line.startswith("!") else self.war_room.run_test()
-        self.said += [json.dumps(entry) for entry in run.entries] + run.logs
+        self.texts += [json.dumps(entry) for entry in run.entries] + run.logs
         self.registered.update(self.war_room.module.demisto.call.sensitive)
 
     def sign_in(self, end: str) -> None:
@@ -81,14 +68,14 @@ class Observer:
         """Every way to sign in, to be refused, and to fail on the way."""
         for end in ("decline", "expire", "approve"):
             self.sign_in(end)
-        for line in (*COMMANDS, "the Test button"):
+        for line in (*LINES, "the Test button"):
             self.run(line)
         for host in ("graph", "login", "identity"):
             self.fail(host)
         for code in (7000215, 700082, 90033):
             self.simulator.entra.fail(code)
             self.simulator.entra.revoke_tokens()
-            self.run(COMMANDS[0])
+            self.run(LINES[0])
         self.run("!azure-risky-users-auth-reset")
 
     def fail(self, host: str) -> None:
@@ -96,35 +83,15 @@ class Observer:
             if host != "graph":
                 self.simulator.entra.revoke_tokens()
             self.simulator.fail_next(host=host, **fault)
-            self.run(COMMANDS[0])
+            self.run(LINES[0])
             self.simulator.faults.clear()
 
 
 @pytest.fixture
 def observer(war_room: WarRoom, simulator: Simulator) -> Observer:
     certificates = {THUMBPRINT: ""}
-    simulator.tenant.apps[CERTIFICATE_APP] = App(CERTIFICATE_APP, certificates=certificates)
+    simulator.tenant.apps[OTHER_APP] = App(OTHER_APP, certificates=certificates)
     return Observer(war_room, simulator)
-
-
-@pytest.mark.usefixtures("no_waiting")
-@pytest.mark.parametrize("instance", INSTANCES.values(), ids=INSTANCES)
-def test_no_secret_stands_in_an_entry_an_error_or_a_log_line(
-    observer: Observer, simulator: Simulator, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    observer.walk_through()
-    sent = secrets_sent(simulator)
-    assert len(sent) > 3
-    assert sent - observer.registered == set()
-    own = "\n".join(observer.said)
-    secrets = {*simulator.entra.access_tokens, *simulator.entra.refresh_tokens, *simulator.entra.flows}
-    secrets |= {CLIENT_SECRET, *PRIVATE_KEY.splitlines()[1:-1]}
-    assert [secret for secret in secrets if secret in own] == []
-    assert "{'" not in own
-    # What the libraries log passes the mask of the platform's log.
-    libraries = masked(caplog.text, observer.registered)
-    assert [secret for secret in secrets if secret in libraries] == []
 
 
 def secrets_sent(simulator: Simulator) -> set[str]:
@@ -138,3 +105,23 @@ def masked(text: str, registered: set[str]) -> str:
     for secret in registered:
         text = text.replace(secret, "<hidden>")
     return text
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("instance", INSTANCES.values(), ids=INSTANCES)
+def test_no_secret_stands_in_an_entry_an_error_or_a_log_line(
+    observer: Observer, simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    observer.walk_through()
+    sent = secrets_sent(simulator)
+    assert len(sent) > 3
+    assert sent - observer.registered == set()
+    own = "\n".join(observer.texts)
+    secrets = {*simulator.entra.access_tokens, *simulator.entra.refresh_tokens, *simulator.entra.flows}
+    secrets |= {CLIENT_SECRET, *PRIVATE_KEY.splitlines()[1:-1]}
+    assert [secret for secret in secrets if secret in own] == []
+    assert "{'" not in own
+    # What the libraries log passes the mask of the platform's log.
+    libraries = masked(caplog.text, observer.registered)
+    assert [secret for secret in secrets if secret in libraries] == []

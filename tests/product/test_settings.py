@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
+from helpers import Params, certificate_instance, refused
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import CLIENT_ID, CLIENT_SECRET, TENANT_ID
 from warroom.xsoar.instance import credentials, with_defaults
@@ -15,28 +16,6 @@ THUMBPRINT = "00112233445566778899AABBCCDDEEFF00112233"
 KEY = "-----BEGIN PRIVATE KEY-----\nAAAA\nBBBB\n-----END PRIVATE KEY-----\n"
 GCC_HIGH = "US Government L4 (GCC High)"
 
-Params = dict[str, Any]
-
-
-def certificate(thumbprint: str = THUMBPRINT, private_key: str = KEY) -> Params:
-    """The parameters of an instance that signs in with a certificate."""
-    return {
-        "authentication_type": "Client Credentials",
-        "client_id": credentials(CLIENT_ID),
-        "tenant_id": TENANT_ID,
-        "creds_certificate": {"identifier": thumbprint, "password": private_key},
-    }
-
-
-def read(params: Params) -> aru.Settings:
-    return aru.read_settings(params)
-
-
-def refused(params: Params) -> str:
-    with pytest.raises(aru.SettingsError) as caught:
-        aru.read_settings(params)
-    return str(caught.value)
-
 
 SECRET_SETTINGS = aru.Settings(
     sign_in=aru.SignIn.CLIENT_CREDENTIALS, client_id=CLIENT_ID, tenant_id=TENANT_ID, client_secret=CLIENT_SECRET
@@ -44,7 +23,7 @@ SECRET_SETTINGS = aru.Settings(
 
 
 def test_the_settings_are_what_the_parameters_say(instance: Params) -> None:
-    assert read(instance) == SECRET_SETTINGS
+    assert aru.read_settings(instance) == SECRET_SETTINGS
 
 
 def test_every_parameter_of_sign_in_is_read(instance: Params) -> None:
@@ -53,7 +32,7 @@ def test_every_parameter_of_sign_in_is_read(instance: Params) -> None:
         "allow_response": True,
         "managed_identities_client_id": credentials("00000000-0000-0000-0000-0000000001d0"),
     }
-    assert read({**instance, **changes}) == replace(
+    assert aru.read_settings({**instance, **changes}) == replace(
         SECRET_SETTINGS,
         cloud=aru.Cloud("https://login.microsoftonline.us", "https://graph.microsoft.us"),
         allow_response=True,
@@ -63,12 +42,12 @@ def test_every_parameter_of_sign_in_is_read(instance: Params) -> None:
 
 @pytest.mark.parametrize("name", ["client_id", "client_secret"])
 def test_credentials_stored_as_plain_text_by_an_older_version_are_still_read(instance: Params, name: str) -> None:
-    assert read({**instance, name: instance[name]["password"]}) == SECRET_SETTINGS
+    assert aru.read_settings({**instance, name: instance[name]["password"]}) == SECRET_SETTINGS
 
 
 @pytest.mark.parametrize("name", ["client_id", "client_secret"])
 def test_spaces_around_what_was_pasted_do_not_count(instance: Params, name: str) -> None:
-    assert read({**instance, name: credentials(f" {instance[name]['password']}\n")}) == SECRET_SETTINGS
+    assert aru.read_settings({**instance, name: credentials(f" {instance[name]['password']}\n")}) == SECRET_SETTINGS
 
 
 NEEDED_FOR_A_SECRET = "Client ID, Tenant ID, Client Secret (or Certificate Thumbprint and Private Key)"
@@ -87,11 +66,11 @@ NEEDED_FOR_A_SECRET = "Client ID, Tenant ID, Client Secret (or Certificate Thumb
             "Tenant ID, Client Secret (or Certificate Thumbprint and Private Key).",
         ),
         (
-            certificate(private_key=""),
+            certificate_instance(THUMBPRINT, ""),
             "Sign-in with Client Credentials also needs: Client Secret (or Certificate Thumbprint and Private Key).",
         ),
         (
-            certificate(thumbprint=""),
+            certificate_instance("", KEY),
             "Sign-in with Client Credentials also needs: Client Secret (or Certificate Thumbprint and Private Key).",
         ),
         ({"authentication_type": "Device Code"}, "Sign-in with Device Code also needs: Client ID."),
@@ -115,7 +94,7 @@ def test_all_settings_that_a_sign_in_lacks_are_named_at_once_before_any_request(
 
 def test_a_managed_identity_needs_no_setting() -> None:
     params = {"authentication_type": "Azure Managed Identities"}
-    assert read(params) == aru.Settings(sign_in=aru.SignIn.MANAGED_IDENTITY)
+    assert aru.read_settings(params) == aru.Settings(sign_in=aru.SignIn.MANAGED_IDENTITY)
 
 
 @pytest.mark.parametrize(
@@ -139,12 +118,12 @@ def test_a_managed_identity_needs_no_setting() -> None:
     ],
 )
 def test_an_unusable_setting_is_refused_and_named(instance: Params, changes: Params, message: str) -> None:
-    assert refused({**instance, **changes}) == message
+    assert refused(aru.SettingsError, aru.read_settings, {**instance, **changes}) == message
 
 
 @pytest.mark.parametrize("given", [THUMBPRINT, THUMBPRINT.lower(), "00:11:22:33:44:55:66:77:88:99:" + THUMBPRINT[20:]])
 def test_a_thumbprint_is_taken_as_windows_and_openssl_write_it(given: str) -> None:
-    read = aru.read_settings(certificate(given)).client_credential
+    read = aru.read_settings(certificate_instance(given, KEY)).client_credential
     assert isinstance(read, dict)
     assert (read["thumbprint"].upper(), read["private_key"]) == (THUMBPRINT, KEY)
 
@@ -152,7 +131,7 @@ def test_a_thumbprint_is_taken_as_windows_and_openssl_write_it(given: str) -> No
 @pytest.mark.parametrize("given", [THUMBPRINT[:-1], THUMBPRINT + "00", "G" * 40, THUMBPRINT[:24] * 2 + THUMBPRINT[:16]])
 def test_a_thumbprint_that_is_no_sha1_is_refused_without_showing_the_key(given: str) -> None:
     expected = "Certificate Thumbprint is not a SHA-1 thumbprint, which has 40 hexadecimal digits."
-    assert refused(certificate(given)) == expected
+    assert refused(aru.SettingsError, aru.read_settings, certificate_instance(given, KEY)) == expected
 
 
 @pytest.mark.parametrize(
@@ -166,7 +145,7 @@ def test_a_thumbprint_that_is_no_sha1_is_refused_without_showing_the_key(given: 
     ],
 )
 def test_a_key_keeps_or_regains_its_line_breaks(given: str) -> None:
-    assert aru.read_settings(certificate(private_key=given)).private_key == KEY
+    assert aru.read_settings(certificate_instance(THUMBPRINT, given)).private_key == KEY
 
 
 def test_a_key_beside_its_certificate_regains_its_line_breaks() -> None:
@@ -179,7 +158,7 @@ def test_what_is_no_pem_is_left_as_it_is() -> None:
 
 
 def test_no_secret_stands_in_the_settings_representation() -> None:
-    shown = repr(aru.read_settings(certificate())) + repr(SECRET_SETTINGS)
+    shown = repr(aru.read_settings(certificate_instance(THUMBPRINT, KEY))) + repr(SECRET_SETTINGS)
     assert CLIENT_SECRET not in shown
     assert "AAAA" not in shown
 

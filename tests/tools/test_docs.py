@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers import text_of
 from tools import docs, picture
 from tools.docs import PAGES, README, REFERENCE, Page
 from warroom.xsoar.commandline import parse
@@ -16,11 +17,7 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 COMMANDS = Manifest.read(MANIFEST).commands
 
 
-def text_of(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
-
-
-def calls(text: str) -> list[str]:
+def calls_in(text: str) -> list[str]:
     """Every call of a command, in a block of code or in a line."""
     found = [block or inline for block, inline in CALL.findall(text)]
     return [re.sub(r".*'(!azure-[^']*)'.*", r"\1", call) for call in found]
@@ -92,7 +89,7 @@ def test_the_readme_names_each_command_in_a_line_of_its_own() -> None:
 
 def test_every_call_is_one_the_manifest_takes() -> None:
     manifest, wrong = Manifest.read(MANIFEST), {}
-    given_calls = calls(text_of(README)) + calls(text_of(REFERENCE))
+    given_calls = calls_in(text_of(README)) + calls_in(text_of(REFERENCE))
     for call in given_calls:
         try:
             typed = parse(call)

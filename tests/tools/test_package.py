@@ -9,11 +9,11 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
+from helpers import Row, text_of
 from tools import image, validate
 from tools.package import NAME, ROOT, UNIFIED_NAME, BuildError, build, shipped_script
 
@@ -21,7 +21,7 @@ MANIFEST = f"{NAME}.yml"
 IMAGE = f"{NAME}_image.png"
 DESCRIPTION = f"{NAME}_description.md"
 METADATA = "pack/pack_metadata.json"
-VERSION = str(json.loads((ROOT / METADATA).read_text(encoding="utf-8"))["currentVersion"])
+VERSION = str(json.loads(text_of(ROOT / METADATA))["currentVersion"])
 NOTES = f"pack/ReleaseNotes/{VERSION.replace('.', '_')}.md"
 
 Change = Callable[[str, str, str], None]
@@ -41,7 +41,7 @@ def change(project: Path) -> Change:
     """Replace a text that stands in a file of the copy."""
 
     def replace(file: str, old: str, new: str) -> None:
-        text = (project / file).read_text(encoding="utf-8")
+        text = text_of(project / file)
         assert old in text
         (project / file).write_text(text.replace(old, new, 1), encoding="utf-8")
 
@@ -57,12 +57,17 @@ def refusal(project: Path) -> str:
 
 
 def line_with(project: Path, file: str, text: str) -> int:
-    lines = (project / file).read_text(encoding="utf-8").splitlines()
+    lines = text_of(project / file).splitlines()
     return next(number for number, line in enumerate(lines, 1) if text in line)
 
 
-def unified(project: Path) -> dict[str, Any]:
-    value: dict[str, Any] = yaml.safe_load(build(project, project / "dist")[0].read_text(encoding="utf-8"))
+def manifest_of(project: Path) -> Row:
+    manifest: Row = yaml.safe_load(text_of(project / MANIFEST))
+    return manifest
+
+
+def unified(project: Path) -> Row:
+    value: Row = yaml.safe_load(text_of(build(project, project / "dist")[0]))
     return value
 
 
@@ -78,16 +83,16 @@ def test_two_builds_are_byte_for_byte_the_same(project: Path) -> None:
 
 
 def test_the_unified_file_is_the_manifest_with_script_image_and_description(project: Path) -> None:
-    manifest = yaml.safe_load((project / MANIFEST).read_text(encoding="utf-8"))
-    manifest["script"]["script"] = shipped_script((project / f"{NAME}.py").read_text(encoding="utf-8"))
-    manifest["detaileddescription"] = (project / DESCRIPTION).read_text(encoding="utf-8")
+    manifest = manifest_of(project)
+    manifest["script"]["script"] = shipped_script(text_of(project / f"{NAME}.py"))
+    manifest["detaileddescription"] = text_of(project / DESCRIPTION)
     built = unified(project)
     assert built.pop("image").startswith("data:image/png;base64,iVBOR")
     assert built == manifest
 
 
 def test_the_shipped_script_differs_from_the_source_only_in_the_platforms_imports(project: Path) -> None:
-    source = (project / f"{NAME}.py").read_text(encoding="utf-8").splitlines()
+    source = text_of(project / f"{NAME}.py").splitlines()
     shipped = unified(project)["script"]["script"].splitlines()
     changed = [(old.split("  #")[0], new) for old, new in zip(source, shipped, strict=True) if old != new]
     assert changed == [("import demistomock as demisto", ""), ("from CommonServerPython import *", "")]
@@ -112,7 +117,7 @@ def test_the_pack_holds_the_unified_file_and_all_its_own_files(project: Path) ->
 def test_the_packs_metadata_lists_what_it_holds(project: Path) -> None:
     with zipfile.ZipFile(build(project, project / "dist")[1]) as archive:
         metadata = json.loads(archive.read("metadata.json"))
-    manifest = yaml.safe_load((project / MANIFEST).read_text(encoding="utf-8"))
+    manifest = manifest_of(project)
     assert metadata["currentVersion"] == VERSION
     assert metadata["serverMinVersion"] == manifest["fromversion"]
     assert metadata["contentItems"]["integration"] == [
@@ -155,7 +160,7 @@ def test_an_over_long_description_is_refused(project: Path, change: Change) -> N
 
 
 def test_an_over_long_description_of_the_pack_is_refused(project: Path, change: Change) -> None:
-    text = json.loads((project / METADATA).read_text(encoding="utf-8"))["description"]
+    text = json.loads(text_of(project / METADATA))["description"]
     change(METADATA, text, "A" * 151)
     line = line_with(project, METADATA, "A" * 151)
     assert refusal(project) == f"{METADATA}:{line}: the description has 151 characters, 150 are allowed"
@@ -189,8 +194,8 @@ def test_a_wrong_image_is_refused(project: Path, data: bytes, problem: str) -> N
 
 def test_code_that_does_not_compile_is_refused(project: Path) -> None:
     source = project / f"{NAME}.py"
-    lines = source.read_text(encoding="utf-8").count("\n")
-    source.write_text(source.read_text(encoding="utf-8") + "def broken(:\n", encoding="utf-8")
+    lines = text_of(source).count("\n")
+    source.write_text(text_of(source) + "def broken(:\n", encoding="utf-8")
     assert refusal(project) == f"{NAME}.py:{lines + 1}: invalid syntax"
 
 
@@ -213,7 +218,7 @@ def test_notes_for_a_later_version_are_refused(project: Path) -> None:
 
 
 def test_notes_that_name_another_image_are_refused(project: Path) -> None:
-    image = yaml.safe_load((project / MANIFEST).read_text(encoding="utf-8"))["script"]["dockerimage"]
+    image = manifest_of(project)["script"]["dockerimage"]
     with (project / NOTES).open("a", encoding="utf-8") as notes:
         notes.write(f"- Runs in *{image}0*.\n")
     line = line_with(project, NOTES, f"{image}0")
@@ -249,7 +254,7 @@ def test_the_vendors_tree_holds_every_file_of_the_integration(tmp_path: Path) ->
     readme = (tmp_path / validate.INTEGRATION / "README.md").read_bytes()
     assert readme == (ROOT / "docs/commands.md").read_bytes()
     assert (tmp_path / validate.PACK / "README.md").read_bytes() == (ROOT / "pack/README.md").read_bytes()
-    base = json.loads((ROOT / METADATA).read_text(encoding="utf-8"))
+    base = json.loads(text_of(ROOT / METADATA))
     assert base["categories"] == validate.CONFIG["approved_categories.json"]["approved_list"]
 
 
@@ -262,8 +267,8 @@ def test_a_validator_is_left_out_by_its_code_or_its_letters(code: str, runs: boo
 
 
 def test_the_versions_of_the_image_are_those_of_the_manifests_image() -> None:
-    manifest = yaml.safe_load((ROOT / MANIFEST).read_text(encoding="utf-8"))
-    constraints = (ROOT / "test_data/image_constraints.txt").read_text(encoding="utf-8")
+    manifest = manifest_of(ROOT)
+    constraints = text_of(ROOT / "test_data/image_constraints.txt")
     assert re.findall(r"demisto/\S+", constraints) == [manifest["script"]["dockerimage"]]
 
 
@@ -273,9 +278,9 @@ def test_only_the_images_python_will_do() -> None:
 
 
 def test_without_the_images_python_it_is_said_and_nothing_fails(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(image, "candidates", lambda: ["no-such-program"])
+    monkeypatch.setenv("PATH", str(tmp_path))
     assert image.main() == 0
     assert capsys.readouterr().out == (
         "NOT RUN with the versions of the XSOAR image: there is no Python 3.12 on this machine.\n"

@@ -17,14 +17,13 @@ import msal
 import pytest
 import requests
 import trustme
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from dateutil import parser
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from urllib3.util.retry import Retry
 
-from helpers import NOW
+from helpers import BASE, COLLECTIONS_URL, GRAPH, IMDS, LOGIN, LOGIN_HOST, NOW, READ_SCOPES, Certificate, ids
 from warroom.azure.demo import ADELE_ID, demo_tenant
 from warroom.azure.entra import DEVICE_CODE
 from warroom.azure.graph import OPERATIONS
@@ -44,12 +43,7 @@ from warroom.azure.tenant import (
     shuffled,
 )
 
-GRAPH = "https://graph.microsoft.com"
-ROOT = f"{GRAPH}/v1.0/identityProtection"
-LOGIN = "https://login.microsoftonline.com"
-IMDS = "http://169.254.169.254/metadata/identity/oauth2/token"
 PREFER = {"Prefer": "include-unknown-enum-members"}
-READ_SCOPES = [f"{GRAPH}/IdentityRiskEvent.Read.All", f"{GRAPH}/IdentityRiskyUser.Read.All"]
 BAD_REQUEST = (400, "BadRequest")
 REQUEST_ID = "00000000-0000-0000-0000-0000000000aa"
 CROWD = demo_tenant(NOW, users=300, detections=400)
@@ -74,8 +68,8 @@ class Caller:
         hosts = self.simulator.tenant.hosts
         usual = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
         usual |= {"scope": f"https://{hosts.graph}/.default"}
-        wanted = {name: value for name, value in (usual | form).items() if value != "(none)"}
-        return self.session.post(f"https://{hosts.login}/{TENANT_ID}/oauth2/v2.0/token", data=wanted)
+        given = {name: value for name, value in (usual | form).items() if value != "(none)"}
+        return self.session.post(f"https://{hosts.login}/{TENANT_ID}/oauth2/v2.0/token", data=given)
 
     def app_token(self) -> str:
         return str(self.sign_in().json()["access_token"])
@@ -84,23 +78,23 @@ class Caller:
         self.authorization = f"Bearer {self.app_token()}"
 
     def get(self, path: str, headers: dict[str, str] | None = None, **options: Any) -> requests.Response:
-        url = path if path.startswith("https://") else f"{ROOT}/{path}"
+        url = path if path.startswith("https://") else f"{COLLECTIONS_URL}{path}"
         params = {f"${name}": value for name, value in options.items()}
         headers = PREFER | {"Authorization": self.authorization} | (headers or {})
         return self.session.get(url, params=params, headers=headers)
 
     def post(self, path: str, body: Any) -> requests.Response:
-        return self.session.post(f"{ROOT}/{path}", json=body, headers={"Authorization": self.authorization})
+        return self.session.post(f"{COLLECTIONS_URL}{path}", json=body, headers={"Authorization": self.authorization})
 
     def ids(self, path: str, **options: Any) -> list[str]:
-        return [row["id"] for row in self.get(path, **options).json()["value"]]
+        return ids(self.get(path, **options).json()["value"])
 
     def walk(self, path: str, **options: Any) -> list[list[str]]:
         """The ids of every page."""
         answer = self.get(path, **options)
         pages = []
         while True:
-            pages.append([row["id"] for row in answer.json()["value"]])
+            pages.append(ids(answer.json()["value"]))
             if "@odata.nextLink" not in answer.json():
                 return pages
             answer = self.get(answer.json()["@odata.nextLink"])
@@ -122,7 +116,7 @@ def error_of(response: requests.Response) -> tuple[int, str, str]:
     return response.status_code, error["code"], error["message"]
 
 
-def refusal(response: requests.Response) -> tuple[int, str]:
+def status_and_code(response: requests.Response) -> tuple[int, str]:
     """What an error says where its words are not Graph's own."""
     status, code, _ = error_of(response)
     return status, code
@@ -132,7 +126,7 @@ def refused_sign_in(response: requests.Response) -> tuple[int, str, list[int]]:
     return response.status_code, response.json()["error"], response.json()["error_codes"]
 
 
-# ---- the demo's rows
+# The demo's rows
 
 
 def test_the_demo_is_the_same_for_the_same_seed_and_moment() -> None:
@@ -207,7 +201,7 @@ def test_a_row_with_an_unknown_property_or_member_is_refused() -> None:
         tenant.add_user(riskLevel="hgih")
 
 
-# ---- moments, $filter, $orderby
+# Moments, $filter, $orderby
 
 
 def moment_of(text: str) -> Decimal:
@@ -248,21 +242,21 @@ COMPARISONS: list[Promise] = [
 ]
 
 
-def _joined(parts: tuple[Promise, Promise], word: str) -> Promise:
+def both_or_either(parts: tuple[Promise, Promise], word: str) -> Promise:
     (left, left_holds), (right, right_holds) = parts
     if word == "and":
         return f"({left}) and ({right})", lambda row: left_holds(row) and right_holds(row)
     return f"({left}) or ({right})", lambda row: left_holds(row) or right_holds(row)
 
 
-def _negated(part: Promise) -> Promise:
+def negated(part: Promise) -> Promise:
     return f"not ({part[0]})", lambda row: not part[1](row)
 
 
 EXPRESSIONS = st.recursive(
     st.sampled_from(COMPARISONS),
     lambda inner: st.one_of(
-        st.builds(_joined, st.tuples(inner, inner), st.sampled_from(("and", "or"))), st.builds(_negated, inner)
+        st.builds(both_or_either, st.tuples(inner, inner), st.sampled_from(("and", "or"))), st.builds(negated, inner)
     ),
     max_leaves=8,
 )
@@ -375,10 +369,10 @@ def test_order_is_by_moment_with_nulls_least_and_ties_as_they_came() -> None:
 
 @pytest.mark.parametrize("order", ["riskLevel", "riskLastUpdatedDateTime down", "nothing", "riskLastUpdatedDateTime,"])
 def test_an_order_graph_would_not_take_is_refused(caller: Caller, order: str) -> None:
-    assert refusal(caller.get("riskyUsers", orderby=order)) == BAD_REQUEST
+    assert status_and_code(caller.get("riskyUsers", orderby=order)) == BAD_REQUEST
 
 
-# ---- pages, envelopes, options
+# Pages, envelopes, options
 
 
 @pytest.mark.parametrize("top", [1, 7, 39, 40, 500])
@@ -401,13 +395,14 @@ def test_a_page_has_twenty_rows_unless_told_otherwise(caller: Caller) -> None:
 
 @pytest.mark.parametrize("top", ["0", "501", "-1", "ten", "", "1.5"])
 def test_a_page_has_one_to_five_hundred_rows(caller: Caller, top: str) -> None:
-    assert refusal(caller.get("riskyUsers", top=top)) == BAD_REQUEST
+    assert status_and_code(caller.get("riskyUsers", top=top)) == BAD_REQUEST
 
 
 def test_a_link_is_followed_only_as_it_was_handed_out(caller: Caller) -> None:
     link = caller.get("riskyUsers", top=7, filter="isDeleted eq false").json()["@odata.nextLink"]
     assert re.fullmatch(
-        re.escape(f"{ROOT}/riskyUsers?$top=7&$filter=isDeleted%20eq%20false&$skiptoken=") + "[0-9a-f]{64}_7", link
+        re.escape(f"{COLLECTIONS_URL}riskyUsers?$top=7&$filter=isDeleted%20eq%20false&$skiptoken=") + "[0-9a-f]{64}_7",
+        link,
     )
     tampered = (
         link.replace("$top=7", "$top=8"),
@@ -467,18 +462,18 @@ def test_an_entity_is_bare_and_names_its_context(caller: Caller, tenant: Tenant)
     ],
 )
 def test_an_address_or_option_graph_does_not_have_is_refused(caller: Caller, address: str) -> None:
-    assert refusal(caller.get(address)) == BAD_REQUEST
+    assert status_and_code(caller.get(address)) == BAD_REQUEST
 
 
 def test_a_method_the_address_does_not_have_is_refused(caller: Caller) -> None:
-    assert refusal(caller.post("riskyUsers", {})) == (405, "Request_BadRequest")
-    assert refusal(caller.get("riskyServicePrincipals/confirmSafe")) == (404, "ResourceNotFound")
-    assert refusal(caller.post("riskyServicePrincipals/confirmSafe", {})) == (405, "Request_BadRequest")
+    assert status_and_code(caller.post("riskyUsers", {})) == (405, "Request_BadRequest")
+    assert status_and_code(caller.get("riskyServicePrincipals/confirmSafe")) == (404, "ResourceNotFound")
+    assert status_and_code(caller.post("riskyServicePrincipals/confirmSafe", {})) == (405, "Request_BadRequest")
 
 
 @pytest.mark.parametrize("headers", [{"Prefer": "odata.maxpagesize=5"}, {"client-request-id": "mine"}])
 def test_a_header_with_a_value_graph_does_not_know_is_refused(caller: Caller, headers: dict[str, str]) -> None:
-    assert refusal(caller.get("riskyUsers", headers=headers)) == BAD_REQUEST
+    assert status_and_code(caller.get("riskyUsers", headers=headers)) == BAD_REQUEST
 
 
 @pytest.mark.parametrize("user_id", ["a/b", "a%2Fb", "O'Neil & co", "a?b#c", "ü ö", "confirmSafe", "a\nb"])
@@ -517,7 +512,7 @@ def test_there_are_the_operations_of_the_contract_and_no_others() -> None:
 
 def test_later_enum_members_are_shown_only_to_those_who_prefer_them(caller: Caller, tenant: Tenant) -> None:
     tenant.change_user("333", riskDetail="microsoftRevokedSessions")
-    address = f"{ROOT}/riskyUsers/333"
+    address = f"{COLLECTIONS_URL}riskyUsers/333"
     headers = {"Authorization": caller.authorization}
     assert caller.get(address).json()["riskDetail"] == "microsoftRevokedSessions"
     assert caller.session.get(address, headers=headers).json()["riskDetail"] == "unknownFutureValue"
@@ -561,7 +556,7 @@ def test_workload_identities_are_listed_read_and_have_history(caller: Caller, te
     assert caller.ids("servicePrincipalRiskDetections", **question) == owned
 
 
-# ---- tokens, permissions, roles, licences
+# Tokens, permissions, roles, licences
 
 
 @pytest.mark.parametrize(
@@ -594,7 +589,7 @@ def test_tokens_end_by_age_and_by_revocation(caller: Caller, simulator: Simulato
 
 def test_a_token_of_another_audience_is_refused(caller: Caller, simulator: Simulator) -> None:
     simulator.entra.claims(caller.authorization.partition(" ")[2])["aud"] = "https://management.azure.com"
-    assert refusal(caller.get("riskyUsers")) == (401, "InvalidAuthenticationToken")
+    assert status_and_code(caller.get("riskyUsers")) == (401, "InvalidAuthenticationToken")
 
 
 NEEDED = {
@@ -625,13 +620,13 @@ def test_a_token_without_any_permission_is_issued_and_refused_by_graph(caller: C
     tenant.apps[CLIENT_ID].application_permissions = set()
     caller.renew_token()
     answer = caller.get("riskyUsers")
-    assert refusal(answer) == (403, "Forbidden")
+    assert status_and_code(answer) == (403, "Forbidden")
 
 
 def test_an_action_takes_the_write_permission(caller: Caller, tenant: Tenant) -> None:
     tenant.apps[CLIENT_ID].application_permissions = set(PERMISSIONS) - {PERMISSIONS[1]}
     caller.renew_token()
-    assert refusal(caller.post("riskyUsers/dismiss", {"userIds": ["333"]})) == (403, "Forbidden")
+    assert status_and_code(caller.post("riskyUsers/dismiss", {"userIds": ["333"]})) == (403, "Forbidden")
     tenant.apps[CLIENT_ID].application_permissions = {PERMISSIONS[1]}
     caller.renew_token()
     assert caller.post("riskyUsers/dismiss", {"userIds": ["333"]}).status_code == 204
@@ -664,15 +659,19 @@ def test_under_p1_premium_detections_are_generic_and_levels_hidden(caller: Calle
     assert caller.ids("riskDetections", filter="riskLevel eq 'high'") == []
 
 
+def risk_of(row: Row) -> tuple[str, str, str]:
+    return row["riskLevel"], row["riskState"], row["riskDetail"]
+
+
 def test_unlicensed_rows_are_refused_or_else_hidden(caller: Caller, tenant: Tenant) -> None:
     tenant.workload_licence = False
-    assert refusal(caller.get("servicePrincipalRiskDetections")) == (403, "Forbidden")
+    assert status_and_code(caller.get("servicePrincipalRiskDetections")) == (403, "Forbidden")
     tenant.hide_unlicensed, tenant.licence = True, "Free"
     assert {risk_of(row)[::2] for row in caller.get("riskyUsers", top=500).json()["value"]} == {("hidden", "hidden")}
     assert {row["riskLevel"] for row in caller.get("riskyServicePrincipals").json()["value"]} == {"hidden"}
 
 
-# ---- signing in as an app
+# Signing in as an app
 
 
 def test_an_apps_token_says_what_it_may(caller: Caller) -> None:
@@ -742,8 +741,11 @@ def test_a_parameter_that_comes_twice_is_refused(session: requests.Session, simu
 
 def test_the_login_host_knows_only_itself(session: requests.Session) -> None:
     (metadata,) = session.get(f"{LOGIN}/common/discovery/instance").json()["metadata"]
-    host = "login.microsoftonline.com"
-    assert metadata == {"preferred_network": host, "preferred_cache": host, "aliases": [host]}
+    assert metadata == {
+        "preferred_network": LOGIN_HOST,
+        "preferred_cache": LOGIN_HOST,
+        "aliases": [LOGIN_HOST],
+    }
 
 
 def confidential(session: requests.Session, credential: Any) -> msal.ConfidentialClientApplication:
@@ -759,23 +761,6 @@ def confidential(session: requests.Session, credential: Any) -> msal.Confidentia
 def test_msal_signs_in_by_secret(session: requests.Session) -> None:
     answer = confidential(session, CLIENT_SECRET).acquire_token_for_client([f"{GRAPH}/.default"])
     assert sorted(answer) == ["access_token", "expires_in", "ext_expires_in", "token_source", "token_type"]
-
-
-class Certificate:
-    """A certificate of the app, as its owner has it and as it is registered."""
-
-    def __init__(self) -> None:
-        made = trustme.CA().issue_cert("contoso.example", key_type=trustme.KeyType.RSA)
-        self.private_key = made.private_key_pem.bytes().decode()
-        self.pem = made.cert_chain_pems[0].bytes().decode()
-        self.x509 = x509.load_pem_x509_certificate(self.pem.encode())
-
-    def thumbprint(self, algorithm: hashes.HashAlgorithm) -> str:
-        return self.x509.fingerprint(algorithm).hex().upper()
-
-    def public_key(self) -> str:
-        form = serialization.PublicFormat.SubjectPublicKeyInfo
-        return self.x509.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
 
 
 @pytest.fixture(scope="module")
@@ -829,7 +814,7 @@ def test_an_assertion_with_a_wrong_claim_is_refused(
     assert answer.json()["error_codes"] == [code]
 
 
-# ---- device code
+# Device code
 
 
 def public(session: requests.Session, client_id: str = XSOAR_CLIENT_ID) -> msal.PublicClientApplication:
@@ -837,10 +822,8 @@ def public(session: requests.Session, client_id: str = XSOAR_CLIENT_ID) -> msal.
     return msal.PublicClientApplication(client_id, authority=authority, http_client=session, instance_discovery=False)
 
 
-def poll(app: msal.PublicClientApplication, flow: dict[str, Any]) -> dict[str, Any]:
-    answer: dict[str, Any] = app.acquire_token_by_device_flow(
-        {"device_code": flow["device_code"]}, exit_condition=lambda _: True
-    )
+def poll(app: msal.PublicClientApplication, flow: Row) -> Row:
+    answer: Row = app.acquire_token_by_device_flow({"device_code": flow["device_code"]}, exit_condition=lambda _: True)
     return answer
 
 
@@ -856,7 +839,9 @@ def test_msal_signs_in_by_device_code_and_refreshes(session: requests.Session, s
     assert app.acquire_token_silent(READ_SCOPES, account)["access_token"] == signed_in["access_token"]
     refreshed = app.acquire_token_silent(READ_SCOPES, account, force_refresh=True)
     assert len({signed_in[name] for name in ("access_token", "refresh_token")} & set(map(str, refreshed.values()))) == 0
-    answer = session.get(f"{ROOT}/riskyUsers", headers={"Authorization": f"Bearer {refreshed['access_token']}"})
+    answer = session.get(
+        f"{COLLECTIONS_URL}riskyUsers", headers={"Authorization": f"Bearer {refreshed['access_token']}"}
+    )
     assert answer.status_code == 200
 
 
@@ -885,6 +870,13 @@ def test_a_device_code_expires_by_itself(session: requests.Session, simulator: S
 def test_scopes_are_of_this_clouds_graph(session: requests.Session) -> None:
     answer = public(session).initiate_device_flow(["https://graph.microsoft.us/IdentityRiskEvent.Read.All"])
     assert answer["error_codes"] == [500011]
+
+
+def signed_in_by_device_code(session: requests.Session, simulator: Simulator, *permissions: str) -> Row:
+    app = public(session)
+    flow = app.initiate_device_flow([f"{GRAPH}/{permission}" for permission in permissions])
+    simulator.entra.approve(flow["user_code"])
+    return poll(app, flow)
 
 
 def test_all_that_was_consented_to_can_be_asked_for_at_once(session: requests.Session, simulator: Simulator) -> None:
@@ -941,13 +933,6 @@ def test_a_permission_that_was_not_consented_to_is_refused(
     assert poll(app, flow)["error_codes"] == [65001]
 
 
-def signed_in_by_device_code(session: requests.Session, simulator: Simulator, *permissions: str) -> dict[str, Any]:
-    app = public(session)
-    flow = app.initiate_device_flow([f"{GRAPH}/{permission}" for permission in permissions])
-    simulator.entra.approve(flow["user_code"])
-    return poll(app, flow)
-
-
 @pytest.mark.parametrize(
     ("role", "read", "write"),
     [
@@ -992,15 +977,15 @@ def test_the_form_of_each_grant_holds_nothing_else(session: requests.Session) ->
     assert refused_sign_in(answer) == (400, "invalid_request", [9000411])
 
 
-# ---- managed identity
+# Managed identity
 
 
-def machine_identity(session: requests.Session, client_id: str = "") -> dict[str, Any]:
+def machine_identity(session: requests.Session, client_id: str = "") -> Row:
     chosen: Any = msal.SystemAssignedManagedIdentity()
     if client_id:
         chosen = msal.UserAssignedManagedIdentity(client_id=client_id)
     client = msal.ManagedIdentityClient(chosen, http_client=session)
-    answer: dict[str, Any] = client.acquire_token_for_client(resource=GRAPH)
+    answer: Row = client.acquire_token_for_client(resource=GRAPH)
     return answer
 
 
@@ -1055,10 +1040,10 @@ def test_msal_signs_in_at_app_service(
     assert [request.path for request in simulator.identity_requests] == ["/msi/token"] * 2
 
 
-# ---- actions
+# Actions
 
 
-ACTIONS = [
+ACTION_CASES = [
     ("riskyUsers", "confirmCompromised", "userIds", ("high", "confirmedCompromised", "adminConfirmedUserCompromised")),
     ("riskyUsers", "confirmSafe", "userIds", ("none", "confirmedSafe", "adminConfirmedAccountSafe")),
     ("riskyUsers", "dismiss", "userIds", ("none", "dismissed", "adminDismissedAllRiskForUser")),
@@ -1077,11 +1062,7 @@ ACTIONS = [
 ]
 
 
-def risk_of(row: Row) -> tuple[str, str, str]:
-    return row["riskLevel"], row["riskState"], row["riskDetail"]
-
-
-@pytest.mark.parametrize(("collection", "action", "name", "risk"), ACTIONS)
+@pytest.mark.parametrize(("collection", "action", "name", "risk"), ACTION_CASES)
 def test_an_action_changes_the_risk_and_leaves_a_history_item(
     caller: Caller, simulator: Simulator, collection: str, action: str, name: str, risk: tuple[str, str, str]
 ) -> None:
@@ -1195,7 +1176,7 @@ def test_one_id_that_is_unknown_or_deleted_refuses_the_whole_action(caller: Call
     ],
 )
 def test_an_action_with_another_body_is_refused(caller: Caller, body: Any) -> None:
-    assert refusal(caller.post("riskyUsers/dismiss", body)) == BAD_REQUEST
+    assert status_and_code(caller.post("riskyUsers/dismiss", body)) == BAD_REQUEST
 
 
 def test_sixty_ids_fit_one_action_and_one_more_does_not(caller: Caller, tenant: Tenant) -> None:
@@ -1208,11 +1189,11 @@ def test_sixty_ids_fit_one_action_and_one_more_does_not(caller: Caller, tenant: 
 
 def test_an_action_must_be_json(caller: Caller) -> None:
     headers = {"Authorization": caller.authorization}
-    answer = caller.session.post(f"{ROOT}/riskyUsers/dismiss", data={"userIds": ADELE_ID}, headers=headers)
+    answer = caller.session.post(f"{COLLECTIONS_URL}riskyUsers/dismiss", data={"userIds": ADELE_ID}, headers=headers)
     assert answer.status_code == 415
 
 
-# ---- arrivals and changes
+# Arrivals and changes
 
 
 def test_a_detection_surfaces_when_its_time_has_come(caller: Caller, tenant: Tenant) -> None:
@@ -1264,7 +1245,7 @@ def test_a_changed_user_moves_in_a_walk_and_has_a_new_history_item(caller: Calle
     assert levels == [("high", ["newCountry"]), ("none", [])]
 
 
-# ---- hosts, faults, throttling
+# Hosts, faults, throttling
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)
@@ -1287,7 +1268,7 @@ def test_a_request_is_recorded_as_it_came(caller: Caller, simulator: Simulator) 
     caller.get("riskyUsers/a%2Fb", select="id,riskLevel")
     recorded = simulator.graph_requests[-1]
     assert (recorded.method, recorded.host, recorded.scheme) == ("GET", "graph.microsoft.com", "https")
-    assert recorded.path == "/v1.0/identityProtection/riskyUsers/a%2Fb"
+    assert recorded.path == f"{BASE}riskyUsers/a%2Fb"
     assert recorded.target == f"{recorded.path}?%24select=id%2CriskLevel"
     assert (recorded.query, recorded.form, recorded.body) == ({"$select": "id,riskLevel"}, {}, b"")
     assert recorded.headers["prefer"] == "include-unknown-enum-members"
@@ -1343,11 +1324,11 @@ def test_the_loopback_keeps_the_retries_it_was_given(simulator: Simulator) -> No
 
 def test_an_answer_over_the_loopback_bears_the_address_that_was_meant(caller: Caller) -> None:
     answer = caller.get("riskyUsers", top=1)
-    assert (answer.url, answer.request.url) == (f"{ROOT}/riskyUsers?%24top=1",) * 2
+    assert (answer.url, answer.request.url) == (f"{COLLECTIONS_URL}riskyUsers?%24top=1",) * 2
 
 
 def test_the_loopback_tells_of_the_proxy_that_was_meant(caller: Caller, simulator: Simulator) -> None:
-    caller.session.get(f"{ROOT}/riskyUsers", proxies={"https": "http://proxy.contoso.example:3128"})
+    caller.session.get(f"{COLLECTIONS_URL}riskyUsers", proxies={"https": "http://proxy.contoso.example:3128"})
     assert simulator.requests[-1].headers["X-Loopback-Proxy"] == "http://proxy.contoso.example:3128"
     caller.get("riskyUsers")
     assert "X-Loopback-Proxy" not in simulator.requests[-1].headers
@@ -1360,7 +1341,7 @@ def test_the_hosts_are_served_over_tls_to_those_who_trust_them(tenant: Tenant, t
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     with Simulator(tenant, ssl_context=context) as simulator, session_to(simulator) as session:
         with pytest.raises(requests.exceptions.SSLError):
-            session.get(f"{ROOT}/riskyUsers")
+            session.get(f"{COLLECTIONS_URL}riskyUsers")
         session.verify = str(tmp_path / "ca.pem")
         assert Caller(simulator, session).get("riskyUsers/333").json()["id"] == "333"
 

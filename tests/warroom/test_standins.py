@@ -3,18 +3,18 @@
 import ast
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import CommonServerPython as csp  # noqa: N813 - the module is the platform's
 import demistomock
+from helpers import text_of
 from warroom.xsoar.integration import PROJECT, run_as_one_text
 
 Case = dict[str, Any]
-CASES: list[Case] = json.loads((PROJECT / "test_data/commonserver_cases.json").read_text(encoding="utf-8"))["cases"]
-TEXT = "import demistomock as demisto  # noqa: F401\nfrom CommonServerPython import *  # noqa: F401\n"
+CASES: list[Case] = json.loads(text_of(PROJECT / "test_data/commonserver_cases.json"))["cases"]
+IMPORTS = "import demistomock as demisto  # noqa: F401\nfrom CommonServerPython import *  # noqa: F401\n"
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def call(monkeypatch: pytest.MonkeyPatch) -> demistomock.Call:
     return fresh
 
 
-def outcome(case: Case) -> Case:
+def replay(case: Case) -> Case:
     """What the stand-in makes of a recorded call, in the recording's own terms."""
     arguments = dict(case["arguments"])
     if "header_transform" in case:
@@ -41,11 +41,11 @@ def outcome(case: Case) -> Case:
 def test_the_stand_in_does_what_the_platform_was_recorded_doing(case: Case) -> None:
     recorded = {key: case[key] for key in ("returns", "to_context", "raises", "message") if key in case}
     # As text: 1 is not True, and the order of an entry's keys counts.
-    assert json.dumps(outcome(case)) == json.dumps(recorded)
+    assert json.dumps(replay(case)) == json.dumps(recorded)
 
 
 def test_the_stand_in_offers_exactly_what_the_integration_uses_of_the_platform() -> None:
-    tree = ast.parse((PROJECT / "AzureRiskyUsers.py").read_text(encoding="utf-8"))
+    tree = ast.parse(text_of(PROJECT / "AzureRiskyUsers.py"))
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     assert set(csp.__all__) - used == set()
 
@@ -262,12 +262,12 @@ def test_proxies_come_from_the_environment_with_a_scheme(call: demistomock.Call)
 
 
 def test_library_and_integration_share_one_namespace_without_a_file() -> None:
-    module = run_as_one_text(TEXT + "def main(): demisto.results([__name__, '__file__' in globals()])\nmain()\n")
+    module = run_as_one_text(IMPORTS + "def main(): demisto.results([__name__, '__file__' in globals()])\nmain()\n")
     assert [entry["Contents"] for entry in module.demisto.call.entries] == ["builtins", "False"]
 
 
 def test_the_integration_starts_under_the_name_that_the_server_gives_it() -> None:
-    text = TEXT + "def main(): return_error(demisto.command())\nif __name__ in ('__main__', 'builtins'): main()\n"
+    text = IMPORTS + "def main(): return_error(demisto.command())\nif __name__ in ('__main__', 'builtins'): main()\n"
     module = run_as_one_text(text, command="contoso-list")
     assert [entry["Contents"] for entry in module.demisto.call.entries] == ["contoso-list"]
 
@@ -278,15 +278,15 @@ def test_the_integration_starts_under_the_name_that_the_server_gives_it() -> Non
 )
 def test_binding_a_name_of_the_platform_anew_is_refused(statement: str) -> None:
     with pytest.raises(NameError, match="binds names of the platform's library anew"):
-        run_as_one_text(f"{TEXT}{statement}\n")
+        run_as_one_text(f"{IMPORTS}{statement}\n")
 
 
 def test_what_the_server_cannot_compile_is_not_compiled_here() -> None:
     with pytest.raises(SyntaxError):
-        run_as_one_text(TEXT + "from __future__ import annotations\n")
+        run_as_one_text(IMPORTS + "from __future__ import annotations\n")
 
 
 def test_the_real_integration_runs_as_one_text() -> None:
-    module = run_as_one_text(Path(PROJECT / "AzureRiskyUsers.py").read_text(encoding="utf-8"), command="unknown")
+    module = run_as_one_text(text_of(PROJECT / "AzureRiskyUsers.py"), command="unknown")
     error = "Failed to execute unknown. NotImplementedError: Command unknown is not implemented."
     assert [entry["Contents"] for entry in module.demisto.call.entries] == [error]

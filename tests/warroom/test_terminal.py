@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from helpers import SMALL
+from helpers import LIST, SMALL, Row, set_proxy
 from warroom.azure.demo import demo_tenant
 from warroom.azure.server import Simulator
 from warroom.demo import demo_instance
@@ -126,7 +126,7 @@ def test_errors_are_red_and_warnings_yellow_where_colours_are_shown(
         ({"HumanReadable": None, "Contents": None, "ContentsFormat": "json"}, ""),
     ],
 )
-def test_an_entry_shows_its_readable_text_or_else_its_contents(entry: dict[str, Any], text: str) -> None:
+def test_an_entry_shows_its_readable_text_or_else_its_contents(entry: Row, text: str) -> None:
     assert display.readable(entry) == text
 
 
@@ -162,9 +162,11 @@ def test_tab_completes_commands_arguments_and_values(text: str, expected: list[s
 
 # The command `warroom`
 
+CommandLine = Callable[..., int]  # the fixture `warroom`
+
 
 @pytest.fixture
-def warroom(room: WarRoom) -> Callable[..., int]:
+def warroom(room: WarRoom) -> CommandLine:
     """Runs `warroom` with the small integration in the place of the real one."""
 
     def run(*arguments: str) -> int:
@@ -189,7 +191,7 @@ def warroom(room: WarRoom) -> Callable[..., int]:
         (["quit", "!contoso-refuse"], 0),
     ],
 )
-def test_the_exit_code_tells_errors_and_misuse_apart(warroom: Callable[..., int], lines: list[str], code: int) -> None:
+def test_the_exit_code_tells_errors_and_misuse_apart(warroom: CommandLine, lines: list[str], code: int) -> None:
     assert warroom(*lines) == code
 
 
@@ -197,20 +199,18 @@ def test_the_exit_code_tells_errors_and_misuse_apart(warroom: Callable[..., int]
     "arguments",
     [["--users", "many"], ["--seed", "-1"], ["--markdown", "--json"], ["--unknown"], ["--instance", "none"]],
 )
-def test_options_that_cannot_be_used_exit_with_2(warroom: Callable[..., int], arguments: list[str]) -> None:
+def test_options_that_cannot_be_used_exit_with_2(warroom: CommandLine, arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         warroom(*arguments)
     assert ended.value.code == 2
 
 
-def test_markdown_prints_the_readable_text_exactly(
-    warroom: Callable[..., int], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_markdown_prints_the_readable_text_exactly(warroom: CommandLine, capsys: pytest.CaptureFixture[str]) -> None:
     warroom("--markdown", "!contoso-echo text='[red]**x**'")
     assert capsys.readouterr().out == '{"limit": "50", "text": "[red]**x**"}\n'
 
 
-def test_json_prints_the_entries_exactly(warroom: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_prints_the_entries_exactly(warroom: CommandLine, capsys: pytest.CaptureFixture[str]) -> None:
     warroom("--json", "!contoso-rows count=1 raw-response=true")
     row = {"id": "0", "a": {"b": 0}}
     assert json.loads(capsys.readouterr().out) == [
@@ -229,16 +229,14 @@ def test_json_prints_the_entries_exactly(warroom: Callable[..., int], capsys: py
 
 
 def test_lines_may_be_piped_in(
-    warroom: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    warroom: CommandLine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("!contoso-rows count=2\n\ncontext Contoso.Row.id\nquit\n"))
     assert warroom() == 0
     assert capsys.readouterr().out == '2 rows\n[\n  "0",\n  "1"\n]\n'
 
 
-def test_help_names_an_arguments_values_and_default(
-    warroom: Callable[..., int], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_help_names_an_arguments_values_and_default(warroom: CommandLine, capsys: pytest.CaptureFixture[str]) -> None:
     warroom("help !contoso-echo")
     assert capsys.readouterr().out.splitlines()[:8] == [
         "!contoso-echo",
@@ -252,7 +250,7 @@ def test_help_names_an_arguments_values_and_default(
     ]
 
 
-def test_debug_mode_shows_the_log(warroom: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+def test_debug_mode_shows_the_log(warroom: CommandLine, capsys: pytest.CaptureFixture[str]) -> None:
     warroom("!contoso-rows count=1 debug-mode=true")
     assert capsys.readouterr().out == "1 rows\ndebug: running contoso-rows\n"
 
@@ -262,9 +260,9 @@ def test_debug_mode_shows_the_log(warroom: Callable[..., int], capsys: pytest.Ca
 
 def test_the_demo_investigates_a_user_and_ends_with_the_changed_state(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", *SMALL]) == 0
-    shown = capsys.readouterr()
-    assert shown.err == "The tenant is simulated: nothing leaves this machine.\n"
-    told = [
+    printed = capsys.readouterr()
+    assert printed.err == "The tenant is simulated: nothing leaves this machine.\n"
+    expected = [
         "warroom> !azure-risky-users-list",
         "Found Risky User With Name: adele.vance@contoso.example",
         "Leaked credentials",
@@ -275,7 +273,7 @@ def test_the_demo_investigates_a_user_and_ends_with_the_changed_state(capsys: py
         "1 applied.",
         "Admin confirmed user compromised",
     ]
-    places = [shown.out.find(text) for text in told]
+    places = [printed.out.find(text) for text in expected]
     assert places == sorted(places)
     assert places[0] > 0
 
@@ -295,18 +293,18 @@ def test_every_sign_in_can_be_walked_through(lines: list[str]) -> None:
 def test_the_person_at_the_browser_is_played_at_the_prompt(
     answer: str, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def typed() -> Iterator[str]:
+    def lines() -> Iterator[str]:
         yield "signin device-code"
         yield "!azure-risky-users-auth-start"
-        user_code = re.findall("enter the code (\\S+)", capsys.readouterr().out)[0]
-        yield f"{answer} {user_code}"
+        code_to_enter = re.findall("enter the code (\\S+)", capsys.readouterr().out)[0]
+        yield f"{answer} {code_to_enter}"
         yield "!azure-risky-users-auth-complete"
 
     options = read_options([*SMALL])
     console = display.open_console()
     with closing(SimulatedTenant(options, console)) as backend:
         desk = Desk(options, backend, console, KEYWORDS)
-        assert desk.do_all(typed()) == code
+        assert desk.do_all(lines()) == code
 
 
 @pytest.mark.parametrize("line", ["signin nobody", "approve X", "approve", "quit now"])
@@ -323,10 +321,9 @@ def test_a_real_instance_has_no_simulated_browser(monkeypatch: pytest.MonkeyPatc
 def test_a_proxy_in_the_environment_does_not_come_between_integration_and_simulator(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    set_proxy(monkeypatch, "http://127.0.0.1:9")
     module = load_integration()
     with Simulator(demo_tenant(users=5, detections=5)) as simulator:
         room = WarRoom(module, MANIFEST, {**demo_instance(), "proxy": True}, simulator=simulator)
-        assert not room.run("!azure-risky-users-list").failed
+        assert not room.run(LIST).failed
     assert "get_adapter" not in vars(module.HttpSession)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from helpers import Make, texts
+from helpers import Make, Row, text_of, texts
 from warroom.demo import demo_instance
 from warroom.xsoar.commandline import CommandLineError, parse
 from warroom.xsoar.context import ContextData, ContextError
@@ -27,7 +27,7 @@ def echoed(room: WarRoom, line: str) -> Any:
 
 
 def test_the_platform_knows_neither_the_cloud_nor_the_terminal() -> None:
-    modules = [path.read_text(encoding="utf-8") for path in (PROJECT / "warroom/xsoar").rglob("*.py")]
+    modules = [text_of(path) for path in (PROJECT / "warroom/xsoar").rglob("*.py")]
     imported = {
         name for text in modules for name in re.findall(r"^ *(?:from|import) (warroom[.\w]*)", text, re.MULTILINE)
     }
@@ -140,7 +140,7 @@ def test_a_context_path_that_cannot_be_followed_is_an_error(room: WarRoom) -> No
 # Context
 
 
-def added(*entry_contexts: dict[str, Any]) -> dict[str, Any]:
+def added(*entry_contexts: Row) -> Row:
     data = ContextData()
     for entry_context in entry_contexts:
         data.add(entry_context)
@@ -173,7 +173,7 @@ BY_BOTH = "A(val.x && val.x == obj.x && val.y && val.y == obj.y)"
         ([{"A": [{"x": 1}, {"x": 2}]}, {"A(true)": {"y": 3}}], {"A": [{"x": 1, "y": 3}, {"x": 2, "y": 3}]}),
     ],
 )
-def test_entries_add_to_the_context_by_their_keys(entry_contexts: list[Any], context: dict[str, Any]) -> None:
+def test_entries_add_to_the_context_by_their_keys(entry_contexts: list[Any], context: Row) -> None:
     assert added(*entry_contexts) == context
 
 
@@ -349,6 +349,6 @@ def test_an_instance_file_that_cannot_be_used_is_refused(
 
 
 def test_the_example_instance_names_parameters_of_the_manifest() -> None:
-    example = json.loads((PROJECT / "warroom/instance.example.json").read_text(encoding="utf-8"))
+    example = json.loads(text_of(PROJECT / "warroom/instance.example.json"))
     assert set(example) <= set(Manifest.read(MANIFEST).parameters)
     assert set(demo_instance()) == set(Manifest.read(MANIFEST).parameters)
