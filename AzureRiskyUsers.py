@@ -1615,13 +1615,13 @@ class Resource(NamedTuple):
     orders: tuple[str, ...] = ()  # properties that it can be ordered by
     default_order: str = ""  # '' where nothing shows that Graph can order
     key: tuple[str, ...] = ("id",)  # what tells its objects apart in context
-    options: tuple[str, ...] = ("$filter", "$orderby", "$top")  # it understands
+    # The query options that Graph understands there.
+    options: tuple[str, ...] = ("$filter", "$orderby", "$top")
     owner: str = ""  # the property that says whose object it is
     owner_noun: str = ""
-    to_context: Callable[[Row], Row] = (
-        without_annotations  # from Graph's object
-    )
-    to_table: Callable[[Row], Row] = dict  # from context
+    # Shapes an object of Graph's for context, and one of context for the table.
+    to_context: Callable[[Row], Row] = without_annotations
+    to_table: Callable[[Row], Row] = dict
     numbered_pages: bool = False  # whether the heading tells page and size
 
     def for_owner(self, owner_id: str) -> "Resource":
