@@ -167,7 +167,7 @@ def whole_number(
     args: Args, name: str, default: int, maximum: int | None = None
 ) -> int:
     """Return an argument that has to be a whole number from 1 to `maximum`."""
-    if not given(args, name):
+    if args.get(name) in (None, ""):
         return default
 
     text = str(args[name]).strip()
@@ -1657,6 +1657,10 @@ def retry_after_advice(response: requests.Response) -> str:
     return "" if seconds is None else f"Retry-After: {seconds}."
 
 
+def joined_sentences(*sentences: str) -> str:
+    return " ".join(filter(None, sentences))
+
+
 def is_list_of_objects(value: Any) -> bool:
     if not isinstance(value, list):
         return False
@@ -1808,20 +1812,19 @@ class GraphClient:
         """Make the error for a refusal: Graph's code, message and request id, what to do."""
         details = error_details(answer)
         code = details.get("code") or "no code"
-        message = details.get("message") or "no message."
+        message = str(details.get("message") or "no message.")
 
         status = response.status_code
         advice = ADVICE.get(status, "")
         if status == 403:
             advice = self.explain_forbidden(message, permissions, write=write)
-        sentences = [message, advice, retry_after_advice(response)]
-        words = " ".join(filter(None, sentences))
+        retry_after = retry_after_advice(response)
+        words = joined_sentences(message, advice, retry_after)
 
         request_id = response.headers.get("request-id", "unknown")
         text = f"Graph answered {status} {code}: {words}"
-        return GraphError(
-            f"{text} (request-id {request_id})", status, advice or message
-        )
+        summary = joined_sentences(advice or message, retry_after)
+        return GraphError(f"{text} (request-id {request_id})", status, summary)
 
     def get(
         self, resource: Resource, url: str, query: Json | None = None
@@ -1888,13 +1891,12 @@ class GraphClient:
                 "before the platform would."
             )
 
-    def pages(self, resource: Resource, query: Json) -> Iterator[Page]:
-        """Yield the pages of a list; each is asked for when it is wanted.
+    def pages_from(self, resource: Resource, page: Page) -> Iterator[Page]:
+        """Yield a page and those that follow it; each is asked for when it is wanted.
 
         Raises GraphError too where a link leads elsewhere or in a circle, or reading has
         taken as long as it may.
         """
-        page = self.first_page(resource, query)
         yield page
         seen_links = set[str]()
         while page.next_link:
@@ -1902,10 +1904,21 @@ class GraphClient:
                 raise GraphError(
                     "Graph's link to the next page leads back to one that was already read."
                 )
+
             seen_links.add(page.next_link)
             self.check_paging_period()
             page = self.next_page(resource, page.next_link)
             yield page
+
+    def pages(self, resource: Resource, query: Json) -> Iterator[Page]:
+        """Yield the pages of a list from the first on."""
+        first_page = self.first_page(resource, query)
+        yield from self.pages_from(resource, first_page)
+
+    def pages_at(self, resource: Resource, next_link: str) -> Iterator[Page]:
+        """Yield the pages of a list from the one that a link leads to."""
+        page = self.next_page(resource, next_link)
+        yield from self.pages_from(resource, page)
 
     def invoke_action(
         self, resource: Resource, action: str, body: Json
@@ -2441,10 +2454,10 @@ def collect_split(
 
 
 class ListRequest(NamedTuple):
-    """What the arguments of a list ask for. `next_token` is '' unless a page is asked for
+    """What the arguments of a list ask for. `next_token` is None unless a page is asked for
     by the token that the page before gave."""
 
-    next_token: str
+    next_token: str | None
     page_number: int
     row_range: RowRange
     order: str
@@ -2454,22 +2467,34 @@ class ListRequest(NamedTuple):
 MANY_VALUES = f"nothing beside more than {MAX_COMPARISONS} values to match"
 
 
+def read_next_token(args: Args) -> str | None:
+    if not given(args, "next_token"):
+        return None
+    return str(args["next_token"]).strip()
+
+
+def refuse_page_beside_token(request: ListRequest, args: Args) -> None:
+    if request.page_number > 1:
+        accepted = "no page beside next_token, which leads to a page itself"
+        raise ArgumentError("page", args["page"], accepted)
+
+
 def read_list_request(resource: Resource, args: Args) -> ListRequest:
-    """Read all arguments of a list; beside next_token too, what cannot be used is
-    refused."""
-    next_token = str(args.get("next_token") or "").strip()
+    """Read all arguments of a list; beside next_token too, what cannot be used is refused."""
     request = ListRequest(
-        next_token=next_token,
+        next_token=read_next_token(args),
         page_number=whole_number(args, "page", 1),
         row_range=read_row_range(args),
         order=read_order(resource, args),
         filters=build_filters(resource.filters, args),
     )
-    # Rows of several lists are put in order when all are there, so none has a token.
-    is_split = len(request.filters) > 1 and not next_token
-    if is_split and request.row_range.whole_pages:
-        raise ArgumentError("page_size", args["page_size"], MANY_VALUES)
+    if request.next_token is not None:
+        refuse_page_beside_token(request, args)
+        return request
 
+    # Rows of several lists are put in order when all are there, so none has a token.
+    if len(request.filters) > 1 and request.row_range.whole_pages:
+        raise ArgumentError("page_size", args["page_size"], MANY_VALUES)
     return request
 
 
@@ -2488,15 +2513,18 @@ def read_list(
     return collect_split(lists, request.row_range, order)
 
 
+# The first page that has rows at all, whole: Graph may send an empty one with a link.
+ONE_PAGE = RowRange(0, 1, whole_pages=True)
+
+
 def follow_token(
-    client: GraphClient, resource: Resource, request: ListRequest
+    client: GraphClient, resource: Resource, token: str
 ) -> ListResult:
-    """Return the page that next_token leads to; filters, order and size of the call it
-    came from travel in it.
+    """Return the page that next_token leads to; filters, order and size of the call it came
+    from travel in it.
 
     Raises ArgumentError: it leads anywhere else, where the access token must not go.
     """
-    token = request.next_token
     if not client.leads_into(resource, token):
         collection = client.collection_url(resource)
         accepted = (
@@ -2504,12 +2532,7 @@ def follow_token(
         )
         raise ArgumentError("next_token", token, accepted)
 
-    if request.page_number > 1:
-        accepted = "no page beside next_token, which leads to a page itself"
-        raise ArgumentError("page", request.page_number, accepted)
-
-    page = client.next_page(resource, token)
-    return ListResult(page.rows, page.next_link, more=page.next_link != "")
+    return collect(client.pages_at(resource, token), ONE_PAGE)
 
 
 def page_notes(resource: Resource, request: ListRequest) -> list[str]:
@@ -2656,8 +2679,8 @@ def list_resource(
     even the first page came.
     """
     request = read_list_request(resource, args)
-    if request.next_token:
-        result = follow_token(client, resource, request)
+    if request.next_token is not None:
+        result = follow_token(client, resource, request.next_token)
         return list_entries(resource, result, [], with_token=True)
 
     result = read_list(client, resource, request)
@@ -3189,11 +3212,12 @@ def run_action(
 # all since 08:00, a page 09:00, 09:00, 09:05 proves that what came before 09:05 is read; a
 # page 09:00, 09:00, 09:00 proves nothing: were the order ignored, 08:59 could still come.
 
+
 CLOCK_TOLERANCE = 5  # minutes this machine may be ahead of Graph
 SEVERITIES = {"low": 1, "medium": 2, "high": 3}  # the platform's; 0 is unknown
 AT_RISK = ("atRisk", "confirmedCompromised")
 STATE_VERSION = 2
-END_OF_TIME = instant("9999-12-31T23:59:59Z")
+END_OF_TIME = instant("9999-12-31T23:59:59.9999999Z")
 
 
 class Remembered(NamedTuple):
@@ -3637,6 +3661,9 @@ class Batch(NamedTuple):
     failure: RequestError | None
 
 
+NOTHING = Batch([], None)
+
+
 def fetch_source(
     client: GraphClient,
     source: Source,
@@ -3714,13 +3741,13 @@ def fetch_incidents(
         types_left = len(fetch.types) - position
         remaining = fetch.max_fetch - len(fetched.incidents)
         share = quotient_rounded_up(remaining, types_left)
-        if share == 0:
-            continue  # Its state stays as it was in last_run.
-
-        cursor = read_cursor(last_run.get(fetch_type, ""), fetch.since)
-        source = SOURCES[fetch_type]
         its_fetch = replace(fetch, max_fetch=share)
-        batch = fetch_source(client, source, its_fetch, cursor, now)
+        cursor = read_cursor(last_run.get(fetch_type, ""), fetch.since)
+        batch = NOTHING
+        if share:
+            source = SOURCES[fetch_type]
+            batch = fetch_source(client, source, its_fetch, cursor, now)
+        # A type without a share is noted too: where it begins must not move with the clock.
         fetched = fetched.plus(fetch_type, cursor, batch)
 
     return fetched

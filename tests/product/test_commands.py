@@ -769,10 +769,34 @@ def test_a_next_token_that_leads_elsewhere_is_refused(command: str, error: Fail,
     assert simulator.requests == []
 
 
-def test_a_page_beside_a_next_token_is_refused(error: Fail, simulator: Simulator) -> None:
-    message = error(typed(USERS, next_token=f"{COLLECTIONS_URL}riskyUsers?$skiptoken=1", page="2"))
+@pytest.mark.parametrize("token", [" ", 0, False, {}])
+def test_a_next_token_that_is_no_link_never_lists_from_the_start_again(
+    token: Any, war_room: WarRoom, simulator: Simulator
+) -> None:
+    (entry,) = war_room.call(USERS, {"next_token": token}).entries
+    shown_token = str(token).strip()
+    assert entry["Contents"] == (
+        f'Failed to execute {USERS}. next_token="{shown_token}" cannot be used. '
+        f"Accepted: what an earlier call of this command gave, {COLLECTIONS_URL}riskyUsers?...."
+    )
+    assert simulator.requests == []
+
+
+def test_an_empty_page_that_a_next_token_leads_to_is_followed_to_the_rows_behind_it(
+    run: Succeed, tenant: Tenant, simulator: Simulator
+) -> None:
+    first = only_entry(run(typed(USERS, page_size="2")))
+    link = first["Contents"]["@odata.nextLink"]
+    simulator.fail_next(200, body={"value": [], "@odata.nextLink": link})
+    entry = only_entry(run(typed(USERS, next_token=f"{COLLECTIONS_URL}riskyUsers?$skiptoken=empty")))
+    assert entry["Contents"]["value"] == listed(tenant, USERS)[2:4]
+
+
+@pytest.mark.parametrize("page", ["2", "02", " 2 "])
+def test_a_page_beside_a_next_token_is_refused(page: str, error: Fail, simulator: Simulator) -> None:
+    message = error(typed(USERS, next_token=f"{COLLECTIONS_URL}riskyUsers?$skiptoken=1", page=page))
     assert message == (
-        f'Failed to execute {USERS}. page="2" cannot be used. '
+        f'Failed to execute {USERS}. page="{page}" cannot be used. '
         "Accepted: no page beside next_token, which leads to a page itself."
     )
     assert simulator.requests == []

@@ -919,6 +919,21 @@ def test_both_types_share_what_one_fetch_may_bring(room: WarRoom, tenant: Tenant
     assert brought == [["d0", "d1", "u0", "u1"], ["d2", "u2", "u3", "u4"], ["u5"], []]
 
 
+def test_a_type_that_gets_no_share_keeps_the_beginning_of_the_first_fetch(
+    fetch: Callable[[], list[str]], tenant: Tenant, instance: Row, clock: Clock
+) -> None:
+    instance |= {"fetch_types": BOTH, "max_fetch": "1", "first_fetch": "12 hours"}
+    tenant.add_user(id="u1", riskLastUpdatedDateTime=stamp(ago(hours=11, minutes=58)))
+    tenant.add_user(id="u2", riskState="none", riskLevel="none", riskLastUpdatedDateTime=stamp(ago(days=9)))
+    for number in range(4):
+        tenant.arrive(id=f"d{number}", detected=ago(hours=1), userId="u2")
+    brought = []
+    for _ in range(6):
+        brought += fetch()
+        clock.advance(minutes=1)
+    assert sorted(brought) == ["d0", "d1", "d2", "d3", "u1"]
+
+
 # The war room's own fetches
 
 

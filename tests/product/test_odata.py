@@ -272,7 +272,10 @@ def test_a_whole_number_is_read_and_one_not_given_is_the_default(given: Any, num
 
 @pytest.mark.parametrize(
     "given",
-    ["0", 0, "-1", -1, "+7", "5.7", 5.7, "1e3", "abc", " ", "1_000", "1,000", "٣", "0x10", True, "9" * 10, "9" * 5000],
+    [
+        *["0", 0, "-1", -1, "+7", "5.7", 5.7, "1e3", "abc", " ", "1_000", "1,000", "٣", "0x10", True, "9" * 10],
+        *["9" * 5000, [], {}, False],
+    ],
 )
 def test_what_is_no_positive_whole_number_is_refused(given: Any) -> None:
     assert refused(aru.ArgumentError, aru.whole_number, {"limit": given}, "limit", 50) == (

@@ -320,6 +320,16 @@ def test_one_refused_user_does_not_hold_up_fifty_nine_others(
     assert len(posted(simulator)) <= 13
 
 
+def test_a_refusal_whose_message_is_no_text_still_shows_what_was_changed(
+    war_room: WarRoom, tenant: Tenant, simulator: Simulator
+) -> None:
+    ids = risky_ids(tenant, 30)
+    simulator.fail_next(409, body={"error": {"code": "X", "message": {"a": 1}}})
+    results, error = war_room.run(dismissal(ids)).entries
+    assert statuses(results) == dict.fromkeys(ids, "refused")
+    assert error["Contents"] == (f"Failed to execute {DISMISS}. 30 of 30 IDs were not accepted; the table tells why.")
+
+
 def test_six_hundred_users_with_one_refused_take_ten_requests_and_what_the_refusal_needs(
     war_room: WarRoom, tenant: Tenant, simulator: Simulator
 ) -> None:
