@@ -19,6 +19,7 @@ demo: .venv/installed ## Run real commands against a simulated tenant and show t
 
 test: .venv/installed ## Run the linter, the type checker, the figures and every test
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --quiet --check .
 	$(BIN)/mypy
 	$(BIN)/python -m tools.shape
 	$(BIN)/pytest -q -n auto
