@@ -68,6 +68,9 @@ HISTORY_COLLECTIONS = {
     "azure-risky-user-history-list": "riskyUsers",
     "azure-risky-service-principal-history-list": "riskyServicePrincipals",
 }
+RESOURCES: list[aru.Resource] = [value for value in vars(aru).values() if isinstance(value, aru.Resource)]
+READABLE = [resource for resource in RESOURCES if not resource.owner]  # all but the histories
+ACTIONS: list[aru.Action] = [value for value in vars(aru).values() if isinstance(value, aru.Action)]
 LIST = f"!{USERS}"
 READ_ONE = f"{LIST} limit=1"  # takes one request to Graph
 FAILED = f"Failed to execute {USERS}. "

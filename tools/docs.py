@@ -277,6 +277,14 @@ def known_ids(tenant: Tenant) -> dict[str, str]:
     }
 
 
+def examples_of(command: str) -> list[str]:
+    """The arguments of a command's examples. Raises: ValueError: it has none."""
+    examples = EXAMPLES.get(command)
+    if not examples:
+        raise ValueError(f"tools/docs.py has no example of {command}")
+    return examples
+
+
 class Stage:
     """A simulated tenant, with a war room for each way to sign in to it."""
 
@@ -305,7 +313,7 @@ class Stage:
     def section(self, command: Rule) -> str:
         """One command: what it takes, what it gives, and its examples."""
         name = command["name"]
-        examples = [self.example(name, arguments) for arguments in EXAMPLES[name]]
+        examples = [self.example(name, arguments) for arguments in examples_of(name)]
         return SECTION.format(
             name=name,
             description=command["description"],

@@ -20,6 +20,7 @@ from helpers import (
     NOW,
     PRINCIPAL_DETECTIONS,
     PRINCIPALS,
+    RESOURCES,
     STATES_ACCEPTED,
     UPDATED,
     USERS,
@@ -38,6 +39,7 @@ from helpers import (
 from warroom.azure.demo import ADELE_ID, demo_tenant
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
+from warroom.xsoar.commandline import parse
 from warroom.xsoar.entries import Run
 from warroom.xsoar.runner import WarRoom
 
@@ -362,6 +364,17 @@ def conditions(command: str) -> dict[str, str]:
     }
     own = {arguments: text for owner, arguments, text in OWN_CONDITIONS if owner == command}
     return {**RISK_CONDITIONS, **times, **own}
+
+
+def test_the_conditions_have_every_filter_of_every_collection() -> None:
+    declared = {(resource.path, argument) for resource in RESOURCES for argument in resource.filters}
+    compared = {
+        (collection, argument)
+        for command, collection in LIST_COLLECTIONS.items()
+        for arguments in conditions(command)
+        for argument in parse(f"!{command} {arguments}").arguments
+    }
+    assert compared == declared
 
 
 @pytest.mark.parametrize("command", LIST_COLLECTIONS)

@@ -1,6 +1,6 @@
 """The commands that change risk, what becomes of it, and what an instance is told it may do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -640,23 +640,31 @@ def test_a_user_without_risk_can_be_confirmed_compromised_and_is_waited_for(run:
 
 # What an instance is told it may do
 
-CAPABILITIES = (
-    ("Read risky users", "IdentityRiskyUser.Read.All"),
-    ("Read risk detections", "IdentityRiskEvent.Read.All"),
-    ("Read risky service principals", "IdentityRiskyServicePrincipal.Read.All"),
-    ("Read service principal detections", "IdentityRiskEvent.Read.All"),
-    ("Change risk of users", "IdentityRiskyUser.ReadWrite.All"),
-    ("Change risk of service principals", "IdentityRiskyServicePrincipal.ReadWrite.All"),
-)
+READ_USERS, READ_DETECTIONS = "Read risky users", "Read risk detections"
+READ_PRINCIPALS, READ_PRINCIPAL_DETECTIONS = "Read risky service principals", "Read service principal detections"
+CHANGE_USERS, CHANGE_PRINCIPALS = "Change risk of users", "Change risk of service principals"
+CAPABILITIES = {  # the permission of each, in the order of the rows
+    READ_USERS: "IdentityRiskyUser.Read.All",
+    READ_DETECTIONS: "IdentityRiskEvent.Read.All",
+    READ_PRINCIPALS: "IdentityRiskyServicePrincipal.Read.All",
+    READ_PRINCIPAL_DETECTIONS: "IdentityRiskEvent.Read.All",
+    CHANGE_USERS: "IdentityRiskyUser.ReadWrite.All",
+    CHANGE_PRINCIPALS: "IdentityRiskyServicePrincipal.ReadWrite.All",
+}
+ESSENTIAL = {READ_USERS, READ_DETECTIONS}
+CHANGES = {CHANGE_USERS, CHANGE_PRINCIPALS}
 WORKS = ("has it", "works")
 ALLOWED = ("has it", "permitted (not tried)")
 
+Results = dict[str, tuple[str, str]]  # what the token says and what came of it, by capability
 
-def examined(*results: tuple[str, str]) -> list[Row]:
-    """The rows of auth-test: for each capability what the token says and what came of it."""
+
+def examined(results: Results) -> list[Row]:
+    """The rows of auth-test, where all is well but for these results."""
+    well = {capability: ALLOWED if capability in CHANGES else WORKS for capability in CAPABILITIES}
     return [
-        {"capability": capability, "permission": permission, "token": token, "result": result}
-        for (capability, permission), (token, result) in zip(CAPABILITIES, results, strict=True)
+        {"capability": capability, "permission": CAPABILITIES[capability], "token": token, "result": result}
+        for capability, (token, result) in (well | results).items()
     ]
 
 
@@ -664,6 +672,12 @@ def diagnosis(run: Run) -> list[Row]:
     """The rows of auth-test as a run's first entry holds them, without Graph's whole refusals."""
     rows = run.entries[0]["Contents"]
     return [{name: value for name, value in row.items() if name != "error"} for row in rows]
+
+
+def results_of(run: Run, capabilities: Iterable[str]) -> Results:
+    """What a run of auth-test says of some capabilities."""
+    found = {row["capability"]: (row["token"], row["result"]) for row in diagnosis(run)}
+    return {capability: found[capability] for capability in capabilities}
 
 
 def unasked(permission: str) -> str:
@@ -682,10 +696,10 @@ def test_auth_test_shows_a_row_for_each_capability(run: Succeed, simulator: Simu
     assert [(below_base(request), request.query) for request in simulator.graph_requests] == [
         (path, {"$top": "1"}) for path in LIST_COLLECTIONS.values()
     ]
-    assert diagnosis(done) == examined(WORKS, WORKS, WORKS, WORKS, ALLOWED, ALLOWED)
+    assert diagnosis(done) == examined({})
     lines = [
         f"| {capability} | {permission} | has it | {'works' if 'Read ' in capability else 'permitted (not tried)'} |"
-        for capability, permission in CAPABILITIES
+        for capability, permission in CAPABILITIES.items()
     ]
     assert done.entries[0]["HumanReadable"] == "\n".join(
         [
@@ -701,60 +715,53 @@ def test_auth_test_shows_a_row_for_each_capability(run: Succeed, simulator: Simu
 
 
 @pytest.mark.parametrize(
-    ("missing", "rows", "essential"),
+    ("missing", "results", "essential"),
     [
         (
             ["IdentityRiskyUser.Read.All", "IdentityRiskyUser.ReadWrite.All"],
             {
-                0: ("lacks it", unasked("IdentityRiskyUser.Read.All")),
-                4: ("lacks it", unasked("IdentityRiskyUser.ReadWrite.All")),
+                READ_USERS: ("lacks it", unasked("IdentityRiskyUser.Read.All")),
+                CHANGE_USERS: ("lacks it", unasked("IdentityRiskyUser.ReadWrite.All")),
             },
             True,
         ),
         (
             ["IdentityRiskEvent.Read.All"],
             {
-                1: ("lacks it", unasked("IdentityRiskEvent.Read.All")),
-                3: ("lacks it", unasked("IdentityRiskEvent.Read.All")),
+                READ_DETECTIONS: ("lacks it", unasked("IdentityRiskEvent.Read.All")),
+                READ_PRINCIPAL_DETECTIONS: ("lacks it", unasked("IdentityRiskEvent.Read.All")),
             },
             True,
         ),
         (
             ["IdentityRiskyServicePrincipal.Read.All", "IdentityRiskyServicePrincipal.ReadWrite.All"],
             {
-                2: ("lacks it", unasked("IdentityRiskyServicePrincipal.Read.All")),
-                5: ("lacks it", unasked("IdentityRiskyServicePrincipal.ReadWrite.All")),
+                READ_PRINCIPALS: ("lacks it", unasked("IdentityRiskyServicePrincipal.Read.All")),
+                CHANGE_PRINCIPALS: ("lacks it", unasked("IdentityRiskyServicePrincipal.ReadWrite.All")),
             },
             False,
         ),
         (
             ["IdentityRiskyUser.ReadWrite.All"],
-            {4: ("lacks it", unasked("IdentityRiskyUser.ReadWrite.All"))},
+            {CHANGE_USERS: ("lacks it", unasked("IdentityRiskyUser.ReadWrite.All"))},
             False,
         ),
         (
             list(PERMISSIONS),
-            {
-                **{
-                    number: ("lacks it", unasked(permission)) for number, (_, permission) in enumerate(CAPABILITIES[:4])
-                },
-                4: ("lacks it", unasked("IdentityRiskyUser.ReadWrite.All")),
-                5: ("lacks it", unasked("IdentityRiskyServicePrincipal.ReadWrite.All")),
-            },
+            {capability: ("lacks it", unasked(permission)) for capability, permission in CAPABILITIES.items()},
             True,
         ),
     ],
 )
 def test_auth_test_names_each_missing_permission_and_fails_only_for_the_essential_ones(
-    missing: list[str], rows: dict[int, tuple[str, str]], essential: bool, war_room: WarRoom, tenant: Tenant
+    missing: list[str], results: Results, essential: bool, war_room: WarRoom, tenant: Tenant
 ) -> None:
     tenant.apps[CLIENT_ID].application_permissions -= set(missing)
     done = war_room.run("!azure-risky-users-auth-test")
-    whole = dict(enumerate((WORKS, WORKS, WORKS, WORKS, ALLOWED, ALLOWED)))
-    assert diagnosis(done) == examined(*(whole | rows).values())
+    assert diagnosis(done) == examined(results)
     assert done.failed is essential
     assert done.entries[0]["HumanReadable"].startswith("### What" if essential else "Success!\n### What")
-    expected = [text for number, (_, text) in sorted(rows.items()) if number < 2] if essential else []
+    expected = [text for capability, (_, text) in results.items() if capability in ESSENTIAL]
     errors = contents(done)[1:]
     assert len(errors) == bool(essential)
     for text in expected:
@@ -764,39 +771,39 @@ def test_auth_test_names_each_missing_permission_and_fails_only_for_the_essentia
 
 
 @pytest.mark.parametrize(
-    ("state", "rows"),
+    ("state", "results"),
     [
-        ({"licence": "P1"}, {0: ("has it", unlicensed("Microsoft Entra ID P2"))}),
+        ({"licence": "P1"}, {READ_USERS: ("has it", unlicensed("Microsoft Entra ID P2"))}),
         (
             {"licence": "Free"},
             {
-                0: ("has it", unlicensed("Microsoft Entra ID P2")),
-                1: ("has it", unlicensed("Microsoft Entra ID P1 or P2")),
+                READ_USERS: ("has it", unlicensed("Microsoft Entra ID P2")),
+                READ_DETECTIONS: ("has it", unlicensed("Microsoft Entra ID P1 or P2")),
             },
         ),
         (
             {"workload_licence": False},
             {
-                2: ("has it", unlicensed("Microsoft Entra Workload ID Premium")),
-                3: ("has it", unlicensed("Microsoft Entra Workload ID Premium")),
+                READ_PRINCIPALS: ("has it", unlicensed("Microsoft Entra Workload ID Premium")),
+                READ_PRINCIPAL_DETECTIONS: ("has it", unlicensed("Microsoft Entra Workload ID Premium")),
             },
         ),
     ],
 )
 def test_auth_test_tells_a_missing_licence_from_a_permission(
-    state: Row, rows: dict[int, tuple[str, str]], war_room: WarRoom, tenant: Tenant
+    state: Row, results: Results, war_room: WarRoom, tenant: Tenant
 ) -> None:
     vars(tenant).update(state)
     done = war_room.run("!azure-risky-users-auth-test")
-    whole = dict(enumerate((WORKS, WORKS, WORKS, WORKS, ALLOWED, ALLOWED)))
-    assert diagnosis(done) == examined(*(whole | rows).values())
-    assert done.failed is (0 in rows)
+    assert diagnosis(done) == examined(results)
+    assert done.failed is (READ_USERS in results)
 
 
 def test_auth_test_tells_an_opaque_token_as_such(run: Succeed, simulator: Simulator) -> None:
     simulator.entra.opaque_tokens = True
     read, write = ("opaque", "works"), ("opaque", "unknown: the token cannot be read, and an action cannot be tried")
-    assert diagnosis(run("!azure-risky-users-auth-test")) == examined(read, read, read, read, write, write)
+    expected = {capability: write if capability in CHANGES else read for capability in CAPABILITIES}
+    assert diagnosis(run("!azure-risky-users-auth-test")) == examined(expected)
 
 
 def test_auth_test_tells_of_response_commands_that_are_off(device_room: DeviceRoom) -> None:
@@ -806,7 +813,7 @@ def test_auth_test_tells_of_response_commands_that_are_off(device_room: DeviceRo
         "!azure-risky-users-auth-start and sign in anew.",
     )
     done = device_room(False).run("!azure-risky-users-auth-test")
-    assert [(row["token"], row["result"]) for row in diagnosis(done)[4:]] == [off, off]
+    assert results_of(done, CHANGES) == dict.fromkeys(CHANGES, off)
     assert not done.failed
 
 
@@ -818,14 +825,15 @@ def test_auth_test_tells_a_missing_role_under_device_code(device_room: DeviceRoo
         "Role missing: the person who signed in needs the role Security Reader, Security Operator, Security "
         "Administrator or Global Reader."
     )
-    assert [row["result"] for row in diagnosis(done)[:2]] == [role, role]
+    assert results_of(done, ESSENTIAL) == dict.fromkeys(ESSENTIAL, ("has it", role))
     assert done.failed
 
 
 def test_auth_test_names_a_delegated_permission_as_such(device_room: DeviceRoom) -> None:
-    row = diagnosis(device_room(False).run("!azure-risky-users-auth-test"))[2]
+    done = device_room(False).run("!azure-risky-users-auth-test")
+    token, result = results_of(done, [READ_PRINCIPALS])[READ_PRINCIPALS]
     permission = "the delegated permission IdentityRiskyServicePrincipal.Read.All, with admin consent."
-    assert (row["token"], permission in row["result"]) == ("lacks it", True)
+    assert (token, permission in result) == ("lacks it", True)
 
 
 def test_the_test_button_takes_exactly_two_reads(war_room: WarRoom, simulator: Simulator) -> None:

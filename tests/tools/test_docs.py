@@ -46,6 +46,12 @@ def test_a_page_without_one_of_its_markers_is_not_renewed(marker: str, tmp_path:
         Page(copy, parts).renewed(docs.read_manifest())
 
 
+def test_a_command_without_an_example_is_named() -> None:
+    manifest = {"script": {"commands": [{"name": "azure-new", "description": "Does something new."}]}}
+    with pytest.raises(ValueError, match=r"^tools/docs\.py has no example of azure-new$"):
+        docs.command_sections(manifest)
+
+
 def test_no_example_shows_a_token_or_a_secret() -> None:
     assert re.findall(r"eyJ[\w-]+\.|Bearer |client_secret=|refresh_token", text_of(REFERENCE)) == []
 

@@ -25,7 +25,6 @@ from warroom.azure.odata import (
     selected,
 )
 from warroom.azure.tenant import (
-    PERMISSIONS,
     READ_ROLES,
     SUBJECTS,
     WRITE_ROLES,
@@ -135,12 +134,12 @@ class Operation(NamedTuple):
         return True
 
 
-USER_READ = PERMISSIONS[:1]
-USER_WRITE = PERMISSIONS[1:2]
+USER_READ = ("IdentityRiskyUser.Read.All",)
+USER_WRITE = ("IdentityRiskyUser.ReadWrite.All",)
 USER_HISTORY = USER_READ + USER_WRITE
-DETECTION_READ = PERMISSIONS[2:3]
-WORKLOAD_READ = PERMISSIONS[3:]
-WORKLOAD_WRITE = PERMISSIONS[4:]
+DETECTION_READ = ("IdentityRiskEvent.Read.All",)
+WORKLOAD_WRITE = ("IdentityRiskyServicePrincipal.ReadWrite.All",)
+WORKLOAD_READ = ("IdentityRiskyServicePrincipal.Read.All", *WORKLOAD_WRITE)
 LIST = ("$filter", "$select", "$top", "$orderby", "$skiptoken")
 COUNTED_LIST = (*LIST, "$count")
 HISTORY = ("$select", "$top", "$skiptoken")

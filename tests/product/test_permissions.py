@@ -1,0 +1,89 @@
+"""The permissions that the code, Graph's operations and the documentation name are the same."""
+
+import re
+
+import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
+from helpers import (
+    ACTIONS,
+    GET_COLLECTIONS,
+    HISTORY_COLLECTIONS,
+    LIST_COLLECTIONS,
+    READABLE,
+    RESOURCES,
+    text_of,
+)
+from warroom.azure.graph import OPERATIONS
+from warroom.xsoar.integration import PROJECT
+
+REFERENCE = PROJECT / "docs/commands.md"
+DESCRIPTION = PROJECT / "AzureRiskyUsers_description.md"
+CHECKS = (*aru.ESSENTIAL_CHECKS, *aru.OTHER_CHECKS)
+CONNECTION = {f"azure-risky-users-auth-{word}" for word in ("test", "start", "complete", "reset")}
+NEEDS_NONE_OF_ITS_OWN = {"test-module", *CONNECTION, "azure-risky-users-fetch-preview"}
+
+
+def accepted(method: str) -> dict[str, set[str]]:
+    """The permissions of which Graph takes any one, by the operation's template."""
+    return {operation.template: set(operation.permissions) for operation in OPERATIONS if operation.method == method}
+
+
+# What Graph takes
+
+
+def test_the_permissions_to_read_are_those_that_graph_accepts() -> None:
+    known: dict[str, set[str]] = {}
+    for resource in READABLE:
+        enough = resource.permissions.sufficient(write=False)
+        known |= {resource.path: enough, f"{resource.path}/{{id}}": enough}
+    without_histories = {
+        template: permissions for template, permissions in accepted("GET").items() if "/history" not in template
+    }
+    assert known == without_histories
+
+
+def test_the_permissions_to_read_a_history_are_those_of_its_collection_and_graph_accepts_each() -> None:
+    histories = [resource for resource in RESOURCES if resource.owner]
+    known = {resource.path.format("{id}"): resource.permissions.sufficient(write=False) for resource in histories}
+    templates = {template for template in accepted("GET") if template.endswith("/history")}
+    assert known == {template: accepted("GET")[template.partition("/")[0]] for template in templates}
+    assert {path: enough - accepted("GET")[path] for path, enough in known.items()} == dict.fromkeys(known, set())
+
+
+def test_the_permissions_to_change_are_those_that_graph_accepts() -> None:
+    known = {
+        f"{action.resource.path}/{action.path}": action.resource.permissions.sufficient(write=True)
+        for action in ACTIONS
+    }
+    assert known == accepted("POST")
+
+
+# What an instance is told
+
+
+def test_auth_test_checks_every_collection_and_every_kind_of_change() -> None:
+    assert {check.resource.path for check in CHECKS if not check.write} == {resource.path for resource in READABLE}
+    assert {check.resource.path for check in CHECKS if check.write} == {action.resource.path for action in ACTIONS}
+
+
+# What the documentation says
+
+
+def permissions_needed() -> dict[str, str]:
+    """The permission to ask for, by command."""
+    permissions = {resource.path: resource.permissions for resource in READABLE}
+    collections = LIST_COLLECTIONS | GET_COLLECTIONS | HISTORY_COLLECTIONS
+    reads = {command: permissions[path].needed(write=False) for command, path in collections.items()}
+    changes = {action.command: action.resource.permissions.needed(write=True) for action in ACTIONS}
+    return reads | changes
+
+
+def test_the_reference_names_the_permission_of_each_command() -> None:
+    rows = re.findall(r"^\| (`azure-.*?) \| (Identity[\w.]+) \|", text_of(REFERENCE), re.MULTILINE)
+    documented = [(command, permission) for cell, permission in rows for command in re.findall("`(azure-.*?)`", cell)]
+    assert {command for command, _ in documented} == set(aru.COMMANDS) - NEEDS_NONE_OF_ITS_OWN
+    assert sorted(documented) == sorted(permissions_needed().items())
+
+
+def test_the_setup_text_names_every_permission_and_no_other() -> None:
+    named = re.findall(r"^\| .* \| (Identity[\w.]+) \|$", text_of(DESCRIPTION), re.MULTILINE)
+    assert sorted(named) == sorted({check.permission for check in CHECKS})
