@@ -2113,6 +2113,8 @@ USER_PERMISSIONS = GraphPermissions(
     licence="Microsoft Entra ID P2",
 )
 
+USER_HISTORY_PERMISSIONS = USER_PERMISSIONS._replace(write_includes_read=True)
+
 DETECTION_PERMISSIONS = GraphPermissions(
     read=READ_DETECTIONS,
     write="IdentityRiskEvent.ReadWrite.All",
@@ -2192,7 +2194,7 @@ RISKY_USER_HISTORY = Resource(
     context="RiskyUserHistory",
     list_title="Risky User History",
     columns=HISTORY_COLUMNS,
-    permissions=USER_PERMISSIONS,
+    permissions=USER_HISTORY_PERMISSIONS,
     key=("userId", "riskLastUpdatedDateTime"),
     options=(),
     owner="userId",
