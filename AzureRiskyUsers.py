@@ -2880,16 +2880,16 @@ ACTION_COLUMNS = ("id", *SUBJECT_COLUMNS, "action", "status", "reason")
 def read_action_request(action: Action, args: Args) -> ActionRequest:
     """Return what is asked for. Raises ArgumentError where it cannot be read, nobody is
     named, or more than the command may change."""
-    takes_names = action.names_argument != ""
-    request = ActionRequest(
-        action=action,
-        dry_run=flag(args, "dry_run"),
-        verify=flag(args, "verify"),
-        ids=id_values(args, action.ids_argument),
-        names=text_values(args, action.names_argument) if takes_names else [],
-        maximum=whole_number(args, action.max_argument, MAX_IDS),
-    )
-    number = len(request.ids) + len(request.names)
+    dry_run = flag(args, "dry_run")
+    verify = flag(args, "verify")
+    ids = id_values(args, action.ids_argument)
+    names: list[str] = []
+    if action.names_argument:
+        names = text_values(args, action.names_argument)
+
+    maximum = whole_number(args, action.max_argument, MAX_IDS)
+    request = ActionRequest(action, ids, names, maximum, dry_run, verify)
+    number = len(ids) + len(names)
     if number == 0:
         raise ArgumentError(action.ids_argument, "", "at least one ID or name")
 
