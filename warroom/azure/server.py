@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -55,7 +56,10 @@ class _Server(ThreadingHTTPServer):
     scheme = "http"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Stay silent when a client goes away in the middle."""
+        """Show a defect, but stay silent when a client goes away in the middle."""
+        _, error, _ = sys.exc_info()
+        if not isinstance(error, ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
