@@ -17,7 +17,14 @@ NO_TERMINAL = (
 )
 
 STYLES = {ERROR: "red", WARNING: "yellow"}
-SEVERITIES = ("unknown", "low", "medium", "high")  # by the platform's number
+SEVERITIES = {  # by the platform's number
+    0: "unknown",
+    0.5: "informational",
+    1: "low",
+    2: "medium",
+    3: "high",
+    4: "critical",
+}
 
 INCIDENT_HEADERS = ["Occurred", "Severity", "Name", "Id"]
 ARRIVED_BEFORE = "before"  # shown of an incident whose arrival was not watched

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from rich.text import Text
+
 from warroom.demo import demo_instance
 from warroom.terminal.desk import DONE, Desk, Keyword, Misuse, no_word, only_word
 from warroom.terminal.display import as_json
@@ -85,7 +87,8 @@ def demonstrate(desk: Desk, rest: list[str]) -> int:
     desk.simulator()
     codes = [DONE]
     for line in TOUR:
-        desk.console.print(f"\n[bold green]warroom>[/bold green] {line}", markup=True)
+        typed = Text.assemble("\n", ("warroom>", "bold green"), f" {line}")
+        desk.console.print(typed)
         code = desk.do(line)
         codes.append(code)
     return max(codes)

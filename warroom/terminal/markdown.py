@@ -26,6 +26,8 @@ UNBREAKABLE = re.compile(r"[0-9a-fA-F-]{8,}|\S+@\S+|https?://\S+|[\d:.TZ+-]+")
 HEADING = re.compile("#+ ")
 INLINE = re.compile(r"\*\*(?P<bold>.+?)\*\*|\[(?P<text>[^\]]+)\]\((?P<link>[^)\s]+)\)")
 CELL_BORDER = re.compile(r"(?<!\\)\|")
+RULE = re.compile(r"\|(?:\s*:?-+:?\s*\|)+\s*")
+TABLE_LINE = re.compile(r"\|.*(?<!\\)\|\s*")
 CELL_ESCAPE = re.compile(r"\\([|`])")
 # What a name could play with a terminal.
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
@@ -108,6 +110,15 @@ def cells(line: str) -> Cells:
     inner = parts[1:-1]  # a line begins and ends with a border
     texts = map(cell_text, inner)
     return list(texts)
+
+
+def is_table(lines: list[str]) -> bool:
+    """Whether lines that begin with a border are a table, and not only look like one."""
+    if len(lines) < 2 or not RULE.fullmatch(lines[1]):
+        return False
+    are_closed = [TABLE_LINE.fullmatch(line) is not None for line in lines]
+    counts = {len(cells(line)) for line in lines}
+    return all(are_closed) and len(counts) == 1
 
 
 def width_of(word: str) -> int:
@@ -232,19 +243,24 @@ def draw_table(headers: Cells, rows: list[Cells], console: Console) -> None:
         console.print(table, soft_wrap=False)
 
 
-def is_table_line(line: str) -> bool:
+def begins_with_border(line: str) -> bool:
     return line.startswith("|")
+
+
+def draw_table_lines(lines: list[str], console: Console) -> None:
+    table = [cells(line) for line in lines]
+    headers = table[0]
+    rows = table[2:]  # after the rule
+    draw_table(headers, rows, console)
 
 
 def draw_markdown(markdown: str, console: Console, style: str = "") -> None:
     """Draw running text and tables; style: of the running text."""
     text = harmless(markdown)
     all_lines = text.rstrip("\n").split("\n")
-    for is_table, lines in groupby(all_lines, is_table_line):
-        if is_table:
-            table = [cells(line) for line in lines]
-            headers = table[0]
-            rows = table[2:]  # after the rule
-            draw_table(headers, rows, console)
+    for has_border, group in groupby(all_lines, begins_with_border):
+        lines = list(group)
+        if has_border and is_table(lines):
+            draw_table_lines(lines, console)
         else:
             draw_prose(lines, console, style)
