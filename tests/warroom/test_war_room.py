@@ -112,6 +112,15 @@ def test_generic_arguments_stay_away_from_the_code(room: WarRoom) -> None:
 # Context values in arguments
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (False, "false"), ({}, "{}"), ("", ""), (None, ""), ([], "")],
+)
+def test_a_path_that_stands_alone_loses_no_value(make: Make, value: Any, text: str) -> None:
+    room = make(context=ContextData({"A": value}))
+    assert echoed(room, "!contoso-echo text=${A}") == [{"text": text, "limit": "50"}]
+
+
 def test_context_values_are_put_in_as_text(make: Make) -> None:
     room = make(context=ContextData({"A": {"n": 5, "yes": True, "o": {"k": "v"}, "text": 'say "hi" b=2'}}))
     line = '!contoso-echo text="${A.n} ${A.yes} ${A.o} ${A.missing}." level=${A.text}'
@@ -312,6 +321,11 @@ def test_polling_is_given_up_in_the_end(room: WarRoom, limit: str) -> None:
     assert run.failed
 
 
+def test_the_last_word_of_a_given_up_command_knows_the_servers_arguments(room: WarRoom) -> None:
+    *_, last = room.rounds("!contoso-wait left=9 timeout=40 raw-response=true")
+    assert (last.failed, last.generic) == (True, {"raw-response": "true"})
+
+
 # Instances
 
 
@@ -336,6 +350,8 @@ def test_secrets_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) 
     [
         ('{"colour": 1}', "unknown parameters: colour"),
         ('{"url": {"env": "CONTOSO_MISSING"}}', "CONTOSO_MISSING is not set"),
+        ('{"url": {"env": 5}}', "not 5"),
+        ('{"url": {"env": null}}', "not None"),
         ("[]", "JSON object"),
         ("{", "Expecting"),
     ],

@@ -272,7 +272,8 @@ class WarRoom:
             waited += wait
             if waited > timeout:
                 problem = f"was given up after {timeout} seconds of polling."
-                yield Run(run.command, [error_entry(f"{run.command} {problem}")])
+                last_entry = error_entry(f"{run.command} {problem}")
+                yield Run(run.command, [last_entry], generic=run.generic)
                 return
             self.sleep(wait)
             run = self._run_scheduled(schedule, run.generic)
