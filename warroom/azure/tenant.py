@@ -209,12 +209,12 @@ class _Processing:
 class _Arrival:
     """A detection that is seen from a moment on, and only after a request.
 
-    after_request: the number of the last request that does not see it.
+    last_missed: the number of the last request that does not see it.
     """
 
     row: Row
     moment: datetime | None
-    after_request: int
+    last_missed: int
 
 
 Order = Callable[[list[Row]], list[Row]]
@@ -260,7 +260,7 @@ class Tenant:
     a row that comes by the action shows with the next request.
     order: gives the order in which rows come; takes them as $orderby asks for them.
     largest_page: no page has more rows, whatever $top asks for.
-    requests: how many Graph has answered. It never sees those that were throttled
+    answered_requests: how many Graph has answered. It never sees those that were throttled
     or answered by a fault instead, so they do not count.
     """
 
@@ -285,7 +285,7 @@ class Tenant:
     processing_reads: int = 0
     order: Order = as_asked
     largest_page: int = LARGEST_TOP
-    requests: int = 0
+    answered_requests: int = 0
     _processing: dict[tuple[str, str], _Processing] = field(
         default_factory=dict, repr=False
     )
@@ -424,8 +424,8 @@ class Tenant:
         if surfaces_at is None and not after_requests:
             self.detections[row["id"]] = row
         else:
-            first_seen = self.requests + after_requests
-            self._arrivals.append(_Arrival(row, surfaces_at, first_seen))
+            last_missed = self.answered_requests + after_requests
+            self._arrivals.append(_Arrival(row, surfaces_at, last_missed))
         self.touch()
         return row
 
@@ -514,11 +514,11 @@ class Tenant:
         number: which one from now, the next being 1. Of the same request, what was asked
         for first happens first.
         """
-        due = self.requests + number
+        due = self.answered_requests + number
         self._happenings.setdefault(due, []).append(happen)
 
     def _is_due(self, arrival: _Arrival) -> bool:
-        if self.requests <= arrival.after_request:
+        if self.answered_requests <= arrival.last_missed:
             return False
         if arrival.moment is None:
             return True
@@ -539,10 +539,10 @@ class Tenant:
 
     def begin_request(self) -> None:
         """Count one Graph request, and let happen what is due before it is answered."""
-        self.requests += 1
+        self.answered_requests += 1
         self._surface_arrivals()
         self._finish_processing()
-        for happen in self._happenings.pop(self.requests, []):
+        for happen in self._happenings.pop(self.answered_requests, []):
             happen()
             self.touch()
 
