@@ -1332,11 +1332,16 @@ def test_a_defect_of_the_simulator_is_seen(
     assert "AssertionError: a defect" in capsys.readouterr().err
 
 
-def test_a_client_that_goes_away_is_no_defect(
-    caller: Caller, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("breach", [BrokenPipeError, ConnectionResetError, ssl.SSLError])
+def test_a_client_that_breaks_off_is_no_defect(
+    caller: Caller,
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    breach: type[OSError],
 ) -> None:
     def lose(_: Recorded) -> Answer:
-        raise BrokenPipeError
+        raise breach
 
     monkeypatch.setattr(simulator.graph, "answer", lose)
     with pytest.raises(requests.ConnectionError):

@@ -56,9 +56,12 @@ class _Server(ThreadingHTTPServer):
     scheme = "http"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Show a defect, but stay silent when a client goes away in the middle."""
+        """Show a defect, but stay silent of a client that breaks off.
+
+        One that does not trust the certificate does so with an SSLError.
+        """
         _, error, _ = sys.exc_info()
-        if not isinstance(error, ConnectionError):
+        if not isinstance(error, ConnectionError | ssl.SSLError):
             super().handle_error(request, client_address)
 
 
