@@ -40,7 +40,7 @@ class Fault:
 
     @property
     def has_own_body(self) -> bool:
-        """Also that of a redirect, which is none unless it is given."""
+        """Whether `body` is sent as it is: a given one always, and for a redirect also None."""
         is_redirect = 300 <= self.status < 400
         return is_redirect or self.body is not None
 
