@@ -1298,7 +1298,7 @@ def test_a_request_is_recorded_as_it_came(caller: Caller, simulator: Simulator) 
 def test_faults_happen_in_order_and_only_as_often_as_asked(caller: Caller, simulator: Simulator) -> None:
     simulator.fail_next(429, retry_after=7, after=1)
     simulator.fail_next(503, times=2)
-    simulator.fail_next(500, host="login")
+    simulator.fail_next(500, face="login")
     answers = [caller.get("riskyUsers") for _ in range(5)]
     assert [answer.status_code for answer in answers] == [200, 429, 503, 503, 200]
     assert error_of(answers[1]) == (429, "TooManyRequests", "Too many requests.")
@@ -1315,7 +1315,7 @@ def test_an_action_whose_answer_is_lost_was_carried_out(caller: Caller, simulato
 
 def test_a_fault_nobody_knows_is_refused(simulator: Simulator) -> None:
     with pytest.raises(ValueError, match="mail"):
-        simulator.fail_next(500, host="mail")
+        simulator.fail_next(500, face="mail")
     with pytest.raises(TypeError):
         simulator.fail_next(500, retries=3)
 
