@@ -5,6 +5,7 @@ import os
 import re
 from datetime import datetime, timezone
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from warroom.xsoar.instance import load_instance
 from warroom.xsoar.integration import MANIFEST, PROJECT
 from warroom.xsoar.manifest import Manifest
 from warroom.xsoar.runner import WarRoom
+from warroom.xsoar.surroundings import replaced
 
 
 def echoed(room: WarRoom, line: str) -> Any:
@@ -324,6 +326,14 @@ def test_polling_is_given_up_in_the_end(room: WarRoom, limit: str) -> None:
 def test_the_last_word_of_a_given_up_command_knows_the_servers_arguments(room: WarRoom) -> None:
     *_, last = room.rounds("!contoso-wait left=9 timeout=40 raw-response=true")
     assert (last.failed, last.generic) == (True, {"raw-response": "true"})
+
+
+def test_an_attribute_that_was_none_is_none_again() -> None:
+    owner = ModuleType("owner")
+    vars(owner)["clock"] = None
+    with replaced(owner, "clock", "other"):
+        assert vars(owner)["clock"] == "other"
+    assert vars(owner)["clock"] is None
 
 
 # Instances
