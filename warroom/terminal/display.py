@@ -12,9 +12,8 @@ from rich.text import Text
 from warroom.terminal.markdown import Cells, draw_markdown, draw_table, harmless
 from warroom.xsoar.entries import ERROR, WARNING, Entry, Run, contents
 
-NO_TERMINAL = (
-    200  # columns where the output goes to a file or program; COLUMNS changes it
-)
+# Characters a line where the output goes to a file or program; COLUMNS changes it.
+NO_TERMINAL = 200
 
 STYLES = {ERROR: "red", WARNING: "yellow"}
 SEVERITIES = {  # by the platform's number

@@ -49,7 +49,7 @@ def press_test(desk: Desk, rest: list[str]) -> int:
 
 def choose_sign_in(desk: Desk, rest: list[str]) -> None:
     name = only_word(rest)
-    desk.simulator()
+    desk.start_simulator()
     if name not in SIGN_INS:
         known = ", ".join(SIGN_INS)
         raise Misuse(f"signin takes one of {known}.")
@@ -84,7 +84,7 @@ def decline(desk: Desk, rest: list[str]) -> None:
 def demonstrate(desk: Desk, rest: list[str]) -> int:
     """Do a tour of lines, each shown as it would be typed."""
     no_word(rest)
-    desk.simulator()
+    desk.start_simulator()
     codes = [DONE]
     for line in TOUR:
         typed = Text.assemble("\n", ("warroom>", "bold green"), f" {line}")

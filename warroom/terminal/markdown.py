@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-NARROWEST = 12  # columns to which a cell's long words may be broken
-BORDER = 3  # columns between two cells
+NARROWEST = 12  # characters to which a cell's long words may be broken
+BORDER = 3  # characters between two cells
 
 HEADING_STYLE = "bold cyan"
 LEVELS = {"high": "red", "medium": "yellow", "low": "green"}
@@ -129,7 +129,7 @@ def width_of(word: str) -> int:
 
 
 def narrowest(column: Iterable[str]) -> int:
-    """How narrow a column can get.
+    """How narrow a table's column can get, in characters.
 
     No id, address, time or number is broken; other words may be.
     """
@@ -140,7 +140,7 @@ def narrowest(column: Iterable[str]) -> int:
 
 
 def widest(column: Iterable[str]) -> int:
-    """How wide a column has to be for no line of it to be wrapped."""
+    """How wide a table's column has to be, in characters, for no line of it to be wrapped."""
     text = "\n".join(column)
     lines = text.split("\n")
     lengths = map(len, lines)
@@ -203,7 +203,7 @@ def draw_lines(headers: Cells, rows: list[Cells], console: Console) -> None:
 
 
 def shared_out(spare: int, widths: list[int], wanted: list[int]) -> list[int]:
-    """Widths that also take what is spare, from the left, as far as each can use it.
+    """Widths of columns that also take what is spare, from the left, as far as they can use it.
 
     The exact widths are given to the drawing library: left to choose between a least and a
     most, it draws tables wider than the terminal, and cuts them off there.
@@ -217,7 +217,7 @@ def shared_out(spare: int, widths: list[int], wanted: list[int]) -> list[int]:
 
 
 def fitting_table(headers: Cells, rows: list[Cells], width: int) -> Table | None:
-    """The first layout that needs no more than so many columns of the terminal."""
+    """The first layout that is no wider than the terminal; width: its characters a line."""
     columns = list(zip(headers, *rows, strict=True))
     # A row that stands alone reads better as a list than with its cells wrapped.
     measure = widest if len(rows) == 1 else narrowest
