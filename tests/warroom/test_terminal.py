@@ -92,6 +92,11 @@ def test_an_id_stays_whole_beside_a_header_of_many_words(width: int) -> None:
     assert text.split().count("words") == 20
 
 
+@pytest.mark.parametrize("width", [20, 80])
+def test_an_address_is_shown_as_it_is(width: int) -> None:
+    assert "2001:db8:a:b:c:d:e:f" in drawn("|Address|\n|---|\n| 2001:db8:a:b:c:d:e:f |\n", width)
+
+
 def test_a_name_cannot_play_with_the_terminal() -> None:
     assert "Zo\\x1b[2J\\u2028\\r" in drawn("|Name|\n|---|\n| Zo\x1b[2J\u2028\r |\n")
 

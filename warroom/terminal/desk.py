@@ -74,7 +74,10 @@ class Desk:
         raise Misuse(problem)
 
     def start_simulator(self) -> None:
-        """Start it for what only a simulated tenant can do. Raises: Misuse: none is."""
+        """Start what only the simulated tenant has.
+
+        Raises: Misuse: the instance is a real one.
+        """
         self.simulator()
 
     def show(self, runs: Iterable[Run]) -> int:

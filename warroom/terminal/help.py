@@ -55,4 +55,5 @@ def show_help(desk: Desk, rest: list[str]) -> None:
     for heading, text in topics:
         title = Text(heading, style="bold")
         console.print(title)
-        console.print(f"    {text}", markup=False)
+        indented = Text(f"    {text}")
+        console.print(indented)

@@ -198,8 +198,8 @@ def draw_lines(headers: Cells, rows: list[Cells], console: Console) -> None:
     """Each cell on a line of its own, to be wrapped by the terminal."""
     for row in rows:
         for header, cell in zip(headers, row, strict=True):
-            line = f"{header}: {cell}"
-            console.print(line, markup=False, soft_wrap=True)
+            line = Text(f"{header}: {cell}")  # a str would lose :a: to an emoji
+            console.print(line, soft_wrap=True)
 
 
 def shared_out(spare: int, widths: list[int], wanted: list[int]) -> list[int]:
