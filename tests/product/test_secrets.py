@@ -82,7 +82,7 @@ class Observer:
         for fault in FAULTS:
             if host != "graph":
                 self.simulator.entra.revoke_tokens()
-            self.simulator.fail_next(host=host, **fault)
+            self.simulator.fail_next(face=host, **fault)
             self.run(LINES[0])
             self.simulator.faults.clear()
 

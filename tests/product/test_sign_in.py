@@ -554,7 +554,7 @@ def test_a_machine_without_a_managed_identity_says_so_within_seconds(
 def test_the_metadata_service_of_another_cloud_is_no_managed_identity(
     error: Fail, war_room: WarRoom, simulator: Simulator, status: int
 ) -> None:
-    simulator.fail_next(status, host="identity", body="<html>Not Found</html>")
+    simulator.fail_next(status, face="identity", body="<html>Not Found</html>")
     use_managed_identity(war_room)
     assert error(READ_ONE) == (
         f"{FAILED}No managed identity answered. This sign-in type works only where the integration runs on an Azure "
@@ -584,7 +584,7 @@ TRACE = "Trace ID: 00000000-0000-0000-0000-00000000007d\r\nCorrelation ID: 0\r\n
 
 def error_of_refusal(error: Fail, simulator: Simulator, description: str) -> str:
     """The error of a command whose token request is refused in these words."""
-    simulator.fail_next(401, host="login", after=1, body={"error": "invalid_client", "error_description": description})
+    simulator.fail_next(401, face="login", after=1, body={"error": "invalid_client", "error_description": description})
     return error(READ_ONE)
 
 
@@ -606,7 +606,7 @@ def test_a_refusal_is_shown_without_the_noise_of_its_trace(error: Fail, simulato
 
 
 def test_a_refusal_without_a_known_code_is_shown_as_it_is(error: Fail, simulator: Simulator) -> None:
-    simulator.fail_next(400, host="login", after=1, body={"error": "invalid_scope"})
+    simulator.fail_next(400, face="login", after=1, body={"error": "invalid_scope"})
     assert error(READ_ONE) == f"{FAILED}Sign-in failed. invalid_scope."
 
 
@@ -623,7 +623,7 @@ def test_an_unknown_tenant_is_named_with_its_code(error: Fail, war_room: WarRoom
 def test_a_login_service_that_is_down_is_asked_again_and_then_named(
     error: Fail, simulator: Simulator, no_waiting: list[float], after: int
 ) -> None:
-    simulator.fail_next(503, host="login", after=after, times=99)
+    simulator.fail_next(503, face="login", after=after, times=99)
     assert error(READ_ONE) == (
         f"{FAILED}Sign-in failed. The login service is out of order (HTTP Error: 503). Try again later."
     )
@@ -635,8 +635,8 @@ def test_a_login_service_that_is_down_is_asked_again_and_then_named(
 def test_a_login_service_that_was_down_for_a_moment_goes_unnoticed(
     run: Succeed, simulator: Simulator, no_waiting: list[float]
 ) -> None:
-    simulator.fail_next(503, host="login", times=2)
-    simulator.fail_next(503, host="login", after=1)
+    simulator.fail_next(503, face="login", times=2)
+    simulator.fail_next(503, face="login", after=1)
     run(READ_ONE)
     assert len(no_waiting) == 3
 
@@ -657,13 +657,13 @@ STRANGE_ANSWERS = {
 def test_a_captive_portal_in_place_of_discovery_is_recognised(
     error: Fail, simulator: Simulator, body: str, status: int
 ) -> None:
-    simulator.fail_next(status, host="login", body=body)
+    simulator.fail_next(status, face="login", body=body)
     assert error(READ_ONE) == f"{FAILED}Sign-in failed. {NOT_THE_LOGIN_SERVICE}"
 
 
 @pytest.mark.parametrize("body", list(STRANGE_ANSWERS.values())[:-1], ids=list(STRANGE_ANSWERS)[:-1])
 def test_a_captive_portal_in_place_of_a_token_is_recognised(error: Fail, simulator: Simulator, body: str) -> None:
-    simulator.fail_next(200, host="login", after=1, body=body)
+    simulator.fail_next(200, face="login", after=1, body=body)
     assert error(READ_ONE) == f"{FAILED}Sign-in failed. {NOT_THE_LOGIN_SERVICE}"
 
 
@@ -671,7 +671,7 @@ def test_a_captive_portal_in_place_of_a_device_code_is_recognised(
     error: Fail, war_room: WarRoom, simulator: Simulator
 ) -> None:
     use_device_code(war_room)
-    simulator.fail_next(200, host="login", after=1, body=PORTAL)
+    simulator.fail_next(200, face="login", after=1, body=PORTAL)
     assert error("!azure-risky-users-auth-start") == (
         f"Failed to execute azure-risky-users-auth-start. Sign-in failed. {NOT_THE_LOGIN_SERVICE}"
     )
@@ -679,7 +679,7 @@ def test_a_captive_portal_in_place_of_a_device_code_is_recognised(
 
 @pytest.mark.parametrize("after", [0, 1], ids=["discovery", "token"])
 def test_a_login_host_that_redirects_is_not_followed(error: Fail, simulator: Simulator, after: int) -> None:
-    simulator.fail_next(302, host="login", after=after, location="https://fabrikam.example/")
+    simulator.fail_next(302, face="login", after=after, location="https://fabrikam.example/")
     assert error(READ_ONE) == (
         f"{FAILED}Sign-in failed. login.microsoftonline.com was not reached: it answered with a redirect, which is "
         "not followed. A sign-in page of the network may stand between (TooManyRedirects)."
@@ -701,7 +701,7 @@ def test_a_login_host_that_redirects_is_not_followed(error: Fail, simulator: Sim
 def test_a_login_host_that_does_not_answer_is_named(
     error: Fail, simulator: Simulator, no_waiting: list[float], how: dict[str, bool], meaning: str
 ) -> None:
-    simulator.fail_next(host="login", times=99, **how)
+    simulator.fail_next(face="login", times=99, **how)
     assert error(READ_ONE) == f"{FAILED}Sign-in failed. login.microsoftonline.com was not reached: {meaning}."
     assert sum(no_waiting) < 120
 
@@ -737,7 +737,7 @@ def test_every_request_of_an_instance_stays_in_its_cloud(war_room: WarRoom, simu
 )
 def test_the_secret_goes_to_no_host_that_a_discovery_answer_names(error: Fail, simulator: Simulator, host: str) -> None:
     endpoints = dict.fromkeys(("authorization_endpoint", "token_endpoint"), f"{host}/{TENANT_ID}/oauth2/v2.0/x")
-    simulator.fail_next(200, host="login", body={**endpoints, "issuer": f"{host}/{TENANT_ID}/v2.0"})
+    simulator.fail_next(200, face="login", body={**endpoints, "issuer": f"{host}/{TENANT_ID}/v2.0"})
     name = host.removeprefix("https://").partition(":")[0]
     assert error(READ_ONE) == (
         f"{FAILED}Sign-in failed. {name} was not reached: it is no host of the instance's cloud. Nothing was sent "

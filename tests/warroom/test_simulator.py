@@ -26,6 +26,7 @@ from urllib3.util.retry import Retry
 from helpers import BASE, COLLECTIONS_URL, GRAPH, IMDS, LOGIN, LOGIN_HOST, NOW, READ_SCOPES, Certificate, ids
 from warroom.azure.demo import ADELE_ID, demo_tenant
 from warroom.azure.entra import DEVICE_CODE
+from warroom.azure.exchange import Answer, Recorded
 from warroom.azure.graph import OPERATIONS
 from warroom.azure.identity import APP_SERVICE_ENDPOINT, APP_SERVICE_HEADER
 from warroom.azure.odata import ENTITY_TYPES, ENUMS, Row, filtered, ordered, ticks
@@ -132,6 +133,11 @@ def refused_sign_in(response: requests.Response) -> tuple[int, str, list[int]]:
 def test_the_demo_is_the_same_for_the_same_seed_and_moment() -> None:
     assert demo_tenant(NOW, users=60, detections=90) == demo_tenant(NOW, users=60, detections=90)
     assert demo_tenant(NOW, users=60, detections=90, seed=8) != demo_tenant(NOW, users=60, detections=90)
+
+
+def test_the_demo_has_detections_even_without_a_crowd() -> None:
+    demo = demo_tenant(NOW, users=0, detections=90)
+    assert (ADELE_ID in demo.users, len(demo.detections)) == (True, 90)
 
 
 def test_the_demo_has_the_number_of_rows_asked_for() -> None:
@@ -1145,6 +1151,13 @@ def test_an_actions_effect_is_seen_only_after_some_reads(caller: Caller, tenant:
     assert len(tenant.history[ADELE_ID]) == 4
 
 
+def test_an_action_on_a_user_without_risk_has_no_reads_to_wait_for(caller: Caller, tenant: Tenant) -> None:
+    tenant.processing_reads = 1
+    user_id = next(iter(tenant.directory))
+    caller.post("riskyUsers/confirmCompromised", {"userIds": [user_id]})
+    assert caller.get(f"riskyUsers/{user_id}").json()["riskState"] == "confirmedCompromised"
+
+
 def test_only_a_compromise_can_be_confirmed_of_a_user_without_risk(caller: Caller, tenant: Tenant) -> None:
     user_id = next(iter(tenant.directory))
     refused = f"These userIds do not exist in your tenant or they are not risky: {user_id}."
@@ -1228,6 +1241,13 @@ def test_something_can_happen_just_before_a_request(caller: Caller, tenant: Tena
     assert [caller.ids("riskDetections") for _ in range(3)] == [[first, second], [first], [first]]
 
 
+def test_two_things_can_happen_before_one_request(caller: Caller, tenant: Tenant) -> None:
+    first, second, *others = tenant.detections
+    tenant.before_request(1, lambda: tenant.detections.pop(first))
+    tenant.before_request(1, lambda: tenant.detections.pop(second))
+    assert caller.ids("riskDetections", top=500) == others
+
+
 def test_order_can_be_made_unreliable(caller: Caller, tenant: Tenant) -> None:
     right = caller.ids("riskDetections", top=500, orderby="detectedDateTime")
     tenant.order = shuffled
@@ -1278,7 +1298,7 @@ def test_a_request_is_recorded_as_it_came(caller: Caller, simulator: Simulator) 
 def test_faults_happen_in_order_and_only_as_often_as_asked(caller: Caller, simulator: Simulator) -> None:
     simulator.fail_next(429, retry_after=7, after=1)
     simulator.fail_next(503, times=2)
-    simulator.fail_next(500, host="login")
+    simulator.fail_next(500, face="login")
     answers = [caller.get("riskyUsers") for _ in range(5)]
     assert [answer.status_code for answer in answers] == [200, 429, 503, 503, 200]
     assert error_of(answers[1]) == (429, "TooManyRequests", "Too many requests.")
@@ -1295,9 +1315,38 @@ def test_an_action_whose_answer_is_lost_was_carried_out(caller: Caller, simulato
 
 def test_a_fault_nobody_knows_is_refused(simulator: Simulator) -> None:
     with pytest.raises(ValueError, match="mail"):
-        simulator.fail_next(500, host="mail")
+        simulator.fail_next(500, face="mail")
     with pytest.raises(TypeError):
         simulator.fail_next(500, retries=3)
+
+
+def test_a_defect_of_the_simulator_is_seen(
+    caller: Caller, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: Recorded) -> Answer:
+        raise AssertionError("a defect")
+
+    monkeypatch.setattr(simulator.graph, "answer", fail)
+    with pytest.raises(requests.ConnectionError):
+        caller.get("riskyUsers")
+    assert "AssertionError: a defect" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("breach", [BrokenPipeError, ConnectionResetError, ssl.SSLError])
+def test_a_client_that_breaks_off_is_no_defect(
+    caller: Caller,
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    breach: type[OSError],
+) -> None:
+    def lose(_: Recorded) -> Answer:
+        raise breach
+
+    monkeypatch.setattr(simulator.graph, "answer", lose)
+    with pytest.raises(requests.ConnectionError):
+        caller.get("riskyUsers")
+    assert capsys.readouterr().err == ""
 
 
 def test_the_tenant_takes_one_request_a_second_and_counts_those_it_refused(

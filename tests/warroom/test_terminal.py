@@ -16,7 +16,7 @@ from helpers import LIST, SMALL, Row, set_proxy
 from warroom.azure.demo import demo_tenant
 from warroom.azure.server import Simulator
 from warroom.demo import demo_instance
-from warroom.terminal import display
+from warroom.terminal import display, keywords
 from warroom.terminal.backend import RealTenant, SimulatedTenant
 from warroom.terminal.desk import Desk
 from warroom.terminal.keywords import KEYWORDS
@@ -92,6 +92,11 @@ def test_an_id_stays_whole_beside_a_header_of_many_words(width: int) -> None:
     assert text.split().count("words") == 20
 
 
+@pytest.mark.parametrize("width", [20, 80])
+def test_an_address_is_shown_as_it_is(width: int) -> None:
+    assert "2001:db8:a:b:c:d:e:f" in drawn("|Address|\n|---|\n| 2001:db8:a:b:c:d:e:f |\n", width)
+
+
 def test_a_name_cannot_play_with_the_terminal() -> None:
     assert "Zo\\x1b[2J\\u2028\\r" in drawn("|Name|\n|---|\n| Zo\x1b[2J\u2028\r |\n")
 
@@ -99,6 +104,21 @@ def test_a_name_cannot_play_with_the_terminal() -> None:
 def test_a_single_wide_row_is_drawn_as_a_list() -> None:
     table = f"|Id|Risk Detail|Location|\n|---|---|---|\n| 555 | {'words ' * 9}| {'more ' * 9}|\n"
     assert [line.split(" | ")[0].strip() for line in drawn(table).splitlines()] == ["Id", "Risk Detail", "Location"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cat log\n| grep foo\nends\n",
+        "| a pipe |\n| and another |\n",
+        "|A|B|\n|---|---|\n| 1 | 2 | 3 |\n",
+        "|A|B|\n|---|\n| 1 | 2 |\n",
+        "|A|B\n|---|---\n| 1 | 2\n",
+        "|A|\n| 1 |\n|---|\n",
+    ],
+)
+def test_what_only_looks_like_a_table_is_running_text(text: str) -> None:
+    assert drawn(text) == text
 
 
 def test_running_text_loses_its_marks_but_not_its_words() -> None:
@@ -133,6 +153,14 @@ def test_an_entry_shows_its_readable_text_or_else_its_contents(entry: Row, text:
 def test_a_raw_response_shows_the_contents_in_place_of_the_text() -> None:
     entry = {"HumanReadable": "text", "Contents": {"a": 1}, "ContentsFormat": "json"}
     assert display.readable(entry, raw=True) == '{\n  "a": 1\n}'
+
+
+@pytest.mark.parametrize(
+    ("severity", "word"),
+    [(0, "unknown"), (0.5, "informational"), (1, "low"), (2, "medium"), (3, "high"), (4, "critical")],
+)
+def test_every_severity_of_the_platform_has_its_word(severity: float, word: str) -> None:
+    assert display.incident_cells({"name": "i", "severity": severity})[1] == word
 
 
 # Completion
@@ -250,6 +278,14 @@ def test_help_names_an_arguments_values_and_default(warroom: CommandLine, capsys
     ]
 
 
+def test_help_shows_brackets_as_they_are(
+    warroom: CommandLine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(KEYWORDS, "help", KEYWORDS["help"]._replace(takes="[word]"))
+    warroom("help")
+    assert "help [word]" in capsys.readouterr().out.splitlines()
+
+
 def test_debug_mode_shows_the_log(warroom: CommandLine, capsys: pytest.CaptureFixture[str]) -> None:
     warroom("!contoso-rows count=1 debug-mode=true")
     assert capsys.readouterr().out == "1 rows\ndebug: running contoso-rows\n"
@@ -276,6 +312,14 @@ def test_the_demo_investigates_a_user_and_ends_with_the_changed_state(capsys: py
     places = [printed.out.find(text) for text in expected]
     assert places == sorted(places)
     assert places[0] > 0
+
+
+def test_the_demo_shows_brackets_as_they_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(keywords, "TOUR", ["context Nothing[word]"])
+    main(["demo", *SMALL])
+    assert "warroom> context Nothing[word]" in capsys.readouterr().out.splitlines()
 
 
 @pytest.mark.parametrize(

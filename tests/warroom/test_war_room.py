@@ -5,6 +5,7 @@ import os
 import re
 from datetime import datetime, timezone
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from warroom.xsoar.instance import load_instance
 from warroom.xsoar.integration import MANIFEST, PROJECT
 from warroom.xsoar.manifest import Manifest
 from warroom.xsoar.runner import WarRoom
+from warroom.xsoar.surroundings import replaced
 
 
 def echoed(room: WarRoom, line: str) -> Any:
@@ -110,6 +112,15 @@ def test_generic_arguments_stay_away_from_the_code(room: WarRoom) -> None:
 
 
 # Context values in arguments
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (False, "false"), ({}, "{}"), ("", ""), (None, ""), ([], "")],
+)
+def test_a_path_that_stands_alone_loses_no_value(make: Make, value: Any, text: str) -> None:
+    room = make(context=ContextData({"A": value}))
+    assert echoed(room, "!contoso-echo text=${A}") == [{"text": text, "limit": "50"}]
 
 
 def test_context_values_are_put_in_as_text(make: Make) -> None:
@@ -312,6 +323,19 @@ def test_polling_is_given_up_in_the_end(room: WarRoom, limit: str) -> None:
     assert run.failed
 
 
+def test_the_last_word_of_a_given_up_command_knows_the_servers_arguments(room: WarRoom) -> None:
+    *_, last = room.rounds("!contoso-wait left=9 timeout=40 raw-response=true")
+    assert (last.failed, last.generic) == (True, {"raw-response": "true"})
+
+
+def test_an_attribute_that_was_none_is_none_again() -> None:
+    owner = ModuleType("owner")
+    vars(owner)["clock"] = None
+    with replaced(owner, "clock", "other"):
+        assert vars(owner)["clock"] == "other"
+    assert vars(owner)["clock"] is None
+
+
 # Instances
 
 
@@ -336,6 +360,8 @@ def test_secrets_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) 
     [
         ('{"colour": 1}', "unknown parameters: colour"),
         ('{"url": {"env": "CONTOSO_MISSING"}}', "CONTOSO_MISSING is not set"),
+        ('{"url": {"env": 5}}', "not 5"),
+        ('{"url": {"env": null}}', "not None"),
         ("[]", "JSON object"),
         ("{", "Expecting"),
     ],

@@ -7,12 +7,12 @@ import random
 import time
 import unicodedata
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from warroom.azure.odata import Row
+from warroom.azure.odata import TICKS_PER_SECOND, Row, ticks
 from warroom.azure.rows import (
     history_item,
     offline_detection,
@@ -24,6 +24,7 @@ from warroom.azure.tenant import SUBJECTS, Tenant
 
 TEST_DATA = Path(__file__).resolve().parent.parent.parent / "test_data"
 SERVICE_PRINCIPALS = 50
+EPOCH = ticks("1970-01-01T00:00:00Z")
 DAY = 86_400  # seconds
 LONGEST_AGO = 90 * DAY  # how far back the crowd's risk goes
 
@@ -288,10 +289,10 @@ def _ascii(name: str) -> str:
     return decomposed.encode("ascii", "ignore").decode().lower()
 
 
-def _seconds(text: str) -> float:
+def _seconds(text: str) -> int:
     """A stored moment in whole seconds since 1970."""
-    whole = datetime.fromisoformat(text[:19])
-    return whole.replace(tzinfo=timezone.utc).timestamp()
+    since_1970 = ticks(text) - EPOCH
+    return since_1970 // TICKS_PER_SECOND
 
 
 class Kind(NamedTuple):
@@ -535,8 +536,10 @@ def demo_tenant(
     detections: int = 3000,
     seed: int = 7,
 ) -> Tenant:
-    """Build a tenant with so many users and detections in all; the recorded are among them.
+    """Build a tenant with so many users and detections at least.
 
+    The recorded ones and those of the case always stay and count among them; a crowd makes
+    up the rest.
     now: the moment at which the tenant's clock stands still; without one it is the real one.
     The same seed and `now` give the same rows.
     """

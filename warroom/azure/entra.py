@@ -90,10 +90,12 @@ def _unsigned_jwt(claims: Json) -> str:
 class Entra:
     """Answers for the tenant's login host.
 
+    Tokens and device codes age by real time, not by the tenant's clock.
     token_lifetime, interval, device_code_lifetime: seconds.
     opaque_tokens: access tokens have no readable claims.
     slow_down: a pending poll that comes within the interval is answered with slow_down.
-    flows: by device code. access_tokens: the claims by token.
+    flows: by device code. access_tokens: the claims by token. refresh_tokens: what each
+    stands for, by token. revoked: the access tokens that Graph refuses from now on.
     """
 
     def __init__(self, tenant: Tenant) -> None:
@@ -165,15 +167,16 @@ class Entra:
     def _graph(self) -> str:
         return f"https://{self.tenant.hosts.graph}"
 
-    def _realm(self, tenant: str, error: str = "") -> str:
+    def _realm(self, segment: str, error: str = "") -> str:
         """The tenant as endpoints name it.
 
-        Raises: EntraError: this login host knows no such tenant.
+        segment: the part of the path that names it. Raises: EntraError: this login host
+        knows no such tenant.
         """
-        if tenant in ANY_TENANT:
-            return tenant
-        if tenant not in (self.tenant.tenant_id, self.tenant.domain):
-            raise EntraError(90002, f"Tenant '{tenant}'.", error)
+        if segment in ANY_TENANT:
+            return segment
+        if segment not in (self.tenant.tenant_id, self.tenant.domain):
+            raise EntraError(90002, f"Tenant '{segment}'.", error)
         return self.tenant.tenant_id
 
     def _instance_metadata(self) -> Json:
@@ -187,8 +190,8 @@ class Entra:
             "metadata": [alias],
         }
 
-    def _discovery(self, tenant: str) -> Json:
-        realm = self._realm(tenant, "invalid_tenant")
+    def _discovery(self, segment: str) -> Json:
+        realm = self._realm(segment, "invalid_tenant")
         issuer = "{tenantid}" if realm in ANY_TENANT else realm
         return {
             "token_endpoint": self._address(f"{realm}/oauth2/v2.0/token"),
@@ -295,8 +298,8 @@ class Entra:
             permissions.add(permission)
         return permissions - OIDC_SCOPES
 
-    def _start_device_flow(self, form: Form, tenant: str) -> Json:
-        self._realm(tenant)
+    def _start_device_flow(self, form: Form, segment: str) -> Json:
+        self._realm(segment)
         _refuse_unknown_fields(form, frozenset(("client_id", "scope")))
         app = self._app(form)
         scope = _required(form, "scope")
@@ -421,7 +424,7 @@ class Entra:
 
     # ---- requests
 
-    def _token(self, form: Form, tenant: str) -> Json:
+    def _token(self, form: Form, segment: str) -> Json:
         if self._forced:
             raise EntraError(self._forced.pop(0))
         grants = {
@@ -433,7 +436,7 @@ class Entra:
         if grant_type not in grants:
             raise EntraError(70003, grant_type)
         _refuse_unknown_fields(form, COMMON_FIELDS | GRANT_FIELDS[grant_type])
-        realm = self._realm(tenant)
+        realm = self._realm(segment)
         if realm in ANY_TENANT and grant_type == "client_credentials":
             raise EntraError(9001023)
         return grants[grant_type](form, self._app(form))
@@ -444,14 +447,14 @@ class Entra:
         address = f"{request.method} {request.path}"
         if address == "GET /common/discovery/instance":
             return Answer(200, self._instance_metadata())
-        tenant, _, rest = request.path.strip("/").partition("/")
+        segment, _, rest = request.path.strip("/").partition("/")
         match f"{request.method} {rest}":
             case "GET v2.0/.well-known/openid-configuration":
-                return Answer(200, self._discovery(tenant))
+                return Answer(200, self._discovery(segment))
             case "POST oauth2/v2.0/token":
-                return Answer(200, self._token(request.form, tenant))
+                return Answer(200, self._token(request.form, segment))
             case "POST oauth2/v2.0/devicecode":
-                return Answer(200, self._start_device_flow(request.form, tenant))
+                return Answer(200, self._start_device_flow(request.form, segment))
         return html_page(404, "Not Found")
 
     def refuse(self, refusal: EntraError) -> Answer:

@@ -15,7 +15,7 @@ JSON_TYPE = (
 
 @dataclass
 class Fault:
-    """What happens to `times` requests of a face, after letting `after` pass.
+    """What happens to `times` requests of a face (of FACES), after letting `after` pass.
 
     status: 200 without a body means that the request is carried out, only its answer
     is delayed, truncated (half-way through the body) or dropped (the connection is
@@ -25,7 +25,7 @@ class Fault:
     status: int = 200
     times: int = 1
     after: int = 0
-    host: str = "graph"
+    face: str = "graph"
     retry_after: int | str | None = None
     body: Json | str | None = None
     content_type: str | None = None
@@ -40,7 +40,7 @@ class Fault:
 
     @property
     def has_own_body(self) -> bool:
-        """Also that of a redirect, which is none unless it is given."""
+        """Whether `body` is sent as it is: a given one always, and for a redirect also None."""
         is_redirect = 300 <= self.status < 400
         return is_redirect or self.body is not None
 
@@ -61,13 +61,13 @@ class Faults(list[Fault]):
     """The faults to come; those of one face happen in order."""
 
     def add(self, fault: Fault) -> None:
-        if fault.host not in FACES:
-            raise ValueError(fault.host)
+        if fault.face not in FACES:
+            raise ValueError(fault.face)
         self.append(fault)
 
     def _first(self, face: str) -> Fault | None:
         for fault in self:
-            if fault.host == face:
+            if fault.face == face:
                 return fault
         return None
 

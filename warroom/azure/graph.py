@@ -285,7 +285,10 @@ def _options(request: Recorded) -> str:
 
 
 def _linked(request: Recorded, offset: int) -> str:
-    """The path and query of the page at an offset, with a skip token bound to both."""
+    """The path and query of the page at an offset, with a skip token bound to both.
+
+    The client must follow the link byte for byte: `_offset` compares it with this.
+    """
     options = _options(request)
     bound = f"{request.path}&{options}{offset}"
     digest = hashlib.sha256(bound.encode())
@@ -296,7 +299,8 @@ def _linked(request: Recorded, offset: int) -> str:
 def _offset(request: Recorded) -> int:
     """Where the page begins.
 
-    A link counts only as it was handed out: same options, same encoding.
+    The client must follow a link byte for byte as it was handed out: the same options in
+    the same order and encoding. Raises: BadRequestError: it did not.
     """
     token = request.query.get("$skiptoken")
     if token is None:

@@ -95,7 +95,7 @@ class MachineIdentity:
         }
 
     def _imds(self, request: Recorded) -> Answer:
-        """Numbers are strings there."""
+        """An IMDS answer gives its numbers as strings."""
         if not IMDS.is_asked_by(request):
             return _imds_error("not_found", "Not found", 404)
         headers = request.headers

@@ -28,7 +28,8 @@ class BadRequestError(Exception):
 class EnumType(NamedTuple):
     """An evolvable enum.
 
-    later: members that read as the sentinel unless the caller prefers to see them.
+    known: members that everybody sees, among them the sentinel. later: members that read
+    as the sentinel unless the caller prefers to see them.
     """
 
     known: tuple[str, ...]
@@ -188,7 +189,7 @@ def _zone_minutes(match: re.Match[str]) -> int:
 
 @lru_cache(maxsize=1 << 19)
 def ticks(text: str) -> int:
-    """A stored date and time as .NET ticks, exact to Graph's seven digits.
+    """A date and time, stored or of a $filter, as .NET ticks, exact to seven digits.
 
     Raises: ValueError: it is none.
     """
@@ -213,6 +214,8 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "lt": lt,
     "le": le,
 }
+# After the literal comes nothing that would make it longer, such as the x in trueX or the
+# quote in 'a'b'.
 _COMPARISON = re.compile(
     r"(?P<property>[A-Za-z]\w*) +(?P<operator>eq|ne|gt|ge|lt|le) +(?:"
     rf"(?P<DateTimeOffset>{_MOMENT % '[0-2][0-9]'})|(?P<Boolean>true|false)"
@@ -260,17 +263,31 @@ def _incompatible(type_: str, operator: str) -> BadRequestError:
     )
 
 
+def _enum_text(comparison: re.Match[str], type_: str) -> str | None:
+    """The text of a literal that can be one of this enum: quoted, of no other enum."""
+    if comparison["enum"] in (None, type_):
+        return comparison["String"]
+    return None
+
+
+def _plain_text(comparison: re.Match[str], type_: str) -> str | None:
+    """The text of a literal of this type, which is no enum."""
+    if type_ not in _LITERALS or comparison["enum"]:
+        return None
+    return comparison[type_]
+
+
 def _literal(comparison: re.Match[str], type_: str) -> object:
     """The literal as a value of the property's type.
 
     Raises: BadRequestError: it is of another type.
     """
-    text = comparison["String"]
-    if type_ in ENUMS and text is not None and comparison["enum"] in (None, type_):
-        return _enum_literal(text, type_)
-    text = comparison[type_] if type_ in _LITERALS else None
-    if text is None or comparison["enum"]:
+    is_enum = type_ in ENUMS
+    text = _enum_text(comparison, type_) if is_enum else _plain_text(comparison, type_)
+    if text is None:
         raise _incompatible(type_, comparison["operator"])
+    if is_enum:
+        return _enum_literal(text, type_)
     return _LITERALS[type_](text)
 
 
@@ -331,6 +348,12 @@ _ODD_CHARACTER = re.compile(r"[^\w\s().,:'+$/@-]")
 
 
 class _Clause(NamedTuple):
+    """A part of a $filter.
+
+    or_clauses: how many it counts for within an enclosing `or`. An `and` counts as one,
+    whatever is in it: the limit is on the children of an `or`.
+    """
+
     holds: Predicate
     or_clauses: int = 1
 

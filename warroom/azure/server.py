@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -55,7 +56,13 @@ class _Server(ThreadingHTTPServer):
     scheme = "http"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Stay silent when a client goes away in the middle."""
+        """Show a defect, but stay silent of a client that breaks off.
+
+        One that does not trust the certificate does so with an SSLError.
+        """
+        _, error, _ = sys.exc_info()
+        if not isinstance(error, ConnectionError | ssl.SSLError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -105,7 +105,8 @@ def _default_identities() -> dict[str, set[str]]:
 class Subject(NamedTuple):
     """How actions and detections name those who are at risk.
 
-    ids: the property of an action's body. detections: the collection of theirs.
+    ids: the property of an action's body. detections: the collection that holds their
+    detections.
     owner_properties: a detection's properties, each with the subject's own.
     """
 
@@ -206,11 +207,14 @@ class _Processing:
 
 @dataclass
 class _Arrival:
-    """A detection to be seen from a moment and from a number of requests on."""
+    """A detection that is seen from a moment on, and only after a request.
+
+    last_missed: the number of the last request that does not see it.
+    """
 
     row: Row
     moment: datetime | None
-    after_request: int
+    last_missed: int
 
 
 Order = Callable[[list[Row]], list[Row]]
@@ -252,10 +256,12 @@ class Tenant:
     both were seen.
     user_roles: those of the user who signs in by device code.
     clock: a fixed moment, or a callable that gives one.
-    processing_reads: how many reads of a row still show the old values after an action.
+    processing_reads: how many reads of a row still show the old values after an action;
+    a row that comes by the action shows with the next request.
     order: gives the order in which rows come; takes them as $orderby asks for them.
     largest_page: no page has more rows, whatever $top asks for.
-    requests: how many Graph has had.
+    answered_requests: how many Graph has answered. It never sees those that were throttled
+    or answered by a fault instead, so they do not count.
     """
 
     users: dict[str, Row] = field(default_factory=dict)
@@ -279,12 +285,12 @@ class Tenant:
     processing_reads: int = 0
     order: Order = as_asked
     largest_page: int = LARGEST_TOP
-    requests: int = 0
+    answered_requests: int = 0
     _processing: dict[tuple[str, str], _Processing] = field(
         default_factory=dict, repr=False
     )
     _arrivals: list[_Arrival] = field(default_factory=list, repr=False)
-    _happenings: dict[int, Callable[[], object]] = field(
+    _happenings: dict[int, list[Callable[[], object]]] = field(
         default_factory=dict, repr=False
     )
     _listings: dict[tuple[object, ...], list[Row]] = field(
@@ -405,7 +411,7 @@ class Tenant:
         """Add a detection, of the first user unless `userId` says another.
 
         It is hidden before `surfaces_at` on the tenant's clock, and from the next
-        `after_requests` requests that are answered.
+        `after_requests` requests that Graph answers, be it with an error such as 401.
         """
         if not isinstance(detected, str):
             detected = stamp(detected or self.now())
@@ -418,8 +424,8 @@ class Tenant:
         if surfaces_at is None and not after_requests:
             self.detections[row["id"]] = row
         else:
-            first_seen = self.requests + after_requests
-            self._arrivals.append(_Arrival(row, surfaces_at, first_seen))
+            last_missed = self.answered_requests + after_requests
+            self._arrivals.append(_Arrival(row, surfaces_at, last_missed))
         self.touch()
         return row
 
@@ -460,17 +466,21 @@ class Tenant:
     ) -> None:
         """Accept an action for all of the ids or none.
 
-        Raises: BadRequestError: there are too many, or one is unknown or deleted.
+        Raises: KeyError: there is no such action. BadRequestError: there are none, too
+        many, or the same one twice; or one is unknown, deleted, or a user without risk
+        for an action other than confirming a compromise.
         """
         change = ACTIONS[collection, action]
         self._check_ids(collection, change, ids)
         rows = self.store(collection)
         for row_id in ids:
-            if row_id in rows:
-                rows[row_id]["isProcessing"] = True
-            self._processing[collection, row_id] = _Processing(
-                change, initiated_by, self.processing_reads
-            )
+            row = rows.get(row_id)
+            reads = 0  # of a row that is not there yet, and so cannot be read
+            if row is not None:
+                row["isProcessing"] = True
+                reads = self.processing_reads
+            processing = _Processing(change, initiated_by, reads)
+            self._processing[collection, row_id] = processing
         self.touch()
 
     def _leave_detection(self, collection: str, owner: Row, change: RiskChange) -> None:
@@ -501,13 +511,14 @@ class Tenant:
     def before_request(self, number: int, happen: Callable[[], object]) -> None:
         """Let something happen just before a Graph request is answered.
 
-        number: which one from now, the next being 1.
+        number: which one from now, the next being 1. Of the same request, what was asked
+        for first happens first.
         """
-        due = self.requests + number
-        self._happenings[due] = happen
+        due = self.answered_requests + number
+        self._happenings.setdefault(due, []).append(happen)
 
     def _is_due(self, arrival: _Arrival) -> bool:
-        if self.requests <= arrival.after_request:
+        if self.answered_requests <= arrival.last_missed:
             return False
         if arrival.moment is None:
             return True
@@ -528,11 +539,10 @@ class Tenant:
 
     def begin_request(self) -> None:
         """Count one Graph request, and let happen what is due before it is answered."""
-        self.requests += 1
+        self.answered_requests += 1
         self._surface_arrivals()
         self._finish_processing()
-        happen = self._happenings.pop(self.requests, None)
-        if happen:
+        for happen in self._happenings.pop(self.answered_requests, []):
             happen()
             self.touch()
 
@@ -577,7 +587,7 @@ class Tenant:
     ) -> list[Row]:
         """The rows that match, in order.
 
-        anew: not so for a later page, which has the walk's rows while nothing changed.
+        anew=False (a later page) may reuse the rows its walk began with, until `touch()`.
         """
         rows = self.store(collection)
         walk = (collection, filter_text, orderby, len(rows))

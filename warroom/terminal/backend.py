@@ -71,7 +71,7 @@ class SimulatedTenant:
         return self._opened.enter_context(simulator)
 
     def _skip(self, seconds: float) -> None:
-        """Wait as the platform does before it polls, in simulated time."""
+        """Only say how long the platform would wait before it polls; no time passes."""
         self.console.print(f"({seconds:.0f} seconds later)", style="dim")
 
     @cached_property
@@ -86,7 +86,11 @@ class SimulatedTenant:
 
     @cached_property
     def arrivals(self) -> Arrivals:
-        """What happens in the tenant between two fetches; from now on its time is the room's."""
+        """What happens in the tenant between two fetches.
+
+        From the first use on the tenant's clock stands still, but for `let_pass`, and the
+        room goes by it.
+        """
         tenant = self.simulator.tenant
         arrivals = Arrivals(tenant, self.options.seed)
         self.room.clock = arrivals.now
@@ -97,7 +101,10 @@ class SimulatedTenant:
         self.arrivals.go_on(seconds)
 
     def watch_arrivals(self) -> dict[str, str]:
-        """How each detection arrived, by its id; it grows with the fetches."""
+        """How each detection arrived, by its id; it grows with the fetches.
+
+        From now on the tenant's clock stands still, but for `let_pass`.
+        """
         return self.arrivals.ways
 
     def count_requests(self) -> dict[str, int]:

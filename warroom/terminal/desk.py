@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from rich.console import Console
 
@@ -73,6 +73,13 @@ class Desk:
         problem = "That is only for the simulated tenant; this instance is a real one."
         raise Misuse(problem)
 
+    def start_simulator(self) -> None:
+        """Start what only the simulated tenant has.
+
+        Raises: Misuse: the instance is a real one.
+        """
+        self.simulator()
+
     def show(self, runs: Iterable[Run]) -> int:
         """Show each run as it comes. Gives an exit code."""
         show = display.SHAPES[self.options.shape]
@@ -119,7 +126,7 @@ class Desk:
         return max(codes)
 
 
-def raise_for_rest(rest: list[str]) -> None:
+def raise_for_rest(rest: list[str]) -> NoReturn:
     words = " ".join(rest)
     raise Misuse(f"{words!r} is more than can follow here.")
 

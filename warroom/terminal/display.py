@@ -12,12 +12,18 @@ from rich.text import Text
 from warroom.terminal.markdown import Cells, draw_markdown, draw_table, harmless
 from warroom.xsoar.entries import ERROR, WARNING, Entry, Run, contents
 
-NO_TERMINAL = (
-    200  # columns where the output goes to a file or program; COLUMNS changes it
-)
+# Characters a line where the output goes to a file or program; COLUMNS changes it.
+NO_TERMINAL = 200
 
 STYLES = {ERROR: "red", WARNING: "yellow"}
-SEVERITIES = ("unknown", "low", "medium", "high")  # by the platform's number
+SEVERITIES = {  # by the platform's number
+    0: "unknown",
+    0.5: "informational",
+    1: "low",
+    2: "medium",
+    3: "high",
+    4: "critical",
+}
 
 INCIDENT_HEADERS = ["Occurred", "Severity", "Name", "Id"]
 ARRIVED_BEFORE = "before"  # shown of an incident whose arrival was not watched

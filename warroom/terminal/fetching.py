@@ -41,6 +41,7 @@ def fetch_once(desk: Desk) -> int:
     """Let the server fetch once; show what came and which requests it took."""
     backend = desk.backend
     room = backend.room
+    # Before the fetch, as from the first look on the room goes by the tenant's clock.
     arrivals = backend.watch_arrivals()
     before = backend.count_requests()
     run = room.fetch()
@@ -78,6 +79,7 @@ def fetch(desk: Desk, rest: list[str]) -> int:
     every = numbers.get("every", desk.options.every)
     codes = [DONE]
     for number in range(times):
+        # Time also passes since the last fetch of an earlier line, which left a last run.
         if number > 0 or room.last_run:
             backend.let_pass(every)
         code = fetch_once(desk)

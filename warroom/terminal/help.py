@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from rich.text import Text
+
 from warroom.terminal.desk import Desk, only_word
 from warroom.xsoar.commandline import GENERIC
 from warroom.xsoar.manifest import Argument, Command
@@ -51,5 +53,7 @@ def show_help(desk: Desk, rest: list[str]) -> None:
         topics = overview(desk)
     console = desk.console
     for heading, text in topics:
-        console.print(f"[bold]{heading}[/bold]", markup=True)
-        console.print(f"    {text}", markup=False)
+        title = Text(heading, style="bold")
+        console.print(title)
+        indented = Text(f"    {text}")
+        console.print(indented)

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from rich.text import Text
+
 from warroom.demo import demo_instance
 from warroom.terminal.desk import DONE, Desk, Keyword, Misuse, no_word, only_word
 from warroom.terminal.display import as_json
@@ -47,7 +49,7 @@ def press_test(desk: Desk, rest: list[str]) -> int:
 
 def choose_sign_in(desk: Desk, rest: list[str]) -> None:
     name = only_word(rest)
-    desk.simulator()
+    desk.start_simulator()
     if name not in SIGN_INS:
         known = ", ".join(SIGN_INS)
         raise Misuse(f"signin takes one of {known}.")
@@ -82,10 +84,11 @@ def decline(desk: Desk, rest: list[str]) -> None:
 def demonstrate(desk: Desk, rest: list[str]) -> int:
     """Do a tour of lines, each shown as it would be typed."""
     no_word(rest)
-    desk.simulator()
+    desk.start_simulator()
     codes = [DONE]
     for line in TOUR:
-        desk.console.print(f"\n[bold green]warroom>[/bold green] {line}", markup=True)
+        typed = Text.assemble("\n", ("warroom>", "bold green"), f" {line}")
+        desk.console.print(typed)
         code = desk.do(line)
         codes.append(code)
     return max(codes)

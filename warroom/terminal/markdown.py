@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-NARROWEST = 12  # columns to which a cell's long words may be broken
-BORDER = 3  # columns between two cells
+NARROWEST = 12  # characters to which a cell's long words may be broken
+BORDER = 3  # characters between two cells
 
 HEADING_STYLE = "bold cyan"
 LEVELS = {"high": "red", "medium": "yellow", "low": "green"}
@@ -26,6 +26,8 @@ UNBREAKABLE = re.compile(r"[0-9a-fA-F-]{8,}|\S+@\S+|https?://\S+|[\d:.TZ+-]+")
 HEADING = re.compile("#+ ")
 INLINE = re.compile(r"\*\*(?P<bold>.+?)\*\*|\[(?P<text>[^\]]+)\]\((?P<link>[^)\s]+)\)")
 CELL_BORDER = re.compile(r"(?<!\\)\|")
+RULE = re.compile(r"\|(?:\s*:?-+:?\s*\|)+\s*")
+TABLE_LINE = re.compile(r"\|.*(?<!\\)\|\s*")
 CELL_ESCAPE = re.compile(r"\\([|`])")
 # What a name could play with a terminal.
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
@@ -110,6 +112,15 @@ def cells(line: str) -> Cells:
     return list(texts)
 
 
+def is_table(lines: list[str]) -> bool:
+    """Whether lines that begin with a border are a table, and not only look like one."""
+    if len(lines) < 2 or not RULE.fullmatch(lines[1]):
+        return False
+    are_closed = [TABLE_LINE.fullmatch(line) is not None for line in lines]
+    counts = {len(cells(line)) for line in lines}
+    return all(are_closed) and len(counts) == 1
+
+
 def width_of(word: str) -> int:
     length = len(word)
     if UNBREAKABLE.fullmatch(word):
@@ -118,7 +129,7 @@ def width_of(word: str) -> int:
 
 
 def narrowest(column: Iterable[str]) -> int:
-    """How narrow a column can get.
+    """How narrow a table's column can get, in characters.
 
     No id, address, time or number is broken; other words may be.
     """
@@ -129,7 +140,7 @@ def narrowest(column: Iterable[str]) -> int:
 
 
 def widest(column: Iterable[str]) -> int:
-    """How wide a column has to be for no line of it to be wrapped."""
+    """How wide a table's column has to be, in characters, for no line of it to be wrapped."""
     text = "\n".join(column)
     lines = text.split("\n")
     lengths = map(len, lines)
@@ -187,12 +198,12 @@ def draw_lines(headers: Cells, rows: list[Cells], console: Console) -> None:
     """Each cell on a line of its own, to be wrapped by the terminal."""
     for row in rows:
         for header, cell in zip(headers, row, strict=True):
-            line = f"{header}: {cell}"
-            console.print(line, markup=False, soft_wrap=True)
+            line = Text(f"{header}: {cell}")  # a str would lose :a: to an emoji
+            console.print(line, soft_wrap=True)
 
 
 def shared_out(spare: int, widths: list[int], wanted: list[int]) -> list[int]:
-    """Widths that also take what is spare, from the left, as far as each can use it.
+    """Widths of columns that also take what is spare, from the left, as far as they can use it.
 
     The exact widths are given to the drawing library: left to choose between a least and a
     most, it draws tables wider than the terminal, and cuts them off there.
@@ -206,7 +217,7 @@ def shared_out(spare: int, widths: list[int], wanted: list[int]) -> list[int]:
 
 
 def fitting_table(headers: Cells, rows: list[Cells], width: int) -> Table | None:
-    """The first layout that needs no more than so many columns of the terminal."""
+    """The first layout that is no wider than the terminal; width: its characters a line."""
     columns = list(zip(headers, *rows, strict=True))
     # A row that stands alone reads better as a list than with its cells wrapped.
     measure = widest if len(rows) == 1 else narrowest
@@ -232,19 +243,24 @@ def draw_table(headers: Cells, rows: list[Cells], console: Console) -> None:
         console.print(table, soft_wrap=False)
 
 
-def is_table_line(line: str) -> bool:
+def begins_with_border(line: str) -> bool:
     return line.startswith("|")
+
+
+def draw_table_lines(lines: list[str], console: Console) -> None:
+    table = [cells(line) for line in lines]
+    headers = table[0]
+    rows = table[2:]  # after the rule
+    draw_table(headers, rows, console)
 
 
 def draw_markdown(markdown: str, console: Console, style: str = "") -> None:
     """Draw running text and tables; style: of the running text."""
     text = harmless(markdown)
     all_lines = text.rstrip("\n").split("\n")
-    for is_table, lines in groupby(all_lines, is_table_line):
-        if is_table:
-            table = [cells(line) for line in lines]
-            headers = table[0]
-            rows = table[2:]  # after the rule
-            draw_table(headers, rows, console)
+    for has_border, group in groupby(all_lines, begins_with_border):
+        lines = list(group)
+        if has_border and is_table(lines):
+            draw_table_lines(lines, console)
         else:
             draw_prose(lines, console, style)

@@ -12,23 +12,23 @@ DESCRIPTION = (
     "a prompt, or the lines given as arguments or on standard input."
 )
 
-SHAPES = {
+SHAPE_HELP = {
     "markdown": "print the readable text",
     "json": "print the entries",
 }
-TENANT_NUMBERS = {
+TENANT_DEFAULTS = {
     "users": 1200,
     "detections": 3000,
     "seed": 7,
 }
-FETCH_NUMBERS = {
+FETCH_HELP = {
     "times": "how often `fetch` fetches: 6, of a real instance 1",
     "every": (
         "seconds from one fetch to the next, "
         "which pass at once in the simulated tenant: 600"
     ),
 }
-FETCH_OPTIONS = [f"--{name}" for name in FETCH_NUMBERS]
+FETCH_OPTIONS = [f"--{name}" for name in FETCH_HELP]
 EVERY = 600  # seconds
 
 
@@ -80,7 +80,7 @@ def add_instance(parser: argparse.ArgumentParser) -> None:
 
 def add_shapes(parser: argparse.ArgumentParser) -> None:
     group = parser.add_mutually_exclusive_group()
-    for name, text in SHAPES.items():
+    for name, text in SHAPE_HELP.items():
         group.add_argument(
             f"--{name}",
             dest="shape",
@@ -112,10 +112,10 @@ def new_parser() -> argparse.ArgumentParser:
     add_lines(parser)
     add_shapes(parser)
     add_instance(parser)
-    for name, default in TENANT_NUMBERS.items():
+    for name, default in TENANT_DEFAULTS.items():
         add_number(parser, name, f"of the simulated tenant: {default}", default)
-    add_number(parser, "times", FETCH_NUMBERS["times"], None)
-    add_number(parser, "every", FETCH_NUMBERS["every"], EVERY)
+    add_number(parser, "times", FETCH_HELP["times"], None)
+    add_number(parser, "every", FETCH_HELP["every"], EVERY)
     return parser
 
 

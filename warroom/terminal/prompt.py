@@ -58,34 +58,34 @@ def last_word(text: str) -> str:
 
 
 def options_after(
-    manifest: Manifest, keywords: Followers, before: list[str], word: str
+    manifest: Manifest, followers: Followers, before: list[str], word: str
 ) -> list[str]:
     """What may stand where `word` stands, behind the words before it."""
     if not before:
         commands = [f"!{name}" for name in manifest.commands]
-        return [*commands, *keywords]
+        return [*commands, *followers]
     first, *more = before
     if first.startswith("!"):
         return argument_options(manifest, before, word)
     if more:
         return []
-    return keywords.get(first, [])
+    return followers.get(first, [])
 
 
-def candidates(manifest: Manifest, keywords: Followers, text: str) -> list[str]:
+def candidates(manifest: Manifest, followers: Followers, text: str) -> list[str]:
     """What the last word of a line may become."""
     word = last_word(text)
     before = text.removesuffix(word).split()
-    options = options_after(manifest, keywords, before, word)
+    options = options_after(manifest, followers, before, word)
     return [option for option in options if option.startswith(word)]
 
 
 class LineCompleter(Completer):
     """Completes the word before the cursor."""
 
-    def __init__(self, manifest: Manifest, keywords: Followers):
+    def __init__(self, manifest: Manifest, followers: Followers):
         self.manifest = manifest
-        self.keywords = keywords
+        self.followers = followers
 
     def get_completions(
         self,
@@ -94,7 +94,7 @@ class LineCompleter(Completer):
     ) -> Iterable[Completion]:
         text = document.text_before_cursor
         start = -len(last_word(text))
-        for candidate in candidates(self.manifest, self.keywords, text):
+        for candidate in candidates(self.manifest, self.followers, text):
             yield Completion(candidate, start_position=start)
 
 

@@ -40,7 +40,8 @@ def run_session(options: Options, backend: Backend, console: Console) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Run the war room.
 
-    Gives 1 if there was an error entry, 2 if a line was not understood, else 0.
+    Gives 2 only if the prompt did not understand a line, else 1 if there was an error
+    entry, as also a `!` line has that the server refuses, or an interruption, else 0.
     """
     options = read_options(arguments)
     console = open_console()

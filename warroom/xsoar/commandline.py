@@ -102,12 +102,15 @@ def as_text(value: Any) -> str:
 def inserted(value: str, read: Callable[[str], Any]) -> Any:
     """The value with each `${path}` replaced by what stands in the context there.
 
-    A path that stands alone may lead to a list and then gives one; all else is text.
+    A path that stands alone may lead to a list and then gives one; all else is text, which
+    is empty for an empty list and where nothing stands.
     """
     alone = INSERTION.fullmatch(value)
     if not alone:
         return INSERTION.sub(lambda match: as_text(read(match[1])), value)
-    content = read(alone[1]) or ""
+    content = read(alone[1])
+    if content is None or content == []:
+        return ""
     if isinstance(content, list):
         return [as_text(item) for item in content]
     return as_text(content)

@@ -64,7 +64,7 @@ def read_path(data: Any, path: str) -> Any:
         return data
     for step in path_steps(path):
         index, name = step.groups()
-        data = item_at(data, int(index)) if index else value_of(data, name)
+        data = value_of(data, name) if index is None else item_at(data, int(index))
     return data
 
 
@@ -131,10 +131,12 @@ def identity(item: Any, keys: tuple[str, ...]) -> str:
 
 
 def places_by_identity(items: list[Any], keys: tuple[str, ...]) -> Places:
+    """Where each identity stands; items without one are left out, as they equal no other."""
     places: Places = defaultdict(list)
     for place, item in enumerate(items):
         item_id = identity(item, keys)
-        places[item_id].append(place)
+        if item_id:
+            places[item_id].append(place)
     return places
 
 
@@ -150,10 +152,12 @@ def merge_by(keys: tuple[str, ...], old: list[Any], new: list[Any]) -> list[Any]
         same = places[item_id] if item_id else []
         for place in same:
             merged[place] = merged[place] | item
-        if not same:
+        if same:
+            continue
+        if item_id:
             end = len(merged)
             places[item_id].append(end)
-            merged.append(item)
+        merged.append(item)
     return merged
 
 
@@ -183,16 +187,16 @@ class ContextData:
 
     def _parent_of(self, path: str) -> tuple[Data, str]:
         """The object that holds what stands under the path, made if need be, and its name there."""
-        *parents, name = path.split(".")
-        place = self.data
-        for parent in parents:
-            place = place.setdefault(parent, {})
-            if not isinstance(place, dict):
+        *steps, name = path.split(".")
+        parent = self.data
+        for step in steps:
+            parent = parent.setdefault(step, {})
+            if not isinstance(parent, dict):
                 problem = (
-                    f"what stands under {parent} is no object that could hold {name}"
+                    f"what stands under {step} is no object that could hold {name}"
                 )
                 raise ContextError(f"{path}: {problem}")
-        return place, name
+        return parent, name
 
     def put(self, path: str, value: Any) -> None:
         """Set what stands under a plain path."""

@@ -45,8 +45,8 @@ class Run:
     def failed(self) -> bool:
         """Whether there is an error entry; of the Test button, whether it says anything but ok."""
         if self.command == TEST:
-            contents = [entry["Contents"] for entry in self.entries]
-            return contents != ["ok"]
+            answers = [entry["Contents"] for entry in self.entries]
+            return answers != ["ok"]
         types = [entry["Type"] for entry in self.entries]
         return ERROR in types
 

@@ -34,6 +34,8 @@ def _from_environment(value: dict[str, Any]) -> Any:
     if set(value) != {"env"}:
         return value
     name = value["env"]
+    if not isinstance(name, str):
+        raise ValueError(f"env takes the name of an environment variable, not {name!r}")
     content = os.environ.get(name)
     if content is None:
         raise ValueError(f"the environment variable {name} is not set")
@@ -44,7 +46,7 @@ def load_instance(path: Path, manifest_path: Path = MANIFEST) -> Args:
     """The parameters in a JSON file; {"env": "NAME"} stands for that environment variable.
 
     Raises: ValueError: the file is no JSON object, a name is not the manifest's, or a
-    variable is not set.
+    variable is not set or not named by text.
     """
     text = path.read_text(encoding="utf-8")
     given = json.loads(text, object_hook=_from_environment)

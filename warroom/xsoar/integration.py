@@ -55,19 +55,19 @@ def check_bindings(library: dict[str, Any], namespace: dict[str, Any]) -> None:
         raise NameError(f"{problem}: {names}")
 
 
-def run_as_one_text(integration: str, **call: Any) -> ModuleType:
+def run_as_one_text(source: str, **call: Any) -> ModuleType:
     """Run library and integration as the server does.
 
     That is one text in one namespace, without a file, under the name `builtins`.
-    call: fields of the `Call` that this first run executes. The module returned can be
-    given to a WarRoom. Raises: NameError: the integration gave a name of the library
-    another meaning.
+    source: the integration's text. call: fields of the `Call` that this first run
+    executes. The module returned can be given to a WarRoom. Raises: NameError: the
+    integration gave a name of the library another meaning.
     """
     module = ModuleType("builtins")
     namespace = vars(module)
     namespace["demisto"] = new_demisto(call)
     library = standin("CommonServerPython")
-    text = f"{library}\n_library = dict(globals())\n{integration}"
+    text = f"{library}\n_library = dict(globals())\n{source}"
     server_text = PLATFORM_IMPORT.sub("", text)
     code = compile(server_text, "<string>", "exec", dont_inherit=True)
     with contextlib.suppress(SystemExit):

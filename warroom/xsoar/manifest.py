@@ -127,21 +127,22 @@ class Command:
 
         Raises: CommandLineError: a required one is missing.
         """
-        complete = self._default_values() | args
+        completed = self._default_values() | args
         missing = []
         for name, argument in self.arguments.items():
-            is_empty = complete.get(name) in (None, "", [])
+            is_empty = completed.get(name) in (None, "", [])
             if argument.is_required and is_empty:
                 missing.append(name)
         if missing:
             names = ", ".join(missing)
             raise CommandLineError(f"{self.name} needs the argument {names}")
-        return complete
+        return completed
 
     def elementwise(self, args: Args) -> list[Args]:
         """The arguments of each run.
 
-        A list for an argument that takes none runs the command once for each element.
+        A list, which only `${path}` gives, runs the command once for each element where
+        the argument takes none.
         """
         runs = [args]
         for name, value in args.items():

@@ -1,7 +1,7 @@
 """Runs an integration's commands as the server does.
 
-A line is read and checked against the manifest, `main()` runs once for it, and its entries
-go to the war room and into the context.
+A line is read and checked against the manifest, `main()` runs once for each set of arguments
+and again for each poll, and its entries go to the war room and into the context.
 """
 
 import contextlib
@@ -83,7 +83,7 @@ def schedule_of(run: Run) -> Entry:
 
 
 def polling_timeout(run: Run, schedule: Entry) -> int:
-    """After how many seconds polling is given up."""
+    """After how many seconds polling is given up; a typed execution-timeout wins."""
     typed = run.generic.get("execution-timeout")
     declared = schedule.get("Timeout")
     return int(typed or declared or POLLING_TIMEOUT)
@@ -106,10 +106,12 @@ class WarRoom:
 
     module: the integration, imported or from `run_as_one_text`; used are its `main` and
     `demisto`, with a clock its `utc_now`, and with a simulator its `HttpSession`.
-    params: the instance's parameters.
+    manifest_path: the integration's YAML. params: the instance's parameters.
     simulator: where every request is led; without one, requests go where they say.
+    context: what the investigation holds already.
     clock: gives the moment for the module's `utc_now`.
     sleep: waits for so many seconds before a command polls again.
+    server_version: the platform's, as the integration may ask for it.
     """
 
     module: Any
@@ -262,7 +264,8 @@ class WarRoom:
     def _polled(self, run: Run) -> Iterator[Run]:
         """The runs that schedules ask for, until one asks for no more, fails, or time is up.
 
-        Time is counted by the waits alone; how much there is, the first schedule says.
+        Time is counted by the waits alone. How much there is, the first schedule says,
+        unless an execution-timeout was typed, which wins.
         """
         schedule = schedule_of(run)
         timeout = polling_timeout(run, schedule)
@@ -272,7 +275,8 @@ class WarRoom:
             waited += wait
             if waited > timeout:
                 problem = f"was given up after {timeout} seconds of polling."
-                yield Run(run.command, [error_entry(f"{run.command} {problem}")])
+                last_entry = error_entry(f"{run.command} {problem}")
+                yield Run(run.command, [last_entry], generic=run.generic)
                 return
             self.sleep(wait)
             run = self._run_scheduled(schedule, run.generic)
@@ -280,7 +284,7 @@ class WarRoom:
             schedule = schedule_of(run)
 
     def rounds(self, line: str) -> Iterator[Run]:
-        """The same, each round of a polling command as it comes."""
+        """Run one command line; give each round of a polling command as it comes."""
         try:
             invocation = self._read(line)
         except (CommandLineError, ContextError) as problem:

@@ -29,15 +29,16 @@ def restored_environment() -> Iterator[None]:
 @contextlib.contextmanager
 def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
     """Set an attribute for a while; one that was only inherited is inherited again afterwards."""
-    own = vars(owner).get(name)
+    was_its_own = name in vars(owner)
+    before = vars(owner).get(name)
     setattr(owner, name, value)
     try:
         yield
     finally:
-        if own is None:
-            delattr(owner, name)
+        if was_its_own:
+            setattr(owner, name, before)
         else:
-            setattr(owner, name, own)
+            delattr(owner, name)
 
 
 @contextlib.contextmanager
