@@ -5,7 +5,7 @@
 
 Graph's objects stay dicts with Graph's own property names, from the wire to the
 context: they are the public contract. Only `main`, `fetch_command` and `IntegrationStore`
-read or write the platform's state. The platform's pure helpers (argToList, tableToMarkdown
+read or write the platform's state. The platform's helpers (argToList, tableToMarkdown
 and so on) are used throughout.
 
 The sections follow each other as a command runs: errors, arguments, settings, http,
@@ -109,8 +109,8 @@ class GraphError(RequestError):
 # Readers of arguments and parameters. Each gives back exactly what was meant or raises
 # ArgumentError; nothing is dropped, widened or guessed.
 #
-# A playbook passes '' for an argument that it leaves open, so '' is mostly the same as not
-# given. Where that would act on more objects than were meant, it is refused: see
+# A playbook passes '' for an argument that it leaves open, so '' is mostly the same as
+# not given. Where that would act on more objects than were meant, it is refused: see
 # `text_values` (an empty list) and `Filter.empty_is_error`.
 
 
@@ -259,7 +259,7 @@ MOMENT_FORMS = (
 
 
 def utc_now() -> datetime:
-    """Return the current time in UTC; nothing else here reads the clock's date."""
+    """Return the current time in UTC; all datetimes here come from it."""
     return datetime.now(timezone.utc)
 
 
@@ -386,7 +386,8 @@ class FetchSettings:
 
     since: the literal of where the very first fetch begins. look_back: minutes in which a
     detection may surface late. event_types: any texts, since Graph's set is open.
-    max_remembered: no parameter; so many objects of one type are told apart from new ones.
+    max_remembered: not a parameter; how many objects of one type are remembered, so that
+    none is handed over twice.
     """
 
     since: str
@@ -427,8 +428,8 @@ NOT_SIGN_IN = {"affects_sign_in": False}
 
 @dataclass(frozen=True)
 class Settings:
-    """One instance's parameters, checked. `fetch` is None for a command that does not read
-    the fetch parameters."""
+    """One instance's parameters, checked. `fetch` is None for a command that does not
+    read the fetch parameters."""
 
     sign_in: SignIn
     client_id: str = ""
@@ -455,8 +456,8 @@ class Settings:
 
     @property
     def credentials_fingerprint(self) -> str:
-        """A digest of all that influences the token. A sign-in that was stored under another
-        digest is not used."""
+        """A digest of all that influences the token. A sign-in that was stored under
+        another digest is not used."""
         counted = [
             each.name
             for each in dataclasses.fields(self)
@@ -597,7 +598,7 @@ RETRY_RULES = {
     "status": 6,
     "other": 0,  # Certificates that fail will fail again.
     "status_forcelist": (429, 500, 502, 503, 504),
-    "allowed_methods": None,  # A POST sets a state here: twice changes nothing.
+    "allowed_methods": None,  # A POST to Graph sets a state: twice is once.
     "backoff_factor": 1,  # seconds
     "backoff_jitter": 0.5,  # seconds
     "backoff_max": 20,  # seconds
@@ -918,8 +919,8 @@ def description_of(answer: Json) -> str:
 def buried_description(error: Exception) -> str:
     """Return the login service's words from an error of msal's.
 
-    msal reads the tenant's addresses first (discovery). Where that is refused, it raises an
-    error while it handles another one, whose text holds the answer.
+    msal reads the tenant's addresses first (discovery). Where that is refused, it raises
+    an error while it handles another one, whose text holds the answer.
     """
     match = re.search(r"AADSTS\d+[^\"\\]*", str(error.__context__))
     return match.group() if match else NOT_THE_LOGIN_SERVICE
@@ -1068,8 +1069,8 @@ class Authenticator:
     """Gives access tokens for Graph.
 
     Its kinds supply `acquire`, which asks msal and returns msal's answer: a dict with
-    access_token, or with error and its description. Kinds without
-    a browser refuse `start` and `complete`.
+    access_token, or with error and its description. Kinds without a browser refuse
+    `start` and `complete`.
     """
 
     # What to do for a permission to reach the token, once it is granted.
@@ -1422,8 +1423,8 @@ class Filter(NamedTuple):
         return given(args, name)
 
     def values(self, value: Any) -> list[Any]:
-        """Return the values of an argument. A bound is taken whole: of two moments in one
-        argument either would do, so the later or earlier one would have no effect."""
+        """Return the values of an argument. Only "eq" takes several: a bound is one
+        moment, since of two that are joined by "or" the wider one always wins."""
         return argToList(value) if self.operator == "eq" else [value]
 
     def comparisons(self, name: str, value: Any) -> list[Comparison]:
@@ -1547,7 +1548,8 @@ def build_filters(filters: dict[str, Filter], args: Args) -> list[str]:
 
 GRAPH_VERSION = "v1.0"
 MAX_PAGE_SIZE = 500  # rows; Graph's upper bound of $top for these collections
-# Seconds in which pages are read; the platform ends a command after 300.
+# Seconds in which pages are read and batches submitted; the platform ends a command after
+# 300.
 PAGING_PERIOD = 240
 READ_ROLES = "Security Reader, Security Operator, Security Administrator or Global Reader"
 WRITE_ROLE = "Security Administrator"
@@ -1612,8 +1614,9 @@ class Resource(NamedTuple):
     item_title: str = ""
     item_columns: tuple[str, ...] = ()  # where they are not those of the list
     filters: dict[str, Filter] = {}  # by argument
-    orders: tuple[str, ...] = ()  # properties that it can be ordered by
-    default_order: str = ""  # '' where nothing shows that Graph can order
+    orders: tuple[str, ...] = ()  # accepted for order_by; Graph may refuse them
+    # Sent unasked; '' where nothing shows that Graph can order.
+    default_order: str = ""
     key: tuple[str, ...] = ("id",)  # what tells its objects apart in context
     # The query options that Graph understands there.
     options: tuple[str, ...] = ("$filter", "$orderby", "$top")
@@ -1639,7 +1642,8 @@ class Resource(NamedTuple):
 
 class Page(NamedTuple):
     """One answer of a list: rows as they go to context, and the address of the rest (''
-    on the last page). `failure` (why no more could be read) is set in the section on lists."""
+    on the last page). `failure` (why no more could be read) is set in the section on
+    lists."""
 
     rows: list[Row]
     next_link: str
@@ -1698,7 +1702,8 @@ def json_object(response: requests.Response) -> Json:
 
 
 class GraphClient:
-    """Reads the identityProtection collections of Graph, one request at a time.
+    """Reads and changes the identityProtection collections of Graph, one request at a
+    time.
 
     The service allows one request a second for the whole tenant
     (https://learn.microsoft.com/graph/throttling-limits). Requests are sent at once until
@@ -2302,9 +2307,9 @@ class RowRange(NamedTuple):
     """Which rows of a list are asked for, by position: from `start` up to `stop`, which
     is not among them.
 
-    whole_pages: whether rows beyond `stop` on the last page read are given too. That is so
-    under page_size, where next_token leads past that page: a row cut off from it would be on
-    no page at all.
+    whole_pages: whether rows beyond `stop` on the last page read are given too. That is
+    so under page_size, where next_token leads past that page: a row cut off from it would
+    be on no page at all.
     """
 
     start: int
@@ -2338,7 +2343,8 @@ class ListResult(NamedTuple):
 
 
 def read_row_range(args: Args) -> RowRange:
-    """Return the rows that limit, page and page_size ask for; page_size goes before limit."""
+    """Return the rows that limit, page and page_size ask for; page_size goes before
+    limit."""
     limit = whole_number(args, "limit", DEFAULT_LIMIT)
     size = whole_number(args, "page_size", limit, MAX_PAGE_SIZE)
     page_number = whole_number(args, "page", 1)
@@ -2400,6 +2406,8 @@ def collect(pages: Iterator[Page], row_range: RowRange) -> ListResult:
         if position >= row_range.stop:
             break
 
+    # The page is now the last one; after a failure, the empty one with the link that
+    # could not be followed.
     was_cut = position > row_range.stop and not row_range.whole_pages
     more = was_cut or page.next_link != ""
     return ListResult(rows, page.next_link, more, page.failure)
@@ -2431,8 +2439,8 @@ def sorted_rows(rows: list[Row], order: str) -> list[Row]:
 def collect_split(
     lists: list[Iterator[Page]], row_range: RowRange, order: str
 ) -> ListResult:
-    """Return the rows of a range over several lists that are one list to the caller. Only an
-    immediate failure of the first list is raised.
+    """Return the rows of a range over several lists that are one list to the caller. Only
+    an immediate failure of the first list is raised.
 
     What precedes the range may stand in any of them, so each is read from its start.
     """
@@ -2456,8 +2464,8 @@ def collect_split(
 
 
 class ListRequest(NamedTuple):
-    """What the arguments of a list ask for. `next_token` is None unless a page is asked for
-    by the token that the page before gave."""
+    """What the arguments of a list ask for. `next_token` is None unless a page is asked
+    for by the token that the page before gave."""
 
     next_token: str | None
     page_number: int
@@ -2482,7 +2490,8 @@ def refuse_page_beside_token(request: ListRequest, args: Args) -> None:
 
 
 def read_list_request(resource: Resource, args: Args) -> ListRequest:
-    """Read all arguments of a list; beside next_token too, what cannot be used is refused."""
+    """Read all arguments of a list; beside next_token too, what cannot be used is
+    refused."""
     request = ListRequest(
         next_token=read_next_token(args),
         page_number=whole_number(args, "page", 1),
@@ -2522,8 +2531,8 @@ ONE_PAGE = RowRange(0, 1, whole_pages=True)
 def follow_token(
     client: GraphClient, resource: Resource, token: str
 ) -> ListResult:
-    """Return the page that next_token leads to; filters, order and size of the call it came
-    from travel in it.
+    """Return the page that next_token leads to; filters, order and size of the call it
+    came from travel in it.
 
     Raises ArgumentError: it leads anywhere else, where the access token must not go.
     """
@@ -2855,7 +2864,7 @@ class ActionRequest(NamedTuple):
 
 SUBMITTED = "submitted"
 REFUSED = "refused"
-UNKNOWN = "unknown"  # No answer came, so the change may have been made.
+UNKNOWN = "unknown"  # No answer or a 5xx, so the change may have been made.
 NOT_TRIED = "not tried"
 DRY_RUN = "dry run"
 APPLIED = "applied"
@@ -3028,7 +3037,8 @@ class Submission(NamedTuple):
 
     @property
     def may_go_on(self) -> bool:
-        """Whether other batches are worth sending: so too where only these ids were refused."""
+        """Whether other batches are worth sending: so too where only these ids were
+        refused."""
         return self.blames_ids or self.outcome.status == SUBMITTED
 
 
@@ -3188,7 +3198,7 @@ def run_action(
 
     Names are resolved first; one that is unknown stops everything before a change. Raises
     ArgumentError, SettingsError, RequestError: nothing was changed. CommandFailed: not
-    all ids were accepted.
+    all ids were accepted. Looking at an earlier action raises as `verify_action` does.
     """
     if given(args, "verify_ids"):
         return verify_action(instance.client, action, args)
@@ -3209,10 +3219,12 @@ def run_action(
 # what was handed over, and remembers what it handed over from the floor on. Whatever
 # surfaces within look_back is therefore seen, and nothing twice.
 #
-# Two rules, both learnt from lost rows. A page proves that Graph kept the order only if its
-# own times rise. The moment before which all was read moves only on such proof. Asked for
-# all since 08:00, a page 09:00, 09:00, 09:05 proves that what came before 09:05 is read; a
-# page 09:00, 09:00, 09:00 proves nothing: were the order ignored, 08:59 could still come.
+# Two rules, both learnt from lost rows. A page proves that Graph kept the order only if
+# its last time is later than its first: equal times prove nothing, and times that fall
+# raise OrderIgnored. The moment before which all was read moves only on such proof. Asked
+# for all since 08:00, a page 09:00, 09:00, 09:05 proves that what came before 09:05 is
+# read; a page 09:00, 09:00, 09:00 proves nothing: were the order ignored, 08:59 could
+# still come.
 
 
 CLOCK_TOLERANCE = 5  # minutes this machine may be ahead of Graph
@@ -3404,8 +3416,8 @@ class Cursor:
             self.passed_key = ""
 
     def trim(self, number: int, limit: str) -> None:
-        """Keep about so many objects, the newest, and raise the floor to the oldest kept, if
-        that lies above it.
+        """Keep about so many objects, the newest, and raise the floor to the oldest kept,
+        if that lies above it.
 
         Never above `limit`, from where on objects still wait to be handed over. All of
         the oldest instant are kept, so that the floor need not tell them apart.
@@ -3459,7 +3471,7 @@ def write_cursor(cursor: Cursor) -> str:
 
 
 class OrderIgnored(Exception):  # noqa: N818 - no error: there is another way
-    """Graph's pages do not rise in time, as was asked for.
+    """Graph's rows fall in time, against what was asked for.
 
     Attributes: rows (those of the page that showed it, which are worth handing over).
     """
@@ -3470,8 +3482,8 @@ class OrderIgnored(Exception):  # noqa: N818 - no error: there is another way
 
 
 class ReadPage(NamedTuple):
-    """A page of what a fetch reads, and the instant before which all has been read by then;
-    it falls back to the floor once the order proves to be ignored."""
+    """A page of what a fetch reads, and the instant before which all has been read by
+    then; it falls back to the floor once the order proves to be ignored."""
 
     rows: list[Row]
     complete_before: str
@@ -3512,30 +3524,32 @@ def fetch_query(
 def pages_until_proof(
     client: GraphClient, source: Source, fetch: FetchSettings, since: str
 ) -> Generator[ReadPage, None, str]:
-    """Yield pages from an instant on, up to and with the first whose last time is later than
-    its first: the proof of order. Returns that last time, from which to ask anew, or
+    """Yield pages from an instant on, up to and with the first whose last time is later
+    than its first: the proof of order. Returns that last time, from which to ask anew, or
     END_OF_TIME when nothing follows.
 
-    While all rows have one instant, asking anew would bring the same: there links lead on.
+    While all rows have one instant, asking anew would bring the same: there links lead
+    on.
     """
     newest = since
     query = fetch_query(source, fetch, since)
     for page in client.pages(source.resource, query):
         times = [source.time(row) for row in page.rows]
-        rising = sorted([newest, *times])
-        if rising != [newest, *times]:
+        in_order = sorted([newest, *times])
+        if in_order != [newest, *times]:
             raise OrderIgnored(page.rows)
 
         if not page.next_link:
             yield ReadPage(page.rows, END_OF_TIME)
             return END_OF_TIME
 
-        newest = rising[-1]
+        newest = in_order[-1]
         if times and times[0] < newest:
             yield ReadPage(page.rows, newest)
             return newest
         yield ReadPage(page.rows, since)
 
+    # Never reached, as the last page has no link; for the type checker.
     return END_OF_TIME
 
 
@@ -3646,8 +3660,8 @@ def read_new(
 
 
 def floor_behind(limit: str, now: datetime, look_back: int) -> str:
-    """Return the instant so many minutes before a limit, or before what is surely past, if
-    that is earlier: this machine may be ahead of Graph by CLOCK_TOLERANCE."""
+    """Return the instant so many minutes before a limit, or before what is surely past,
+    if that is earlier: this machine may be ahead of Graph by CLOCK_TOLERANCE."""
     naive = datetime.strptime(limit[:19], "%Y-%m-%dT%H:%M:%S")
     read_up_to = naive.replace(tzinfo=timezone.utc)
     surely_past = now - relativedelta(minutes=CLOCK_TOLERANCE)
@@ -3749,7 +3763,8 @@ def fetch_incidents(
         if share:
             source = SOURCES[fetch_type]
             batch = fetch_source(client, source, its_fetch, cursor, now)
-        # A type without a share is noted too: where it begins must not move with the clock.
+        # A type without a share is noted too: where it begins must not move with the
+        # clock.
         fetched = fetched.plus(fetch_type, cursor, batch)
 
     return fetched
@@ -4198,7 +4213,8 @@ COMMANDS: dict[str, Callable[[Instance, Args], Any]] = {
 
 
 def uses_fetch_settings(command: str, params: Args) -> bool:
-    """Tell whether a command fetches. The Test button tries it for an instance that does."""
+    """Tell whether a command reads the fetch parameters: a fetch, its preview, and the
+    Test button of an instance that fetches."""
     if command == TEST:
         return bool(argToBoolean(params.get("isFetch") or False))
     return command in FETCHING
