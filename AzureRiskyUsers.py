@@ -2317,6 +2317,15 @@ class RowRange(NamedTuple):
     whole_pages: bool = False
 
     @property
+    def size(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def page_number(self) -> int:
+        """The number of this range among ranges of its size, from 1."""
+        return self.stop // self.size
+
+    @property
     def top(self) -> int:
         """The $top that spreads all rows up to `stop` evenly over the fewest requests."""
         requests_needed = quotient_rounded_up(self.stop, MAX_PAGE_SIZE)
@@ -2397,9 +2406,8 @@ def collect(pages: Iterator[Page], row_range: RowRange) -> ListResult:
     """
     rows: list[Row] = []
     position = 0
-    page = Page(
-        [], ""
-    )  # There is always a first page; this is for the type checker.
+    # There is always a first page; this one is for the type checker.
+    page = Page([], "")
     for page in until_failure(pages):
         rows += row_range.part_of(page.rows, position)
         position += len(page.rows)
@@ -2468,7 +2476,6 @@ class ListRequest(NamedTuple):
     for by the token that the page before gave."""
 
     next_token: str | None
-    page_number: int
     row_range: RowRange
     order: str
     filters: list[str]
@@ -2484,7 +2491,7 @@ def read_next_token(args: Args) -> str | None:
 
 
 def refuse_page_beside_token(request: ListRequest, args: Args) -> None:
-    if request.page_number > 1:
+    if request.row_range.page_number > 1:
         accepted = "no page beside next_token, which leads to a page itself"
         raise ArgumentError("page", args["page"], accepted)
 
@@ -2494,7 +2501,6 @@ def read_list_request(resource: Resource, args: Args) -> ListRequest:
     refused."""
     request = ListRequest(
         next_token=read_next_token(args),
-        page_number=whole_number(args, "page", 1),
         row_range=read_row_range(args),
         order=read_order(resource, args),
         filters=build_filters(resource.filters, args),
@@ -2554,8 +2560,8 @@ def page_notes(resource: Resource, request: ListRequest) -> list[str]:
 
     row_range = request.row_range
     return [
-        f"Current page size: {row_range.stop - row_range.start}",
-        f"Showing page {request.page_number} out others that may exist",
+        f"Current page size: {row_range.size}",
+        f"Showing page {row_range.page_number} out others that may exist",
     ]
 
 
