@@ -1718,7 +1718,7 @@ class GraphClient:
     ):
         self.session = session
         self.authenticator = authenticator
-        self.base_url = f"{graph_url}/{GRAPH_VERSION}/identityProtection"
+        self.base_url = f"{graph_url}/{GRAPH_VERSION}"
         self.throttled = False
 
     def collection_url(self, resource: Resource) -> str:
@@ -2175,7 +2175,7 @@ def history_to_table(row: Row) -> Row:
 
 
 RISKY_USERS = Resource(
-    path="riskyUsers",
+    path="identityProtection/riskyUsers",
     noun="risky user",
     context="RiskyUser",
     list_title="Risky Users List:",
@@ -2194,7 +2194,7 @@ RISKY_USERS = Resource(
 )
 
 RISKY_USER_HISTORY = Resource(
-    path="riskyUsers/{}/history",
+    path="identityProtection/riskyUsers/{}/history",
     noun="history item",
     context="RiskyUserHistory",
     list_title="Risky User History",
@@ -2208,7 +2208,7 @@ RISKY_USER_HISTORY = Resource(
 )
 
 RISK_DETECTIONS = Resource(
-    path="riskDetections",
+    path="identityProtection/riskDetections",
     noun="risk detection",
     context="RiskDetection",
     list_title="Risk Detections List",
@@ -2236,7 +2236,7 @@ RISK_DETECTIONS = Resource(
 )
 
 RISKY_SERVICE_PRINCIPALS = Resource(
-    path="riskyServicePrincipals",
+    path="identityProtection/riskyServicePrincipals",
     noun="risky service principal",
     context="RiskyServicePrincipal",
     list_title="Risky Service Principals List",
@@ -2253,7 +2253,7 @@ RISKY_SERVICE_PRINCIPALS = Resource(
 )
 
 SERVICE_PRINCIPAL_HISTORY = Resource(
-    path="riskyServicePrincipals/{}/history",
+    path="identityProtection/riskyServicePrincipals/{}/history",
     noun="history item",
     context="RiskyServicePrincipalHistory",
     list_title="Risky Service Principal History",
@@ -2267,7 +2267,7 @@ SERVICE_PRINCIPAL_HISTORY = Resource(
 )
 
 SERVICE_PRINCIPAL_DETECTIONS = Resource(
-    path="servicePrincipalRiskDetections",
+    path="identityProtection/servicePrincipalRiskDetections",
     noun="service principal risk detection",
     context="ServicePrincipalRiskDetection",
     list_title="Service Principal Risk Detections List",

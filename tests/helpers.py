@@ -71,6 +71,13 @@ HISTORY_COLLECTIONS = {
 RESOURCES: list[aru.Resource] = [value for value in vars(aru).values() if isinstance(value, aru.Resource)]
 READABLE = [resource for resource in RESOURCES if not resource.owner]  # all but the histories
 ACTIONS: list[aru.Action] = [value for value in vars(aru).values() if isinstance(value, aru.Action)]
+
+
+def collection_of(resource: aru.Resource) -> str:
+    """The resource's path, from the name of its collection on."""
+    return resource.path.removeprefix("identityProtection/")
+
+
 LIST = f"!{USERS}"
 READ_ONE = f"{LIST} limit=1"  # takes one request to Graph
 FAILED = f"Failed to execute {USERS}. "

@@ -28,6 +28,7 @@ from helpers import (
     Row,
     Succeed,
     below_base,
+    collection_of,
     demo_room,
     flags,
     ids,
@@ -367,7 +368,7 @@ def conditions(command: str) -> dict[str, str]:
 
 
 def test_the_conditions_have_every_filter_of_every_collection() -> None:
-    declared = {(resource.path, argument) for resource in RESOURCES for argument in resource.filters}
+    declared = {(collection_of(resource), argument) for resource in RESOURCES for argument in resource.filters}
     compared = {
         (collection, argument)
         for command, collection in LIST_COLLECTIONS.items()

@@ -10,6 +10,7 @@ from helpers import (
     LIST_COLLECTIONS,
     READABLE,
     RESOURCES,
+    collection_of,
     text_of,
 )
 from warroom.azure.graph import OPERATIONS
@@ -23,8 +24,8 @@ NEEDS_NONE_OF_ITS_OWN = {"test-module", *CONNECTION, "azure-risky-users-fetch-pr
 
 
 def accepted(method: str) -> dict[str, set[str]]:
-    """The permissions of which Graph takes any one, by the operation's template."""
-    return {operation.template: set(operation.permissions) for operation in OPERATIONS if operation.method == method}
+    """The permissions of which Graph takes any one, by the operation's path."""
+    return {operation.path: set(operation.permissions) for operation in OPERATIONS if operation.method == method}
 
 
 # What Graph takes
@@ -70,7 +71,7 @@ def test_auth_test_checks_every_collection_and_every_kind_of_change() -> None:
 
 def permissions_needed() -> dict[str, str]:
     """The permission to ask for, by command."""
-    permissions = {resource.path: resource.permissions for resource in READABLE}
+    permissions = {collection_of(resource): resource.permissions for resource in READABLE}
     collections = LIST_COLLECTIONS | GET_COLLECTIONS | HISTORY_COLLECTIONS
     reads = {command: permissions[path].needed(write=False) for command, path in collections.items()}
     changes = {action.command: action.resource.permissions.needed(write=True) for action in ACTIONS}

@@ -102,7 +102,7 @@ class Operation(NamedTuple):
     """One of Graph's operations.
 
     kind: what Graph does. permissions: any one is enough.
-    options: the query options it takes.
+    options: the query options it takes. folder: what the template lies below.
     """
 
     method: str
@@ -110,6 +110,12 @@ class Operation(NamedTuple):
     kind: str
     permissions: tuple[str, ...]
     options: tuple[str, ...] = ()
+    folder: str = "identityProtection/"
+
+    @property
+    def path(self) -> str:
+        """Its path below the version of Graph."""
+        return f"{self.folder}{self.template}"
 
     @property
     def collection(self) -> str:
@@ -124,7 +130,7 @@ class Operation(NamedTuple):
 
     def fits(self, segments: list[str]) -> bool:
         """Whether a path is one of this operation's addresses."""
-        parts = ["v1.0", "identityProtection", *self.template.split("/")]
+        parts = ["v1.0", *self.path.split("/")]
         if len(parts) != len(segments):
             return False
         for part, segment in zip(parts, segments, strict=True):
@@ -209,7 +215,7 @@ class Call(NamedTuple):
 
     @property
     def context_name(self) -> str:
-        return f"identityProtection/{self.collection}"
+        return f"{self.operation.folder}{self.collection}"
 
     @property
     def history_name(self) -> str:
@@ -560,7 +566,8 @@ class Graph:
         try:
             operation = _find_operation(request.method, segments)
             caller = self._authorised(request, operation)
-            call = Call(request, operation, segments[2:], caller)
+            depth = operation.template.count("/") + 1
+            call = Call(request, operation, segments[-depth:], caller)
             return self._carry_out(call)
         except RefusedError as refusal:
             return self.refuse(request, refusal)
