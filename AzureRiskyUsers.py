@@ -2786,7 +2786,7 @@ class Action(NamedTuple):
 
 
 CONFIRM_USERS_COMPROMISED = Action(
-    command="azure-risky-users-confirm-compromised",
+    command="azure-risky-users-confirm-compromise",
     resource=RISKY_USERS,
     path="confirmCompromised",
     ids_property="userIds",
@@ -2828,7 +2828,7 @@ DISMISS_USERS = Action(
 )
 
 CONFIRM_PRINCIPALS_COMPROMISED = Action(
-    command="azure-risky-service-principals-confirm-compromised",
+    command="azure-risky-service-principals-confirm-compromise",
     resource=RISKY_SERVICE_PRINCIPALS,
     path="confirmCompromised",
     ids_property="servicePrincipalIds",
@@ -4207,10 +4207,10 @@ COMMANDS: dict[str, Callable[[Instance, Args], Any]] = {
     "azure-risky-service-principal-history-list": risky_service_principal_history_list,
     "azure-risky-service-principal-detections-list": service_principal_detections_list,
     "azure-risky-service-principal-detection-get": service_principal_detection_get,
-    "azure-risky-users-confirm-compromised": risky_users_confirm_compromised,
+    "azure-risky-users-confirm-compromise": risky_users_confirm_compromised,
     "azure-risky-users-confirm-safe": risky_users_confirm_safe,
     "azure-risky-users-dismiss": risky_users_dismiss,
-    "azure-risky-service-principals-confirm-compromised": (
+    "azure-risky-service-principals-confirm-compromise": (
         service_principals_confirm_compromised
     ),
     "azure-risky-service-principals-dismiss": service_principals_dismiss,

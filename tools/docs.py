@@ -57,13 +57,13 @@ EXAMPLES = {
         "service_principal_id={service_principal} limit=1"
     ],
     "azure-risky-service-principal-detection-get": ["id={service_principal_detection}"],
-    "azure-risky-users-confirm-compromised": [
+    "azure-risky-users-confirm-compromise": [
         f"user_principal_names={ADELE} dry_run=true",
         f"user_principal_names={ADELE}",
     ],
     "azure-risky-users-confirm-safe": ["user_ids=999"],
     "azure-risky-users-dismiss": ["user_ids=777,no-such-user"],
-    "azure-risky-service-principals-confirm-compromised": [
+    "azure-risky-service-principals-confirm-compromise": [
         "service_principal_ids={service_principal}"
     ],
     "azure-risky-service-principals-dismiss": [

@@ -17,6 +17,7 @@ from helpers import (
     UPDATED,
     USERS,
     Row,
+    collection_of,
     declared_commands,
     declared_manifest,
 )
@@ -91,10 +92,10 @@ def test_only_the_actions_are_marked_as_harmful_and_as_polling() -> None:
 def test_an_action_is_called_in_the_manifest_as_it_calls_itself_again() -> None:
     handlers = {name: aru.COMMANDS[name].__name__ for name in ACTIONS}
     assert handlers == {
-        "azure-risky-users-confirm-compromised": "risky_users_confirm_compromised",
+        "azure-risky-users-confirm-compromise": "risky_users_confirm_compromised",
         "azure-risky-users-confirm-safe": "risky_users_confirm_safe",
         "azure-risky-users-dismiss": "risky_users_dismiss",
-        "azure-risky-service-principals-confirm-compromised": "service_principals_confirm_compromised",
+        "azure-risky-service-principals-confirm-compromise": "service_principals_confirm_compromised",
         "azure-risky-service-principals-dismiss": "service_principals_dismiss",
     }
 
@@ -150,7 +151,7 @@ def room(war_room: WarRoom, tenant: Tenant) -> WarRoom:
 
 
 def first_id(tenant: Tenant, resource: aru.Resource) -> str:
-    return next(iter(tenant.store(resource.path.partition("/")[0])))
+    return next(iter(tenant.store(collection_of(resource).partition("/")[0])))
 
 
 def call_arguments(command: str, tenant: Tenant) -> Row:

@@ -49,7 +49,7 @@ class Response(NamedTuple):
 
 RESPONSES = (
     Response(
-        "azure-risky-users-confirm-compromised",
+        "azure-risky-users-confirm-compromise",
         "riskyUsers",
         "confirmCompromised",
         "userIds",
@@ -82,7 +82,7 @@ RESPONSES = (
         "All risk is closed, that of past sign-ins too. This cannot be undone.",
     ),
     Response(
-        "azure-risky-service-principals-confirm-compromised",
+        "azure-risky-service-principals-confirm-compromise",
         "riskyServicePrincipals",
         "confirmCompromised",
         "servicePrincipalIds",
@@ -633,7 +633,7 @@ def test_an_action_leads_to_its_documented_risk_with_a_history_item(
 def test_a_user_without_risk_can_be_confirmed_compromised_and_is_waited_for(run: Succeed, tenant: Tenant) -> None:
     user_id = next(iter(tenant.directory))
     tenant.processing_reads = 0
-    done = run(f"!azure-risky-users-confirm-compromised user_ids={user_id} verify=true")
+    done = run(f"!azure-risky-users-confirm-compromise user_ids={user_id} verify=true")
     (row,) = acted(done.entries[-1])
     assert (row["status"], row["riskState"]) == ("applied", "confirmedCompromised")
 
