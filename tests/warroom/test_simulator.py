@@ -791,6 +791,12 @@ def test_an_assertion_of_another_key_is_refused(
     assert app.acquire_token_for_client([f"{GRAPH}/.default"])["error_codes"] == [700027]
     tenant.apps[CLIENT_ID].certificates = {thumbprint: ""}
     other = confidential(session, {"private_key": certificate.private_key, "thumbprint": thumbprint})
+        ({"claims": ""}, (400, "invalid_request", [9000410])),
+        ({"claims": "{"}, (400, "invalid_request", [9000410])),
+        ({"claims": "[]"}, (400, "invalid_request", [9000410])),
+        ({"claims": '{"xms_cc":{"values":["CP1"]}}'}, (400, "invalid_request", [9000410])),
+        ({"claims": '{"access_token":["xms_cc"]}'}, (400, "invalid_request", [9000410])),
+        ({"claims": '{"access_token":{"xms_cc":"CP1"}}'}, (400, "invalid_request", [9000410])),
     assert "access_token" in other.acquire_token_for_client([f"{GRAPH}/.default"])
 
 
@@ -826,6 +832,28 @@ def test_an_assertion_with_a_wrong_claim_is_refused(
 def public(session: requests.Session, client_id: str = XSOAR_CLIENT_ID) -> msal.PublicClientApplication:
     authority = f"{LOGIN}/organizations"
     return msal.PublicClientApplication(client_id, authority=authority, http_client=session, instance_discovery=False)
+    assert document["jwks_uri"] == f"{LOGIN}/{TENANT_ID}/discovery/v2.0/keys"
+
+
+def test_a_token_is_signed_with_the_key_that_the_discovery_document_leads_to(
+    caller: Caller, session: requests.Session
+) -> None:
+    discovery = session.get(f"{LOGIN}/{TENANT_ID}/v2.0/.well-known/openid-configuration").json()
+    (key,) = session.get(discovery["jwks_uri"]).json().pop("keys")
+    facts = {name: key[name] for name in ("kty", "use", "issuer")}
+    assert facts == {"kty": "RSA", "use": "sig", "issuer": discovery["issuer"]}
+    assert sorted(set(key) - set(facts)) == ["e", "kid", "n"]
+    token = caller.app_token()
+    assert jwt.get_unverified_header(token) == {"alg": "RS256", "kid": key["kid"], "typ": "JWT"}
+    assert jwt.decode(token, jwt.PyJWK(key, "RS256"), ["RS256"], audience=GRAPH)["appid"] == CLIENT_ID
+    forged = token[:-8] + "AAAAAAAA"
+    with pytest.raises(jwt.InvalidSignatureError):
+        jwt.decode(forged, jwt.PyJWK(key, "RS256"), ["RS256"], audience=GRAPH)
+
+
+def test_the_keys_of_an_unknown_tenant_are_not_found(session: requests.Session) -> None:
+    keys = session.get(f"{LOGIN}/fabrikam.example/discovery/v2.0/keys")
+    assert refused_sign_in(keys) == (400, "invalid_tenant", [90002])
 
 
 def poll(app: msal.PublicClientApplication, flow: Row) -> Row:
@@ -859,6 +887,35 @@ def test_a_device_code_ends_declined_expired_or_used(
 ) -> None:
     app = public(session)
     flow = app.initiate_device_flow(READ_SCOPES)
+CAPABLE = '{"access_token": {"xms_cc": {"values": ["CP1"]}}}'
+
+
+def test_msal_may_say_what_the_client_is_capable_of(session: requests.Session, simulator: Simulator) -> None:
+    common = {"http_client": session, "instance_discovery": False, "client_capabilities": ["CP1"]}
+    app = msal.ConfidentialClientApplication(CLIENT_ID, CLIENT_SECRET, authority=f"{LOGIN}/{TENANT_ID}", **common)
+    assert "access_token" in app.acquire_token_for_client([f"{GRAPH}/.default"])
+    person = msal.PublicClientApplication(XSOAR_CLIENT_ID, authority=f"{LOGIN}/organizations", **common)
+    flow = person.initiate_device_flow(READ_SCOPES)
+    simulator.entra.approve(flow["user_code"])
+    assert "refresh_token" in person.acquire_token_by_device_flow(flow, exit_condition=lambda _: True)
+    (account,) = person.get_accounts()
+    assert "access_token" in person.acquire_token_silent(READ_SCOPES, account, force_refresh=True)
+    posted = [request for request in simulator.login_requests if request.method == "POST"]
+    assert [request.form.get("grant_type", "(device code)") for request in posted] == [
+        "client_credentials",
+        "(device code)",
+        DEVICE_CODE,
+        "refresh_token",
+    ]
+    assert [request.form["claims"] for request in posted] == [CAPABLE] * 4
+
+
+def test_a_device_code_is_not_given_for_claims_that_cannot_be_read(session: requests.Session) -> None:
+    form = {"client_id": XSOAR_CLIENT_ID, "scope": READ_SCOPES[0], "claims": "CP1"}
+    answer = session.post(f"{LOGIN}/{TENANT_ID}/oauth2/v2.0/devicecode", data=form)
+    assert refused_sign_in(answer) == (400, "invalid_request", [9000410])
+
+
     getattr(simulator.entra, end)(flow["user_code"])
     if end == "approve":
         poll(app, flow)
