@@ -110,7 +110,8 @@ def test_the_pack_holds_the_unified_file_and_all_its_own_files(project: Path) ->
         assert archive.read(f"Integrations/{UNIFIED_NAME}") == file.read_bytes()
         assert archive.read("README.md") == (project / "pack/README.md").read_bytes()
     own = {path.relative_to(project / "pack").as_posix() for path in (project / "pack").rglob("*") if path.is_file()}
-    expected = {name for name in own if not name.endswith("_README.md") and "/." not in f"/{name}"}
+    expected = {name for name in own if not name.endswith("_README.md")} - {".secrets-ignore"}
+    assert ".pack-ignore" in expected
     assert names == expected | {"metadata.json", f"Integrations/{UNIFIED_NAME}"}
 
 
