@@ -37,6 +37,7 @@ from urllib.parse import quote, urlsplit
 import msal
 import requests
 import urllib3
+from dateutil.parser import parse as parse_date
 from dateutil.relativedelta import relativedelta
 
 Args = dict[str, Any]  # a command's arguments, or an instance's parameters
@@ -135,13 +136,15 @@ def given(args: Args, name: str) -> bool:
 
 
 def one_of(allowed: Iterable[str]) -> Reader:
-    """Make a reader that accepts exactly the allowed texts."""
-    options = tuple(allowed)
+    """Make a reader that accepts the allowed texts in any case, and gives them back as
+    they are spelled here."""
+    options = {text.lower(): text for text in allowed}
 
     def read(name: str, value: Any) -> str:
-        if value not in options:
-            raise ArgumentError(name, value, ", ".join(options))
-        return str(value)
+        option = options.get(str(value).strip().lower())
+        if option is None:
+            raise ArgumentError(name, value, ", ".join(options.values()))
+        return option
 
     return read
 
@@ -242,19 +245,35 @@ def path_segment(name: str, value: Any) -> str:
 # digits of a second, so that instants compare as text.
 
 ISO_TIME = re.compile(
-    r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"(?:T(?P<hour_minute>[0-9]{2}:[0-9]{2})(?P<second>:[0-9]{2})?(?P<fraction>\.[0-9]{1,7})?"
-    r"(?P<zone>Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+    r"(?P<year>[0-9]{4})(?P<dash>[-/])(?P<month>[0-9]{2})(?P=dash)(?P<day>[0-9]{2})"
+    r"(?:[T ](?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})"
+    r"(?::(?P<second>[0-9]{2})(?P<fraction>\.[0-9]{1,9})?)?"
+    r" ?(?P<zone>Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2})?)?",
+    re.IGNORECASE,
 )
 
-RELATIVE_TIME = re.compile(
-    r"(?P<number>[0-9]{1,6}) *(?P<unit>minute|hour|day|week|month|year)s?(?: +ago)?",
-    re.IGNORECASE,
+EPOCH_TIME = re.compile("(?P<seconds>[0-9]{10})(?P<milliseconds>[0-9]{3})?")
+
+# What a time ago is told in. There is no "m": it may mean minutes or months.
+TIME_UNITS = {
+    "seconds": ("second", "seconds", "sec", "secs", "s"),
+    "minutes": ("minute", "minutes", "min", "mins"),
+    "hours": ("hour", "hours", "hr", "hrs", "h"),
+    "days": ("day", "days", "d"),
+    "weeks": ("week", "weeks", "w"),
+    "months": ("month", "months"),
+    "years": ("year", "years", "y"),
+}
+UNIT_OF = {word: unit for unit, words in TIME_UNITS.items() for word in words}
+PART_OF_SPAN = r"([0-9]{1,6}) *([a-z]+)"
+BETWEEN_PARTS = r"(?: *,)? *(?:and +)?"
+TIME_AGO = re.compile(
+    f"(?:{PART_OF_SPAN}{BETWEEN_PARTS})+?(?: *ago)?", re.IGNORECASE
 )
 
 MOMENT_FORMS = (
     "ISO 8601 such as 2024-02-27T04:49:26.257525Z or 2024-02-27, "
-    'or a time ago such as "10 days", "2 hours"'
+    'or a time ago such as "10 days", "2 hours", "24h"'
 )
 
 
@@ -269,53 +288,161 @@ def seconds_text(moment: datetime) -> str:
     return moment.replace(tzinfo=None).isoformat(timespec="seconds")
 
 
-def parse_iso_time(text: str) -> str:
-    """Return the OData literal of an ISO 8601 time; one without a zone is UTC.
-
-    The fraction is carried as text: datetime holds six digits of it, and Graph seven.
-    """
-    match = ISO_TIME.fullmatch(text)
-    if not match:
-        raise ValueError("not ISO 8601")
-
-    parts = match.groupdict(default="")
-    if parts["fraction"] and not parts["second"]:
-        raise ValueError("a fraction needs seconds")
-
-    hour_minute = parts["hour_minute"] or "00:00"
-    second = parts["second"] or ":00"
-    zone = parts["zone"] or "Z"
-    whole = f"{parts['day']}T{hour_minute}{second}{zone}"
-    moment = datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S%z")
-    in_utc = moment.astimezone(timezone.utc)
-    return f"{seconds_text(in_utc)}{parts['fraction']}Z"
-
-
 def seconds_literal(moment: datetime) -> str:
     """Return the OData literal of a UTC moment, to the second."""
     return f"{seconds_text(moment)}Z"
 
 
+def in_utc(moment: datetime) -> datetime:
+    """Return a time in UTC; one without a zone is UTC already."""
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=timezone.utc)
+    return moment.astimezone(timezone.utc)
+
+
+def iso_zone(zone: str) -> str:
+    """Return a zone as strptime reads it."""
+    return zone if zone.startswith(("+", "-")) else "Z"
+
+
+def iso_literal(match: re.Match[str]) -> str:
+    """Return the literal of a match of ISO_TIME. Raises ValueError: there is no such time.
+
+    The fraction is carried as text, cut to Graph's seven digits: datetime holds six.
+    """
+    parts = match.groupdict(default="")
+    day = f"{parts['year']}-{parts['month']}-{parts['day']}"
+    hour = parts["hour"] or "00"
+    minute = parts["minute"] or "00"
+    second = parts["second"] or "00"
+    zone = iso_zone(parts["zone"])
+    whole = f"{day}T{hour}:{minute}:{second}{zone}"
+    moment = datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S%z")
+    return f"{seconds_text(in_utc(moment))}{parts['fraction'][:8]}Z"
+
+
+def epoch_literal(match: re.Match[str]) -> str:
+    """Return the literal of a match of EPOCH_TIME, in seconds or milliseconds."""
+    moment = datetime.fromtimestamp(int(match["seconds"]), timezone.utc)
+    milliseconds = match["milliseconds"]
+    fraction = f".{milliseconds}" if milliseconds else ""
+    return f"{seconds_text(moment)}{fraction}Z"
+
+
+def moment_ago(text: str, now: datetime) -> datetime:
+    """Return the moment a span of time ago, as "1 hour 30 minutes".
+
+    Raises ValueError: a unit is unknown, has two meanings or comes twice.
+    """
+    span: dict[str, Any] = {}
+    for number, word in re.findall(PART_OF_SPAN, text, re.IGNORECASE):
+        unit = UNIT_OF.get(word.lower())
+        if unit is None or unit in span:
+            raise ValueError("no unit of time with one meaning")
+        span[unit] = int(number)
+
+    # Not timedelta: a month ago is a month of the calendar.
+    return now - relativedelta(**span)
+
+
+def zone_offset(name: str | None, offset: int | None) -> int | None:
+    """Return a zone's offset in seconds, for dateutil; None where a text has no zone.
+
+    Raises ValueError: the zone is a name such as IST, which means several.
+    """
+    if name and offset is None:
+        raise ValueError("a zone's name has several meanings")
+    return offset
+
+
+# dateutil fills what a text leaves out from a default, and takes 02/03 as its options say.
+DATE_DEFAULTS = (datetime(2000, 1, 1), datetime(2003, 4, 5))
+DATE_OPTIONS: tuple[dict[str, Any], ...] = tuple(
+    {"default": default, "dayfirst": day_first, "yearfirst": year_first}
+    for default in DATE_DEFAULTS
+    for day_first in (False, True)
+    for year_first in (False, True)
+)
+CLOCK_TIME = re.compile(r"(?<![+-])\b[0-9]{1,2}:[0-9]{2}")
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def names_another_weekday(text: str, moment: datetime) -> bool:
+    named = [day for day in WEEKDAYS if re.search(rf"\b{day}", text.lower())]
+    return any(WEEKDAYS.index(day) != moment.weekday() for day in named)
+
+
+def parse_other_date(text: str) -> datetime:
+    """Return the time that a text such as "Tue, 27 Feb 2024 04:49:26 GMT" means.
+
+    Raises ValueError, OverflowError: it means none, or several, which shows where what
+    dateutil would assume makes a difference.
+    """
+    if not re.search(r"\b[0-9]{4}\b", text):
+        raise ValueError("no year")
+    if len(CLOCK_TIME.findall(text)) > 1:
+        raise ValueError("two times of a day")
+
+    readings = {
+        parse_date(text, tzinfos=zone_offset, **options)
+        for options in DATE_OPTIONS
+    }
+    if len(readings) > 1:
+        raise ValueError("several meanings")
+
+    (moment,) = readings
+    if names_another_weekday(text, moment) or moment.microsecond:
+        raise ValueError("another weekday, or a fraction that would be lost")
+    return in_utc(moment)
+
+
 def parse_moment(text: str, now: datetime) -> str:
     """Return the OData literal of a moment. Raises ValueError, OverflowError: none is
-    meant."""
-    match = RELATIVE_TIME.fullmatch(text)
-    if not match:
-        return parse_iso_time(text)
+    meant, or more than one may be."""
+    iso_time = ISO_TIME.fullmatch(text)
+    if iso_time:
+        return iso_literal(iso_time)
 
-    unit = match["unit"].lower()
-    span: dict[str, Any] = {f"{unit}s": int(match["number"])}
-    # Not timedelta: a month ago is a month of the calendar.
-    return seconds_literal(now - relativedelta(**span))
+    epoch_time = EPOCH_TIME.fullmatch(text)
+    if epoch_time:
+        return epoch_literal(epoch_time)
+
+    if text.lower() == "now":
+        return seconds_literal(now)
+    if TIME_AGO.fullmatch(text):
+        return seconds_literal(moment_ago(text, now))
+    return seconds_literal(parse_other_date(text))
+
+
+# What to write for a text that has two meanings.
+TWO_MEANINGS: tuple[tuple[str, str], ...] = (
+    (r"[0-9]+ *m(o|on)?", '"{number} minutes" or "{number} months"; else '),
+    (
+        "(today|yesterday|tomorrow|last .*|next .*|this .*)",
+        'a date, or a time ago such as "24 hours"; that is, ',
+    ),
+    (r"[0-9/.-]+", "the year first, then month and day, as in "),
+)
+
+
+def accepted_moments(text: str) -> str:
+    """Return what to write instead of a text that has no meaning, or more than one."""
+    for pattern, advice in TWO_MEANINGS:
+        if re.fullmatch(pattern, text, re.IGNORECASE):
+            (number,) = re.findall("^[0-9]*", text)
+            return advice.format(number=number) + MOMENT_FORMS
+
+    return MOMENT_FORMS
 
 
 def datetime_literal(name: str, value: Any) -> str:
-    """Return the OData literal, in UTC, of a moment in ISO 8601 or as a time ago."""
+    """Return the OData literal, in UTC, of a moment: ISO 8601, a date that has one
+    meaning, an epoch, or a time ago."""
     text = str(value).strip()
     try:
         return parse_moment(text, utc_now())
     except (ValueError, OverflowError) as error:
-        raise ArgumentError(name, value, MOMENT_FORMS) from error
+        raise ArgumentError(name, value, accepted_moments(text)) from error
 
 
 def instant(value: Any) -> str:
