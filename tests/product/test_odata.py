@@ -2,20 +2,17 @@
 
 from datetime import datetime, timedelta, timezone
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
-from helpers import BASE, NOW, STATES_ACCEPTED, Fail, Row, refused, request_id
+from helpers import NOW, STATES_ACCEPTED, Fail, Row, Succeed, only_entry, refused
 from warroom.azure.server import Simulator
+from warroom.xsoar.runner import WarRoom
 
-FORMS = (
-    "ISO 8601 such as 2024-02-27T04:49:26.257525Z or 2024-02-27, or a time ago such as "
-    '"10 days", "2 hours", "24h".'
-)
+FORMS = 'ISO 8601 such as 2024-02-27T04:49:26.257525Z or 2024-02-27, or a time ago such as "10 days", "2 hours", "24h".'
 
 # Moments
 
@@ -490,55 +487,85 @@ def test_two_lists_too_long_for_one_request_are_refused() -> None:
     args = {"user_principal_name": names(15), "user_id": ",".join(f"id{number}" for number in range(16))}
     assert refused(aru.ArgumentError, aru.build_filters, aru.RISKY_USERS.filters, args) == (
         f'user_id="{args["user_id"]}" cannot be used. '
-        "Accepted: at most 15 values in all beside another long list."
+        "Accepted: at most 14 values in the other arguments, which now have 15."
     )
 
 
 # Ids
 
 
-HARD_IDS = {
-    "a/b": "a%2Fb",
-    "../riskDetections": "..%2FriskDetections",
-    "%2e%2e": "%252e%252e",
-    "%2F": "%252F",
-    "a?$top=1": "a%3F%24top%3D1",
-    "a&b=c": "a%26b%3Dc",
-    "a#b": "a%23b",
-    "a;b": "a%3Bb",
-    "'a'": "%27a%27",
-    '"a"': "%22a%22",
-    "a\nb": "a%0Ab",
-    "a\r\nX-Header: b": "a%0D%0AX-Header%3A%20b",
-    "zoë": "zo%C3%AB",
-    "a b": "a%20b",
-    "a+b": "a%2Bb",
-    "a..": "a..",
-    "https://contoso.example/": "https%3A%2F%2Fcontoso.example%2F",
-    "@contoso.example": "%40contoso.example",
-}
+HARD_IDS = (
+    "a/b",
+    "../riskDetections",
+    "%2e%2e",
+    "%2F",
+    "a?$top=1",
+    "a&b=c",
+    "a#b",
+    "a;b",
+    "'a'",
+    '"a"',
+    "a\nb",
+    "a\r\nX-Header: b",
+    "zoë",
+    "a b",
+    "a+b",
+    "a..",
+    "https://contoso.example/",
+    "@contoso.example",
+)
 
 
-@pytest.mark.parametrize(("given", "segment"), HARD_IDS.items())
-def test_an_id_is_one_path_segment_whatever_it_holds(given: str, segment: str) -> None:
-    assert aru.path_segment("id", given) == segment
-    assert aru.path_segment("id", f" {given} ") == segment
-
-
-@pytest.mark.parametrize("given", ["", " ", None, ".", "..", "..."])
-def test_an_id_that_a_path_cannot_hold_is_refused(given: Any) -> None:
-    assert refused(aru.ArgumentError, aru.path_segment, "id", given) == (
-        f'id="{str(given or "").strip()}" cannot be used. Accepted: an object ID.'
-    )
-
-
-@pytest.mark.parametrize("given", HARD_IDS)
-def test_an_id_reaches_graph_as_one_segment_and_an_unknown_one_is_named(
-    simulator: Simulator, error: Fail, given: str
+@pytest.mark.parametrize("given", [*HARD_IDS, "*", "..", ".", "../../x", "Adele Vance", " ", "x" * 129])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "azure-risky-user-get",
+        "azure-risky-user-history-list",
+        "azure-risky-service-principal-get",
+        "azure-risky-service-principal-history-list",
+        "azure-risky-users-risk-detection-get",
+        "azure-risky-service-principal-detection-get",
+    ],
+)
+def test_what_is_no_id_is_refused_before_anything_is_sent(
+    simulator: Simulator, war_room: WarRoom, command: str, given: str
 ) -> None:
-    message = error(f"!azure-risky-user-get id=`{given}`")
-    assert simulator.graph_requests[-1].target == f"{BASE}riskyUsers/{quote(given, safe='')}"
-    assert message == (
-        f'Failed to execute azure-risky-user-get. There is no risky user with the ID "{given}". '
-        f"Graph answered 404 ResourceNotFound: Resource '{given}' does not exist. (request-id {request_id(simulator)})"
+    entry = only_entry(war_room.call(command, {"id": given}))
+    assert entry["Contents"].startswith(f"Failed to execute {command}. id")
+    assert "cannot be used. Accepted: " in entry["Contents"]
+    assert simulator.requests == []
+
+
+@pytest.mark.parametrize(
+    ("command", "argument"),
+    [
+        ("azure-risky-users-list", "user_id"),
+        ("azure-risky-users-risk-detections-list", "user_id"),
+        ("azure-risky-service-principals-list", "service_principal_id"),
+        ("azure-risky-service-principal-detections-list", "service_principal_id"),
+    ],
+)
+def test_a_name_in_the_place_of_an_id_is_no_empty_list(
+    simulator: Simulator, error: Fail, command: str, argument: str
+) -> None:
+    assert error(f"!{command} {argument}=adele.vance@contoso.example") == (
+        f'Failed to execute {command}. {argument}="adele.vance@contoso.example" cannot be used. '
+        "Accepted: an object ID: letters, digits and hyphens."
+    )
+    assert simulator.requests == []
+
+
+def test_a_user_principal_name_in_the_place_of_an_id_finds_the_user(run: Succeed) -> None:
+    by_name = run("!azure-risky-user-get user_principal_name=adele.vance@contoso.example").entries
+    assert run("!azure-risky-user-get id=adele.vance@contoso.example").entries == by_name
+    history = run("!azure-risky-user-history-list user_principal_name=adele.vance@contoso.example").entries
+    assert run("!azure-risky-user-history-list id=adele.vance@contoso.example").entries == history
+
+
+def test_graph_never_answers_with_another_object_than_the_one_asked_for(error: Fail, simulator: Simulator) -> None:
+    simulator.fail_next(200, body={"id": "888", "riskLevel": "none"})
+    assert error("!azure-risky-user-get id=333") == (
+        "Failed to execute azure-risky-user-get. Graph answered with another risky user than was asked for: its id is "
+        "none of those that were named. The answer is not used."
     )
