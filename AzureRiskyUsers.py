@@ -32,11 +32,12 @@ from datetime import datetime, timezone
 from enum import Enum
 from operator import itemgetter
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import msal
 import requests
 import urllib3
+from dateutil.parser import parse as parse_date
 from dateutil.relativedelta import relativedelta
 
 Args = dict[str, Any]  # a command's arguments, or an instance's parameters
@@ -93,15 +94,22 @@ class GraphError(RequestError):
     """Graph refused, could not be reached, or answered something that is not Graph's.
 
     Attributes: status (None when no answer came), summary (a short sentence for a table:
-    what to do about it, else Graph's own message).
+    what to do about it, else Graph's own message), was_sent (False where surely no
+    request left).
     """
 
     def __init__(
-        self, message: str, status: int | None = None, summary: str = ""
+        self,
+        message: str,
+        status: int | None = None,
+        summary: str = "",
+        *,
+        was_sent: bool = True,
     ):
         super().__init__(message)
         self.status = status
         self.summary = summary or message
+        self.was_sent = was_sent
 
 
 # ==== Arguments ===============================================================
@@ -135,13 +143,15 @@ def given(args: Args, name: str) -> bool:
 
 
 def one_of(allowed: Iterable[str]) -> Reader:
-    """Make a reader that accepts exactly the allowed texts."""
-    options = tuple(allowed)
+    """Make a reader that accepts the allowed texts in any case, and gives them back as
+    they are spelled here."""
+    options = {text.lower(): text for text in allowed}
 
     def read(name: str, value: Any) -> str:
-        if value not in options:
-            raise ArgumentError(name, value, ", ".join(options))
-        return str(value)
+        option = options.get(str(value).strip().lower())
+        if option is None:
+            raise ArgumentError(name, value, ", ".join(options.values()))
+        return option
 
     return read
 
@@ -153,11 +163,16 @@ def choices(args: Args, name: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(options))
 
 
+true_or_false = one_of(("true", "false"))
+
+
 def flag(args: Args, name: str) -> bool:
-    """Return an argument that has to be true or false; false when it is not given."""
-    text = str(args.get(name) or "false").lower()
-    read = one_of(("true", "false"))
-    return read(name, text) == "true"
+    """Return an argument that has to be true or false; false when it is not given.
+
+    An empty one is refused: an empty dry_run of a playbook must not mean "for real".
+    """
+    value = args.get(name, "false")
+    return true_or_false(name, value) == "true"
 
 
 LARGEST_NUMBER = 999_999_999  # nine digits
@@ -208,11 +223,6 @@ def text_values(args: Args, name: str) -> list[str]:
     return list(by_lower_case.values())
 
 
-def id_values(args: Args, name: str) -> list[str]:
-    """Return comma-separated ids in lower case: the case of a GUID means nothing."""
-    return [text.lower() for text in text_values(args, name)]
-
-
 def exactly_one(args: Args, *names: str) -> tuple[str, str]:
     """Return name and value of the one argument that is given among several."""
     values = {}
@@ -227,34 +237,67 @@ def exactly_one(args: Args, *names: str) -> tuple[str, str]:
     raise ArgumentError(" / ".join(names), shown, "exactly one of them")
 
 
-def path_segment(name: str, value: Any) -> str:
-    """Return an id as one segment of a path, whatever characters it holds.
+# Objects that can be changed have GUIDs. Of detections the form is open: most have 64
+# hexadecimal digits.
+GUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+OBJECT_ID = re.compile("[0-9A-Za-z_-]{1,128}")
+# A user principal name may hold more than an address; these it cannot hold.
+USER_PRINCIPAL_NAME = re.compile(r"""[^\s@*/\\?%"<>]+@[^\s@*/\\?%"<>]+""")
 
-    "." and ".." are refused: servers resolve them even when they are encoded.
-    """
+
+def is_guid(text: str) -> bool:
+    return GUID.fullmatch(text) is not None
+
+
+def is_user_principal_name(text: str) -> bool:
+    return USER_PRINCIPAL_NAME.fullmatch(text) is not None
+
+
+def object_id(name: str, value: Any) -> str:
+    """Return an id. A name or a path in its place is refused: it would find nobody, which
+    reads as an all-clear."""
     text = str(value or "").strip()
-    if not text.strip("."):
-        raise ArgumentError(name, text, "an object ID")
-    return quote(text, safe="")
+    if not OBJECT_ID.fullmatch(text):
+        raise ArgumentError(
+            name, text, "an object ID: letters, digits and hyphens"
+        )
+
+    return text
 
 
 # Times: a *literal* is one as OData writes it; an *instant* is a literal with all seven
 # digits of a second, so that instants compare as text.
 
 ISO_TIME = re.compile(
-    r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"(?:T(?P<hour_minute>[0-9]{2}:[0-9]{2})(?P<second>:[0-9]{2})?(?P<fraction>\.[0-9]{1,7})?"
-    r"(?P<zone>Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+    r"(?P<year>[0-9]{4})(?P<dash>[-/])(?P<month>[0-9]{2})(?P=dash)(?P<day>[0-9]{2})"
+    r"(?:[T ](?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})"
+    r"(?::(?P<second>[0-9]{2})(?P<fraction>\.[0-9]{1,9})?)?"
+    r" ?(?P<zone>Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2})?)?",
+    re.IGNORECASE,
 )
 
-RELATIVE_TIME = re.compile(
-    r"(?P<number>[0-9]{1,6}) *(?P<unit>minute|hour|day|week|month|year)s?(?: +ago)?",
-    re.IGNORECASE,
+EPOCH_TIME = re.compile("(?P<seconds>[0-9]{10})(?P<milliseconds>[0-9]{3})?")
+
+# What a time ago is told in. There is no "m": it may mean minutes or months.
+TIME_UNITS = {
+    "seconds": ("second", "seconds", "sec", "secs", "s"),
+    "minutes": ("minute", "minutes", "min", "mins"),
+    "hours": ("hour", "hours", "hr", "hrs", "h"),
+    "days": ("day", "days", "d"),
+    "weeks": ("week", "weeks", "w"),
+    "months": ("month", "months"),
+    "years": ("year", "years", "y"),
+}
+UNIT_OF = {word: unit for unit, words in TIME_UNITS.items() for word in words}
+PART_OF_SPAN = r"([0-9]{1,6}) *([a-z]+)"
+BETWEEN_PARTS = r"(?: *,)? *(?:and +)?"
+TIME_AGO = re.compile(
+    f"(?:{PART_OF_SPAN}{BETWEEN_PARTS})+?(?: *ago)?", re.IGNORECASE
 )
 
 MOMENT_FORMS = (
     "ISO 8601 such as 2024-02-27T04:49:26.257525Z or 2024-02-27, "
-    'or a time ago such as "10 days", "2 hours"'
+    'or a time ago such as "10 days", "2 hours", "24h"'
 )
 
 
@@ -269,53 +312,161 @@ def seconds_text(moment: datetime) -> str:
     return moment.replace(tzinfo=None).isoformat(timespec="seconds")
 
 
-def parse_iso_time(text: str) -> str:
-    """Return the OData literal of an ISO 8601 time; one without a zone is UTC.
-
-    The fraction is carried as text: datetime holds six digits of it, and Graph seven.
-    """
-    match = ISO_TIME.fullmatch(text)
-    if not match:
-        raise ValueError("not ISO 8601")
-
-    parts = match.groupdict(default="")
-    if parts["fraction"] and not parts["second"]:
-        raise ValueError("a fraction needs seconds")
-
-    hour_minute = parts["hour_minute"] or "00:00"
-    second = parts["second"] or ":00"
-    zone = parts["zone"] or "Z"
-    whole = f"{parts['day']}T{hour_minute}{second}{zone}"
-    moment = datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S%z")
-    in_utc = moment.astimezone(timezone.utc)
-    return f"{seconds_text(in_utc)}{parts['fraction']}Z"
-
-
 def seconds_literal(moment: datetime) -> str:
     """Return the OData literal of a UTC moment, to the second."""
     return f"{seconds_text(moment)}Z"
 
 
+def in_utc(moment: datetime) -> datetime:
+    """Return a time in UTC; one without a zone is UTC already."""
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=timezone.utc)
+    return moment.astimezone(timezone.utc)
+
+
+def iso_zone(zone: str) -> str:
+    """Return a zone as strptime reads it."""
+    return zone if zone.startswith(("+", "-")) else "Z"
+
+
+def iso_literal(match: re.Match[str]) -> str:
+    """Return the literal of a match of ISO_TIME. Raises ValueError: there is no such time.
+
+    The fraction is carried as text, cut to Graph's seven digits: datetime holds six.
+    """
+    parts = match.groupdict(default="")
+    day = f"{parts['year']}-{parts['month']}-{parts['day']}"
+    hour = parts["hour"] or "00"
+    minute = parts["minute"] or "00"
+    second = parts["second"] or "00"
+    zone = iso_zone(parts["zone"])
+    whole = f"{day}T{hour}:{minute}:{second}{zone}"
+    moment = datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S%z")
+    return f"{seconds_text(in_utc(moment))}{parts['fraction'][:8]}Z"
+
+
+def epoch_literal(match: re.Match[str]) -> str:
+    """Return the literal of a match of EPOCH_TIME, in seconds or milliseconds."""
+    moment = datetime.fromtimestamp(int(match["seconds"]), timezone.utc)
+    milliseconds = match["milliseconds"]
+    fraction = f".{milliseconds}" if milliseconds else ""
+    return f"{seconds_text(moment)}{fraction}Z"
+
+
+def moment_ago(text: str, now: datetime) -> datetime:
+    """Return the moment a span of time ago, as "1 hour 30 minutes".
+
+    Raises ValueError: a unit is unknown, has two meanings or comes twice.
+    """
+    span: dict[str, Any] = {}
+    for number, word in re.findall(PART_OF_SPAN, text, re.IGNORECASE):
+        unit = UNIT_OF.get(word.lower())
+        if unit is None or unit in span:
+            raise ValueError("no unit of time with one meaning")
+        span[unit] = int(number)
+
+    # Not timedelta: a month ago is a month of the calendar.
+    return now - relativedelta(**span)
+
+
+def zone_offset(name: str | None, offset: int | None) -> int | None:
+    """Return a zone's offset in seconds, for dateutil; None where a text has no zone.
+
+    Raises ValueError: the zone is a name such as IST, which means several.
+    """
+    if name and offset is None:
+        raise ValueError("a zone's name has several meanings")
+    return offset
+
+
+# dateutil fills what a text leaves out from a default, and takes 02/03 as its options say.
+DATE_DEFAULTS = (datetime(2000, 1, 1), datetime(2003, 4, 5))
+DATE_OPTIONS: tuple[dict[str, Any], ...] = tuple(
+    {"default": default, "dayfirst": day_first, "yearfirst": year_first}
+    for default in DATE_DEFAULTS
+    for day_first in (False, True)
+    for year_first in (False, True)
+)
+CLOCK_TIME = re.compile(r"(?<![+-])\b[0-9]{1,2}:[0-9]{2}")
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def names_another_weekday(text: str, moment: datetime) -> bool:
+    named = [day for day in WEEKDAYS if re.search(rf"\b{day}", text.lower())]
+    return any(WEEKDAYS.index(day) != moment.weekday() for day in named)
+
+
+def parse_other_date(text: str) -> datetime:
+    """Return the time that a text such as "Tue, 27 Feb 2024 04:49:26 GMT" means.
+
+    Raises ValueError, OverflowError: it means none, or several, which shows where what
+    dateutil would assume makes a difference.
+    """
+    if not re.search(r"\b[0-9]{4}\b", text):
+        raise ValueError("no year")
+    if len(CLOCK_TIME.findall(text)) > 1:
+        raise ValueError("two times of a day")
+
+    readings = {
+        parse_date(text, tzinfos=zone_offset, **options)
+        for options in DATE_OPTIONS
+    }
+    if len(readings) > 1:
+        raise ValueError("several meanings")
+
+    (moment,) = readings
+    if names_another_weekday(text, moment) or moment.microsecond:
+        raise ValueError("another weekday, or a fraction that would be lost")
+    return in_utc(moment)
+
+
 def parse_moment(text: str, now: datetime) -> str:
     """Return the OData literal of a moment. Raises ValueError, OverflowError: none is
-    meant."""
-    match = RELATIVE_TIME.fullmatch(text)
-    if not match:
-        return parse_iso_time(text)
+    meant, or more than one may be."""
+    iso_time = ISO_TIME.fullmatch(text)
+    if iso_time:
+        return iso_literal(iso_time)
 
-    unit = match["unit"].lower()
-    span: dict[str, Any] = {f"{unit}s": int(match["number"])}
-    # Not timedelta: a month ago is a month of the calendar.
-    return seconds_literal(now - relativedelta(**span))
+    epoch_time = EPOCH_TIME.fullmatch(text)
+    if epoch_time:
+        return epoch_literal(epoch_time)
+
+    if text.lower() == "now":
+        return seconds_literal(now)
+    if TIME_AGO.fullmatch(text):
+        return seconds_literal(moment_ago(text, now))
+    return seconds_literal(parse_other_date(text))
+
+
+# What to write for a text that has two meanings.
+TWO_MEANINGS: tuple[tuple[str, str], ...] = (
+    (r"[0-9]+ *m(o|on)?", '"{number} minutes" or "{number} months"; else '),
+    (
+        "(today|yesterday|tomorrow|last .*|next .*|this .*)",
+        'a date, or a time ago such as "24 hours"; that is, ',
+    ),
+    (r"[0-9/.-]+", "the year first, then month and day, as in "),
+)
+
+
+def accepted_moments(text: str) -> str:
+    """Return what to write instead of a text that has no meaning, or more than one."""
+    for pattern, advice in TWO_MEANINGS:
+        if re.fullmatch(pattern, text, re.IGNORECASE):
+            (number,) = re.findall("^[0-9]*", text)
+            return advice.format(number=number) + MOMENT_FORMS
+
+    return MOMENT_FORMS
 
 
 def datetime_literal(name: str, value: Any) -> str:
-    """Return the OData literal, in UTC, of a moment in ISO 8601 or as a time ago."""
+    """Return the OData literal, in UTC, of a moment: ISO 8601, a date that has one
+    meaning, an epoch, or a time ago."""
     text = str(value).strip()
     try:
         return parse_moment(text, utc_now())
     except (ValueError, OverflowError) as error:
-        raise ArgumentError(name, value, MOMENT_FORMS) from error
+        raise ArgumentError(name, value, accepted_moments(text)) from error
 
 
 def instant(value: Any) -> str:
@@ -1450,8 +1601,17 @@ def text_literal(name: str, value: Any) -> str:
     return f"'{escaped}'"
 
 
+def id_literal(name: str, value: Any) -> str:
+    """Return an id as an OData string."""
+    return f"'{object_id(name, value)}'"
+
+
 def text_filter(property_name: str) -> Filter:
     return Filter(property_name, "eq", text_literal, empty_is_error=True)
+
+
+def id_filter(property_name: str) -> Filter:
+    return Filter(property_name, "eq", id_literal, empty_is_error=True)
 
 
 def enum_filter(property_name: str, members: Iterable[str]) -> Filter:
@@ -1505,7 +1665,8 @@ def split_longest(conditions: Conditions, args: Args) -> list[Conditions]:
     others = sum(counts.values()) - counts[longest]
     if others >= MAX_COMPARISONS:
         accepted = (
-            f"at most {MAX_COMPARISONS} values in all beside another long list"
+            f"at most {MAX_COMPARISONS - 1} values in the other arguments, "
+            f"which now have {others}"
         )
         raise ArgumentError(longest, args[longest], accepted)
 
@@ -1575,13 +1736,15 @@ class GraphPermissions(NamedTuple):
     """What Graph wants of a caller, by its own names
     (https://learn.microsoft.com/graph/permissions-reference).
 
-    write_includes_read: whether Graph lets the write permission read as well.
+    write_includes_read: whether Graph lets the write permission read as well. higher:
+    others that it lets read.
     """
 
     read: str
-    write: str
-    licence: str
+    write: str = ""
+    licence: str = ""
     write_includes_read: bool = False
+    higher: tuple[str, ...] = ()
 
     def needed(self, *, write: bool) -> str:
         """Return the permission to ask an administrator for."""
@@ -1592,8 +1755,8 @@ class GraphPermissions(NamedTuple):
         if write:
             return {self.write}
         if self.write_includes_read:
-            return {self.read, self.write}
-        return {self.read}
+            return {self.read, self.write, *self.higher}
+        return {self.read, *self.higher}
 
 
 def without_annotations(row: Row) -> Row:
@@ -1602,15 +1765,17 @@ def without_annotations(row: Row) -> Row:
 
 
 class Resource(NamedTuple):
-    """One collection of identityProtection: what Graph understands there, and how the war
-    room shows it."""
+    """One collection of Graph's: what Graph understands there, and how the war room shows
+    it."""
 
     path: str  # with {} where the id of its objects' owner goes
     noun: str  # in the singular
-    context: str  # its name in context, below AzureRiskyUsers
-    list_title: str
-    columns: tuple[str, ...]
     permissions: GraphPermissions
+    # Its name in context, below AzureRiskyUsers; '' for one that is only looked up in.
+    context: str = ""
+    list_title: str = ""
+    columns: tuple[str, ...] = ()
+    properties: tuple[str, ...] = ()  # asked for; none for all
     item_title: str = ""
     item_columns: tuple[str, ...] = ()  # where they are not those of the list
     filters: dict[str, Filter] = {}  # by argument
@@ -1633,7 +1798,7 @@ class Resource(NamedTuple):
 
         Raises ArgumentError: the id cannot be part of a path.
         """
-        path = self.path.format(path_segment("id", owner_id))
+        path = self.path.format(object_id("id", owner_id))
         owned = {self.owner: owner_id}
         return self._replace(
             path=path, to_context=lambda row: {**self.to_context(row), **owned}
@@ -1701,8 +1866,34 @@ def json_object(response: requests.Response) -> Json:
     )
 
 
+def is_among(value: Any, folded: set[str]) -> bool:
+    """Tell whether a text of Graph's is one of some texts, whatever its case; no value at
+    all is none of them."""
+    return isinstance(value, str) and value.casefold() in folded
+
+
+def check_rows(
+    resource: Resource,
+    rows: list[Row],
+    property_name: str,
+    values: Iterable[str],
+) -> None:
+    """Raise GraphError unless every object has one of the values that were asked for.
+
+    A looser comparison of Graph's, or a filter that was lost on the way, would otherwise
+    lead to somebody whom nobody named.
+    """
+    folded = {value.casefold() for value in values}
+    for row in rows:
+        if not is_among(row.get(property_name), folded):
+            raise GraphError(
+                f"Graph answered with another {resource.noun} than was asked for: its "
+                f"{property_name} is none of those that were named. The answer is not used."
+            )
+
+
 class GraphClient:
-    """Reads and changes the identityProtection collections of Graph, one request at a
+    """Reads and changes the collections of Graph, one request at a
     time.
 
     The service allows one request a second for the whole tenant
@@ -1846,8 +2037,9 @@ class GraphClient:
 
     def get_item(self, resource: Resource, item_id: str) -> Row:
         """Return one object as it goes to context."""
-        segment = path_segment("id", item_id)
+        segment = object_id("id", item_id)
         row = self.get(resource, f"{self.collection_url(resource)}/{segment}")
+        check_rows(resource, [row], "id", [item_id])
         return resource.to_context(row)
 
     def read_page(self, resource: Resource, answer: Json) -> Page:
@@ -2126,6 +2318,18 @@ DETECTION_PERMISSIONS = GraphPermissions(
     licence="Microsoft Entra ID P1 or P2",
 )
 
+# Graph wants more of some callers, so the higher permissions count too
+# (https://learn.microsoft.com/graph/api/user-list).
+DIRECTORY_PERMISSIONS = GraphPermissions(
+    read="User.ReadBasic.All",
+    higher=(
+        "User.Read.All",
+        "User.ReadWrite.All",
+        "Directory.Read.All",
+        "Directory.ReadWrite.All",
+    ),
+)
+
 PRINCIPAL_PERMISSIONS = GraphPermissions(
     read="IdentityRiskyServicePrincipal.Read.All",
     write=WRITE_PRINCIPALS,
@@ -2185,12 +2389,22 @@ RISKY_USERS = Resource(
     filters={
         **RISK_FILTERS,
         **UPDATED_FILTERS,
-        "user_id": text_filter("id"),
+        "user_id": id_filter("id"),
         "user_principal_name": text_filter("userPrincipalName"),
         "is_deleted": Filter("isDeleted", "eq", one_of(("true", "false"))),
     },
     orders=("riskLastUpdatedDateTime",),
     default_order="riskLastUpdatedDateTime desc",
+)
+
+# The tenant's accounts, with or without risk.
+DIRECTORY_USERS = Resource(
+    path="users",
+    noun="account",
+    permissions=DIRECTORY_PERMISSIONS,
+    properties=("id", "displayName", "userPrincipalName"),
+    filters={"user_principal_name": text_filter("userPrincipalName")},
+    options=("$filter", "$select"),
 )
 
 RISKY_USER_HISTORY = Resource(
@@ -2225,7 +2439,7 @@ RISK_DETECTIONS = Resource(
     filters={
         **RISK_FILTERS,
         **DETECTED_FILTERS,
-        "user_id": text_filter("userId"),
+        "user_id": id_filter("userId"),
         "user_principal_name": text_filter("userPrincipalName"),
         "risk_event_type": text_filter("riskEventType"),
     },
@@ -2246,7 +2460,7 @@ RISKY_SERVICE_PRINCIPALS = Resource(
     filters={
         **RISK_FILTERS,
         **UPDATED_FILTERS,
-        "service_principal_id": text_filter("id"),
+        "service_principal_id": id_filter("id"),
         "display_name": text_filter("displayName"),
     },
     orders=("riskLastUpdatedDateTime",),
@@ -2284,7 +2498,7 @@ SERVICE_PRINCIPAL_DETECTIONS = Resource(
     filters={
         **RISK_FILTERS,
         **DETECTED_FILTERS,
-        "service_principal_id": text_filter("servicePrincipalId"),
+        "service_principal_id": id_filter("servicePrincipalId"),
         "risk_event_type": text_filter("riskEventType"),
     },
     orders=DETECTION_ORDERS,
@@ -2377,7 +2591,12 @@ def build_query(
     resource: Resource, filter_text: str, order: str, top: int
 ) -> Json:
     """Return the query options to send, of those that the collection understands."""
-    options = {"$filter": filter_text, "$orderby": order, "$top": str(top)}
+    options = {
+        "$filter": filter_text,
+        "$orderby": order,
+        "$top": str(top),
+        "$select": ",".join(resource.properties),
+    }
     return {
         name: text
         for name, text in options.items()
@@ -2569,6 +2788,14 @@ CONTINUE = "Continue with next_token."
 NARROW = "Raise limit, or narrow the list, to see them."
 
 
+def no_match_notes(request: ListRequest, result: ListResult) -> list[str]:
+    """Return the note that says what was looked for, where nothing matches it."""
+    looked_for = [text for text in request.filters if text]
+    if result.rows or result.failure or not looked_for:
+        return []
+    return [f"Nothing matches: {text}" for text in looked_for]
+
+
 def more_notes(result: ListResult, *, with_token: bool) -> list[str]:
     """Return the note that more rows match, if they do and that is all there is to say."""
     if not result.more or result.failure:
@@ -2600,10 +2827,11 @@ def context_path(resource: Resource) -> str:
 
 def list_context(resource: Resource, rows: list[Row], flags: Json) -> Json:
     """Return what goes into context: the list's flags, and its rows."""
-    # The condition "true" lets the platform merge the flags into the one object there is.
-    outputs: Json = {"AzureRiskyUsers(true)": flags}
+    outputs: Json = {}
     if rows:
         outputs[context_path(resource)] = rows
+    # The condition "true" lets the platform merge the flags into the one object there is.
+    outputs["AzureRiskyUsers(true)"] = flags
     return outputs
 
 
@@ -2701,7 +2929,7 @@ def list_resource(
         return list_entries(resource, result, [], with_token=True)
 
     result = read_list(client, resource, request)
-    notes = page_notes(resource, request)
+    notes = page_notes(resource, request) + no_match_notes(request, result)
     with_token = request.row_range.whole_pages
     return list_entries(resource, result, notes, with_token=with_token)
 
@@ -2745,19 +2973,25 @@ def get_resource(
 def find_all(
     client: GraphClient, resource: Resource, argument: str, values: list[str]
 ) -> list[Row]:
-    """Return all objects that one of a collection's filters finds for any of the values.
+    """Return all objects that one of a collection's filters finds for any of the values,
+    whatever the case of the two.
 
-    Raises ArgumentError: a value cannot be used. RequestError: not all could be read.
+    Raises ArgumentError: a value cannot be used. RequestError: not all could be read, or
+    one that came was not asked for.
     """
     if not values:
         return []
 
     rows: list[Row] = []
-    for text in build_filters(resource.filters, {argument: values}):
+    # Graph may mind the case, so what is written in capitals is asked for in both ways.
+    spellings = [*values, *(value.lower() for value in values)]
+    for text in build_filters(resource.filters, {argument: spellings}):
         query = build_query(resource, text, "", MAX_PAGE_SIZE)
         for page in client.pages(resource, query):
             rows += page.rows
 
+    property_name = resource.filters[argument].property_name
+    check_rows(resource, rows, property_name, values)
     return rows
 
 
@@ -2771,18 +3005,30 @@ VERIFY_PERIOD = 900
 
 
 class Action(NamedTuple):
-    """A change of risk that Graph makes for a list of ids."""
+    """A change of risk that Graph makes for a list of ids.
+
+    needs_record: whether only an object with a risk record is changed by its name. An
+    account without one can be confirmed compromised: another tool found it to be.
+    """
 
     command: str
     resource: Resource
     path: str  # below the collection
     ids_property: str  # of the request's body
+    argument: str  # that names the objects
     id_filter: str  # the collection's filter for ids
-    ids_argument: str
-    names_argument: str  # '' where objects have no names that are theirs alone
+    name_filter: str  # '' where objects have no names that are theirs alone
     max_argument: str
     state: str  # the riskState that it leads to
     effect: str  # in a sentence for the analyst
+    needs_record: bool = True
+
+    @property
+    def accepted(self) -> str:
+        """What names an object."""
+        if self.name_filter:
+            return "object IDs (GUIDs) and user principal names"
+        return "object IDs (GUIDs)"
 
 
 CONFIRM_USERS_COMPROMISED = Action(
@@ -2790,15 +3036,16 @@ CONFIRM_USERS_COMPROMISED = Action(
     resource=RISKY_USERS,
     path="confirmCompromised",
     ids_property="userIds",
+    argument="user",
     id_filter="user_id",
-    ids_argument="user_ids",
-    names_argument="user_principal_names",
+    name_filter="user_principal_name",
     max_argument="max_users",
     state="confirmedCompromised",
     effect=(
         "Risk level becomes high. "
         "A later dismissal or confirmation as safe takes it back."
     ),
+    needs_record=False,
 )
 
 CONFIRM_USERS_SAFE = Action(
@@ -2806,9 +3053,9 @@ CONFIRM_USERS_SAFE = Action(
     resource=RISKY_USERS,
     path="confirmSafe",
     ids_property="userIds",
+    argument="user",
     id_filter="user_id",
-    ids_argument="user_ids",
-    names_argument="user_principal_names",
+    name_filter="user_principal_name",
     max_argument="max_users",
     state="confirmedSafe",
     effect="The risk there is now is closed for good; new detections raise new risk.",
@@ -2819,9 +3066,9 @@ DISMISS_USERS = Action(
     resource=RISKY_USERS,
     path="dismiss",
     ids_property="userIds",
+    argument="user",
     id_filter="user_id",
-    ids_argument="user_ids",
-    names_argument="user_principal_names",
+    name_filter="user_principal_name",
     max_argument="max_users",
     state="dismissed",
     effect="All risk is closed, that of past sign-ins too. This cannot be undone.",
@@ -2832,9 +3079,9 @@ CONFIRM_PRINCIPALS_COMPROMISED = Action(
     resource=RISKY_SERVICE_PRINCIPALS,
     path="confirmCompromised",
     ids_property="servicePrincipalIds",
+    argument="service_principal",
     id_filter="service_principal_id",
-    ids_argument="service_principal_ids",
-    names_argument="",
+    name_filter="",
     max_argument="max_service_principals",
     state="confirmedCompromised",
     effect="Risk level becomes high. A later dismissal takes it back.",
@@ -2845,9 +3092,9 @@ DISMISS_PRINCIPALS = Action(
     resource=RISKY_SERVICE_PRINCIPALS,
     path="dismiss",
     ids_property="servicePrincipalIds",
+    argument="service_principal",
     id_filter="service_principal_id",
-    ids_argument="service_principal_ids",
-    names_argument="",
+    name_filter="",
     max_argument="max_service_principals",
     state="dismissed",
     effect="All risk is closed. This cannot be undone.",
@@ -2870,7 +3117,7 @@ class ActionRequest(NamedTuple):
 
 SUBMITTED = "submitted"
 REFUSED = "refused"
-UNKNOWN = "unknown"  # No answer or a 5xx, so the change may have been made.
+UNKNOWN = "unknown"  # The change may or may not have been made.
 NOT_TRIED = "not tried"
 DRY_RUN = "dry run"
 APPLIED = "applied"
@@ -2892,30 +3139,46 @@ SUBJECT_COLUMNS = ("userPrincipalName", "displayName", "riskLevel", "riskState")
 ACTION_COLUMNS = ("id", *SUBJECT_COLUMNS, "action", "status", "reason")
 
 
-def read_action_request(action: Action, args: Args) -> ActionRequest:
-    """Return what is asked for. Raises ArgumentError where it cannot be read, nobody is
-    named, or more than the command may change."""
-    dry_run = flag(args, "dry_run")
-    verify = flag(args, "verify")
-    ids = id_values(args, action.ids_argument)
-    names: list[str] = []
-    if action.names_argument:
-        names = text_values(args, action.names_argument)
+def target(action: Action, text: str) -> str:
+    """Return an id in lower case, since the case of a GUID means nothing, or a name as it
+    is. Raises ArgumentError: it is neither."""
+    if is_guid(text):
+        return text.lower()
+    if action.name_filter and is_user_principal_name(text):
+        return text
+    raise ArgumentError(action.argument, text, action.accepted)
 
-    maximum = whole_number(args, action.max_argument, MAX_IDS)
-    request = ActionRequest(action, ids, names, maximum, dry_run, verify)
-    number = len(ids) + len(names)
-    if number == 0:
-        raise ArgumentError(action.ids_argument, "", "at least one ID or name")
 
+def check_number(request: ActionRequest, number: int) -> None:
+    """Raise ArgumentError where more are to be changed than the command may change."""
     if number > request.maximum and not request.dry_run:
         raise ArgumentError(
-            action.max_argument,
+            request.action.max_argument,
             request.maximum,
             f"at least {number}, the number of those to be changed. "
             "Try dry_run=true first",
         )
 
+
+def read_action_request(action: Action, args: Args) -> ActionRequest:
+    """Return what is asked for. Raises ArgumentError where it cannot be read, nobody is
+    named, or more than the command may change."""
+    texts = text_values(args, action.argument)
+    targets = [target(action, text) for text in texts]
+    if not targets:
+        raise ArgumentError(action.argument, "", action.accepted)
+
+    ids = [each for each in targets if is_guid(each)]
+    names = [each for each in targets if not is_guid(each)]
+    request = ActionRequest(
+        action=action,
+        ids=ids,
+        names=names,
+        maximum=whole_number(args, action.max_argument, MAX_IDS),
+        dry_run=flag(args, "dry_run"),
+        verify=flag(args, "verify"),
+    )
+    check_number(request, len(targets))
     return request
 
 
@@ -2935,33 +3198,114 @@ RESPONSE_IS_OFF = (
 )
 
 
-def resolve_names(client: GraphClient, names: list[str]) -> list[Row]:
-    """Return the one risky user that each name means. Raises ArgumentError: a name means
-    nobody, or several users."""
-    rows = find_all(client, RISKY_USERS, "user_principal_name", names)
-    matches = Counter(str(row.get("userPrincipalName")).lower() for row in rows)
-    unclear = [name for name in names if matches[name.lower()] != 1]
-    if unclear:
-        raise ArgumentError(
-            "user_principal_names",
-            ", ".join(unclear),
-            "names for which Graph knows exactly one risky user; otherwise use IDs. "
-            "Nothing was changed",
+def by_id(rows: Iterable[Row]) -> KnownRows:
+    """Return objects by id, each once. Raises GraphError: one has no id."""
+    known = {}
+    for row in rows:
+        item_id = row.get("id")
+        if not item_id or not isinstance(item_id, str):
+            raise GraphError(
+                "Graph answered with an object that has no id. The answer is not used."
+            )
+        known[item_id.lower()] = row
+
+    return known
+
+
+Namesakes = dict[
+    str, KnownRows
+]  # the objects of each name, by the name as it was given
+
+
+def find_namesakes(
+    client: GraphClient, resource: Resource, names: list[str]
+) -> Namesakes:
+    """Return the objects that have each of the names, whatever its case."""
+    rows = find_all(client, resource, "user_principal_name", names)
+    return {
+        name: by_id(
+            row
+            for row in rows
+            if row["userPrincipalName"].casefold() == name.casefold()
+        )
+        for name in names
+    }
+
+
+def find_accounts(client: GraphClient, names: list[str]) -> Namesakes:
+    """Return the accounts of the directory that have each of the names.
+
+    Raises GraphError: the directory cannot be asked, which ids would not need.
+    """
+    try:
+        return find_namesakes(client, DIRECTORY_USERS, names)
+    except GraphError as error:
+        shown = ", ".join(names)
+        raise GraphError(
+            f"No risky user has the name {shown}, and the directory could not be asked. "
+            f"An object ID works without it. Nothing was changed. {error}",
+            error.status,
+        ) from None
+
+
+def objection(action: Action, name: str, namesakes: KnownRows) -> str:
+    """Say why a name cannot be acted on; '' where it means one living account."""
+    ids = ", ".join(namesakes)
+    if len(namesakes) > 1:
+        return (
+            f"{name}: {len(namesakes)} users have that name ({ids}). Give an ID"
         )
 
-    return rows
+    for row in namesakes.values():
+        if row.get("isDeleted"):
+            return f"{name}: that account is deleted. Give its ID ({ids}) to act on it"
+        return ""
+
+    if action.needs_record:
+        return (
+            f"{name}: no risky user has that name, so there is no risk to close"
+        )
+    return f"{name}: neither a risky user nor an account of the directory has that name"
 
 
-def by_id(rows: list[Row]) -> KnownRows:
-    return {str(row["id"]).lower(): row for row in rows}
+def resolve_names(client: GraphClient, request: ActionRequest) -> KnownRows:
+    """Return the user that each name means, by id: a risky user, else for an action that
+    needs no risk record an account of the directory.
+
+    Raises ArgumentError: a name means nobody, several users, or one who was deleted.
+    RequestError: Graph could not be asked, or answered with others. Nothing was changed.
+    """
+    action = request.action
+    found = find_namesakes(client, RISKY_USERS, request.names)
+    unknown = [name for name, namesakes in found.items() if not namesakes]
+    if unknown and not action.needs_record:
+        found |= find_accounts(client, unknown)
+
+    objections = [
+        objection(action, name, namesakes) for name, namesakes in found.items()
+    ]
+    texts = "; ".join(filter(None, objections))
+    if texts:
+        shown = ", ".join(request.names)
+        accepted = f"names of one account each. {texts}. Nothing was changed"
+        raise ArgumentError(action.argument, shown, accepted)
+
+    return {
+        item_id: row
+        for namesakes in found.values()
+        for item_id, row in namesakes.items()
+    }
 
 
-def dry_run_outcome(known: KnownRows, item_id: str) -> Outcome:
-    if item_id in known:
+def dry_run_outcome(action: Action, row: Row) -> Outcome:
+    """Return what would become of an object; {} for one that Graph does not know."""
+    if "riskState" in row:
         return Outcome(DRY_RUN)
-    return Outcome(
-        DRY_RUN, "Graph knows no risk for this ID, and may refuse it"
-    )
+    if action.needs_record or not row:
+        return Outcome(
+            DRY_RUN, "Graph knows no risk for this ID, and may refuse it"
+        )
+    return Outcome(DRY_RUN, "an account without any risk so far")
 
 
 def now_literal(seconds_later: int = 0) -> str:
@@ -3013,13 +3357,16 @@ def dry_run_action(
 ) -> CommandResults:
     """Return whom an action would change."""
     action = request.action
-    named = resolve_names(client, request.names)
+    named = resolve_names(client, request)
     identified = find_all(
         client, action.resource, action.id_filter, request.ids
     )
-    known = by_id(named + identified)
+    known = named | by_id(identified)
     ids = dict.fromkeys([*request.ids, *known])
-    outcomes = {item_id: dry_run_outcome(known, item_id) for item_id in ids}
+    outcomes = {
+        item_id: dry_run_outcome(action, known.get(item_id, {}))
+        for item_id in ids
+    }
     note = f"Nothing was changed. {action.effect}"
     return action_results(action, known, outcomes, note)
 
@@ -3049,20 +3396,26 @@ class Submission(NamedTuple):
 
 
 def failed_outcome(error: GraphError) -> Outcome:
-    """Tell a refusal from a request that may have been carried out without an answer."""
-    was_refused = error.status is not None and error.status < 500
-    if was_refused:
+    """Tell a refusal, and a request that never left, from one that may have been carried
+    out."""
+    if not error.was_sent:
+        return Outcome(NOT_TRIED, str(error))
+    if error.status is not None and error.status < 500:
         return Outcome(REFUSED, str(error))
 
-    reason = (
-        f"No answer came; the change may or may not have been made. {error}"
-    )
+    cause = "No answer came" if error.status is None else "Graph failed"
+    reason = f"{cause}; the change may or may not have been made. {error}"
     return Outcome(UNKNOWN, reason)
 
 
 def submit_batch(
     client: GraphClient, action: Action, ids: list[str]
 ) -> Submission:
+    """Ask Graph for the change, and tell what became of the request.
+
+    Whatever happens is told in the outcome: the record of what was changed before must
+    not be lost.
+    """
     body = {action.ids_property: ids}
     try:
         client.invoke_action(action.resource, action.path, body)
@@ -3072,8 +3425,15 @@ def submit_batch(
         return Submission(failed_outcome(error), blames_ids)
     except SignInError as error:
         return Submission(Outcome(NOT_TRIED, str(error)))
+    except Exception as error:
+        reason = f"The change may or may not have been made. {type(error).__name__}: {error}"
+        return Submission(Outcome(UNKNOWN, reason))
 
     return Submission(Outcome(SUBMITTED))
+
+
+NO_TIME_LEFT = f"The command had no time left after {PAGING_PERIOD} seconds"
+AFTER_A_FAILURE = "An earlier request failed"
 
 
 def submit_ids(client: GraphClient, action: Action, ids: list[str]) -> Outcomes:
@@ -3082,7 +3442,7 @@ def submit_ids(client: GraphClient, action: Action, ids: list[str]) -> Outcomes:
     A batch that Graph refuses for its ids is halved until the culprits are alone, which
     takes fewer requests than trying one by one. Any other failure ends the attempts.
     """
-    outcomes = dict.fromkeys(ids, Outcome(NOT_TRIED))
+    outcomes = dict.fromkeys(ids, Outcome(NOT_TRIED, NO_TIME_LEFT))
     waiting = batches(ids, MAX_IDS)
     while waiting and not client.is_late():
         batch = waiting.pop(0)
@@ -3090,17 +3450,15 @@ def submit_ids(client: GraphClient, action: Action, ids: list[str]) -> Outcomes:
         if submission.blames_ids and len(batch) > 1:
             waiting = [*halves(batch), *waiting]
             continue
+
         outcomes.update(dict.fromkeys(batch, submission.outcome))
         if not submission.may_go_on:
+            remaining = [item_id for each in waiting for item_id in each]
+            not_tried = Outcome(NOT_TRIED, AFTER_A_FAILURE)
+            outcomes.update(dict.fromkeys(remaining, not_tried))
             break
 
     return outcomes
-
-
-NO_POLLING = (
-    "This server cannot look again by itself, which needs version 6.2. "
-    "List the IDs to see their state."
-)
 
 
 def with_next_look(
@@ -3111,17 +3469,31 @@ def with_next_look(
 
     until: the moment after which what has not taken effect counts as failed.
     """
-    if not is_demisto_version_ge("6.2.0"):
-        results.readable_output = f"{results.readable_output}\n{NO_POLLING}"
-        return results
-
     results.scheduled_command = ScheduledCommand(
         command=action.command,
         next_run_in_seconds=VERIFY_INTERVAL,
-        args={"verify_ids": ",".join(ids), "verify_until": until},
+        args={action.argument: ",".join(ids), "verify_until": until},
         timeout_in_seconds=VERIFY_PERIOD + 2 * VERIFY_INTERVAL,
     )
     return results
+
+
+# What is said above the table of an action, by the status of at least one id.
+ACTION_NOTES = {
+    SUBMITTED: "Graph applies this within minutes.",
+    UNKNOWN: "Look at the state of those that are unknown before trying again.",
+}
+
+
+def action_note(action: Action, outcomes: Outcomes) -> str:
+    """Return what follows from an action, as far as something does."""
+    statuses = {outcome.status for outcome in outcomes.values()}
+    notes = [
+        note for status, note in ACTION_NOTES.items() if status in statuses
+    ]
+    if SUBMITTED in statuses:
+        notes.append(action.effect)
+    return " ".join(notes) or "Nothing was changed."
 
 
 def submit_action(
@@ -3129,11 +3501,12 @@ def submit_action(
 ) -> CommandResults:
     """Have Graph change all that are named, and tell what became of each."""
     action = request.action
-    known = by_id(resolve_names(client, request.names))
+    known = resolve_names(client, request)
     ids = list(dict.fromkeys([*request.ids, *known]))
+    check_number(request, len(ids))
     outcomes = submit_ids(client, action, ids)
 
-    note = f"Graph applies this within minutes. {action.effect}"
+    note = action_note(action, outcomes)
     results = action_results(action, known, outcomes, note)
     failed = count_other_than(SUBMITTED, outcomes)
     if failed:
@@ -3160,33 +3533,20 @@ def verified_outcome(action: Action, row: Row) -> Outcome:
     return Outcome(APPLIED)
 
 
-def verify_action(
-    client: GraphClient, action: Action, args: Args
+def verification(
+    client: GraphClient, action: Action, ids: list[str]
 ) -> CommandResults:
-    """Return the state of each id once all have the state the action leads to, or the
-    order to look again.
+    """Return the state of each id, all of which have the state the action leads to.
 
-    Raises CommandFailed: they have not when the time is up. RequestError: the state could
-    not be read.
+    Raises CommandFailed: they have not. RequestError: the state could not be read.
     """
-    ids = id_values(args, "verify_ids")
-    until = str(args.get("verify_until") or "")
-    known = by_id(find_all(client, action.resource, action.id_filter, ids))
+    identified = find_all(client, action.resource, action.id_filter, ids)
+    known = by_id(identified)
     outcomes = {
         each: verified_outcome(action, known.get(each, {})) for each in ids
     }
-    not_applied = count_other_than(APPLIED, outcomes)
-
-    if not_applied and instant(now_literal()) < instant(until):
-        text = (
-            f"{len(ids) - not_applied} of {len(ids)} changes have taken effect. "
-            f"Looking again in {VERIFY_INTERVAL} seconds."
-        )
-        return with_next_look(
-            CommandResults(readable_output=text), action, ids, until
-        )
-
     results = action_results(action, known, outcomes)
+    not_applied = count_other_than(APPLIED, outcomes)
     if not_applied:
         raise CommandFailed(
             f"{not_applied} of {len(ids)} changes have not taken effect; "
@@ -3195,6 +3555,40 @@ def verify_action(
         )
 
     return results
+
+
+def may_pass(error: GraphError) -> bool:
+    """Tell whether a later look may succeed where this one failed."""
+    return error.status in (None, 429) or error.status >= 500
+
+
+def verify_action(
+    client: GraphClient, action: Action, args: Args
+) -> CommandResults:
+    """Return the state of each id once all have the state the action leads to, or the
+    order to look again; so too where a look failed for a cause that may pass.
+
+    Raises as `verification` does, when the time is up. ArgumentError: an argument cannot
+    be read.
+    """
+    request = read_action_request(action, args)
+    until = datetime_literal("verify_until", args["verify_until"])
+    try:
+        return verification(client, action, request.ids)
+    except CommandFailed as failed:
+        error: Exception = failed
+    except GraphError as refused:
+        if not may_pass(refused):
+            raise
+        error = refused
+
+    if instant(now_literal()) >= instant(until):
+        raise error
+
+    text = f"{error} Looking again in {VERIFY_INTERVAL} seconds."
+    return with_next_look(
+        CommandResults(readable_output=text), action, request.ids, until
+    )
 
 
 def run_action(
@@ -3206,7 +3600,7 @@ def run_action(
     ArgumentError, SettingsError, RequestError: nothing was changed. CommandFailed: not
     all ids were accepted. Looking at an earlier action raises as `verify_action` does.
     """
-    if given(args, "verify_ids"):
+    if given(args, "verify_until"):
         return verify_action(instance.client, action, args)
 
     request = read_action_request(action, args)
@@ -3831,6 +4225,7 @@ OTHER_CHECKS = (
     AccessCheck(
         "Read service principal detections", SERVICE_PRINCIPAL_DETECTIONS
     ),
+    AccessCheck("Look up users in the directory", DIRECTORY_USERS),
     AccessCheck("Change risk of users", RISKY_USERS, write=True),
     AccessCheck(
         "Change risk of service principals",
@@ -3930,6 +4325,12 @@ def all_errors(found: list[Access]) -> str:
     return "\n".join(errors)
 
 
+def nothing_works(found: list[Access]) -> bool:
+    """Tell whether all was refused. A tenant with P1 may read detections and not users,
+    and is of use."""
+    return all(access.error for access in found)
+
+
 # ==== Commands ================================================================
 #
 # Each is given the instance and the command's arguments, and gives back what the war room
@@ -3937,8 +4338,8 @@ def all_errors(found: list[Access]) -> str:
 
 
 def test_module(instance: Instance, _: Args) -> str:
-    """Return "ok" when Graph answers for users and detections, and to a fetch if the
-    instance fetches."""
+    """Return "ok" when Graph answers for users or for detections, and to a fetch if the
+    instance fetches. What it refuses is told in the log."""
     if instance.authenticator.delegated:
         raise SettingsError(
             "The Test button cannot test a Device Code sign-in, which the platform keeps "
@@ -3947,9 +4348,12 @@ def test_module(instance: Instance, _: Args) -> str:
             "!azure-risky-users-auth-test."
         )
 
-    errors = all_errors(check_all(instance, ESSENTIAL_CHECKS))
-    if errors:
+    essential = check_all(instance, ESSENTIAL_CHECKS)
+    errors = all_errors(essential)
+    if nothing_works(essential):
         raise RequestError(errors)
+    if errors:
+        demisto.info(f"[Test] Not all can be read. {errors}")
     if instance.settings.fetch:
         fetch = instance.settings.fetch
         smallest_fetch = replace(fetch, max_fetch=len(fetch.types))
@@ -3961,18 +4365,17 @@ def test_module(instance: Instance, _: Args) -> str:
 def auth_test(instance: Instance, _: Args) -> CommandResults:
     """Return "Success!" and what the instance may do.
 
-    Raises CommandFailed: risky users or risk detections cannot be read. SignInError:
-    there is no token.
+    Raises CommandFailed: neither risky users nor risk detections can be read.
+    SignInError: there is no token.
     """
     essential = check_all(instance, ESSENTIAL_CHECKS)
     others = check_all(instance, OTHER_CHECKS)
     rows = [access._asdict() for access in essential + others]
     report = markdown_table("What this instance may do", rows, ACCESS_COLUMNS)
 
-    errors = all_errors(essential)
-    if errors:
+    if nothing_works(essential):
         results = CommandResults(readable_output=report, raw_response=rows)
-        raise CommandFailed(errors, [results])
+        raise CommandFailed(all_errors(essential), [results])
 
     return CommandResults(
         readable_output=f"Success!\n{report}", raw_response=rows
@@ -4015,16 +4418,28 @@ def risky_users_list(instance: Instance, args: Args) -> list[CommandResults]:
 
 
 def no_risk_known(name: str) -> CommandResults:
-    """Return the entry that says that a name is not among the risky users."""
+    """Return the entry that says that a name is not among the risky users, and how it was
+    looked for: a name that was misspelled is no all-clear."""
     text = (
-        f"Graph knows no risk for {name}: there is no risky user of that name."
+        f'Graph knows no risk for "{name}": no risky user has exactly this '
+        "userPrincipalName, as it is written here or in lower case. "
+        "A look-up by object ID does not depend on the spelling."
     )
     return CommandResults(readable_output=text, raw_response=[])
 
 
+def user_by_id_or_name(args: Args) -> tuple[str, str]:
+    """Return the argument that says which user is meant, and its value; a user principal
+    name that was given as an id counts as what it is."""
+    argument, value = exactly_one(args, "id", "user_principal_name")
+    if is_user_principal_name(value):
+        return "user_principal_name", value
+    return argument, value
+
+
 def risky_user_get(instance: Instance, args: Args) -> CommandResults:
     """Return one risky user by id, or those of a name; of a name, no risk is an answer."""
-    argument, value = exactly_one(args, "id", "user_principal_name")
+    argument, value = user_by_id_or_name(args)
     if argument == "id":
         return get_resource(instance.client, RISKY_USERS, args)
 
@@ -4053,7 +4468,7 @@ def risky_user_history_list(
     instance: Instance, args: Args
 ) -> CommandResults | list[CommandResults]:
     """Return how a user's risk came to be what it is, for an id or a name."""
-    argument, value = exactly_one(args, "id", "user_principal_name")
+    argument, value = user_by_id_or_name(args)
     if argument == "id":
         return history_list(instance.client, RISKY_USER_HISTORY, args)
 
@@ -4061,7 +4476,8 @@ def risky_user_history_list(
     if not users:
         return no_risk_known(value)
     if len(users) > 1:
-        accepted = f"an id: {len(users)} risky users have that name"
+        ids = ", ".join(by_id(users))
+        accepted = f"an id ({ids}): {len(users)} risky users have that name"
         raise ArgumentError(argument, value, accepted)
 
     its_id = {"id": users[0]["id"]}
@@ -4115,7 +4531,7 @@ def service_principal_detection_get(
     return get_resource(instance.client, SERVICE_PRINCIPAL_DETECTIONS, args)
 
 
-def risky_users_confirm_compromised(
+def risky_users_confirm_compromise(
     instance: Instance, args: Args
 ) -> CommandResults:
     """Tell Graph that accounts are in an attacker's hands."""
@@ -4132,7 +4548,7 @@ def risky_users_dismiss(instance: Instance, args: Args) -> CommandResults:
     return run_action(instance, DISMISS_USERS, args)
 
 
-def service_principals_confirm_compromised(
+def service_principals_confirm_compromise(
     instance: Instance, args: Args
 ) -> CommandResults:
     """Tell Graph that service principals are in an attacker's hands."""
@@ -4207,11 +4623,11 @@ COMMANDS: dict[str, Callable[[Instance, Args], Any]] = {
     "azure-risky-service-principal-history-list": risky_service_principal_history_list,
     "azure-risky-service-principal-detections-list": service_principal_detections_list,
     "azure-risky-service-principal-detection-get": service_principal_detection_get,
-    "azure-risky-users-confirm-compromise": risky_users_confirm_compromised,
+    "azure-risky-users-confirm-compromise": risky_users_confirm_compromise,
     "azure-risky-users-confirm-safe": risky_users_confirm_safe,
     "azure-risky-users-dismiss": risky_users_dismiss,
     "azure-risky-service-principals-confirm-compromise": (
-        service_principals_confirm_compromised
+        service_principals_confirm_compromise
     ),
     "azure-risky-service-principals-dismiss": service_principals_dismiss,
     "azure-risky-users-fetch-preview": fetch_preview,

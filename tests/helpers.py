@@ -69,6 +69,7 @@ HISTORY_COLLECTIONS = {
     "azure-risky-service-principal-history-list": "riskyServicePrincipals",
 }
 RESOURCES: list[aru.Resource] = [value for value in vars(aru).values() if isinstance(value, aru.Resource)]
+LISTED = [resource for resource in RESOURCES if resource.context]  # all but the one that is looked up in
 READABLE = [resource for resource in RESOURCES if not resource.owner]  # all but the histories
 ACTIONS: list[aru.Action] = [value for value in vars(aru).values() if isinstance(value, aru.Action)]
 

@@ -58,16 +58,16 @@ EXAMPLES = {
     ],
     "azure-risky-service-principal-detection-get": ["id={service_principal_detection}"],
     "azure-risky-users-confirm-compromise": [
-        f"user_principal_names={ADELE} dry_run=true",
-        f"user_principal_names={ADELE}",
+        f"user={ADELE} dry_run=true",
+        f"user={ADELE}",
     ],
-    "azure-risky-users-confirm-safe": ["user_ids=999"],
-    "azure-risky-users-dismiss": ["user_ids=777,no-such-user"],
+    "azure-risky-users-confirm-safe": ["user={user}"],
+    "azure-risky-users-dismiss": ["user={user},00000000-0000-4000-8000-000000004711"],
     "azure-risky-service-principals-confirm-compromise": [
-        "service_principal_ids={service_principal}"
+        "service_principal={service_principal}"
     ],
     "azure-risky-service-principals-dismiss": [
-        "service_principal_ids={service_principal} verify=true"
+        "service_principal={service_principal} verify=true"
     ],
     "azure-risky-users-fetch-preview": [""],
 }
@@ -257,7 +257,7 @@ def approve_waiting(simulator: Simulator) -> None:
             simulator.entra.approve(flow.user_code)
 
 
-def first_id(rows: Iterable[dict[str, Any]], **values: str) -> str:
+def first_id(rows: Iterable[dict[str, Any]], **values: object) -> str:
     """The id of the first row that has these values."""
     for row in rows:
         if values.items() <= row.items():
@@ -266,12 +266,15 @@ def first_id(rows: Iterable[dict[str, Any]], **values: str) -> str:
 
 
 def known_ids(tenant: Tenant) -> dict[str, str]:
-    """Ids for the examples: a service principal at high risk, and a detection behind it."""
+    """Ids for the examples: a user at high risk, a service principal at high risk, and a
+    detection behind it."""
     principals = tenant.service_principals.values()
     detections = tenant.service_principal_detections.values()
     principal = first_id(principals, riskLevel="high")
     detection = first_id(detections, servicePrincipalId=principal)
+    user = first_id(tenant.users.values(), riskLevel="high", isDeleted=False)
     return {
+        "user": user,
         "service_principal": principal,
         "service_principal_detection": detection,
     }

@@ -23,7 +23,7 @@ PROMPT = "[bold green]warroom>[/bold green]"
 LINES = (
     "!azure-risky-users-list risk_level=high risk_state=atRisk limit=2",
     f"!azure-risky-user-history-list user_principal_name={ADELE}",
-    f"!azure-risky-users-confirm-compromise user_principal_names={ADELE} dry_run=true",
+    f"!azure-risky-users-confirm-compromise user={ADELE} dry_run=true",
 )
 
 # Rich fills in a template. Its own has the fonts come from a server; this one takes what is there.

@@ -17,10 +17,10 @@ from helpers import (
     HISTORY_COLLECTIONS,
     LEVELS_ACCEPTED,
     LIST_COLLECTIONS,
+    LISTED,
     NOW,
     PRINCIPAL_DETECTIONS,
     PRINCIPALS,
-    RESOURCES,
     STATES_ACCEPTED,
     UPDATED,
     USERS,
@@ -282,7 +282,8 @@ def test_a_list_without_rows_is_a_success_with_an_empty_table(command: str, more
     expected: Row = {f"{context}ListTruncated": False} | ({f"{context}ListNextToken": ""} if more else {})
     assert entry["EntryContext"] == {FLAGS: expected}
     pages = r"(Current page size: \d+\nShowing page 1 .+\n)?"
-    assert re.fullmatch(rf"### [\w ]+ List:?\n{pages}\*\*No entries\.\*\*\n", entry["HumanReadable"])
+    matches = re.escape(f"Nothing matches: {ORDER_PROPERTIES[command]} lt 1999-12-31T00:00:00Z")
+    assert re.fullmatch(rf"### [\w ]+ List:?\n{pages}{matches}\n\*\*No entries\.\*\*\n", entry["HumanReadable"])
     assert entry["Contents"] == {"value": []}
 
 
@@ -368,7 +369,7 @@ def conditions(command: str) -> dict[str, str]:
 
 
 def test_the_conditions_have_every_filter_of_every_collection() -> None:
-    declared = {(collection_of(resource), argument) for resource in RESOURCES for argument in resource.filters}
+    declared = {(collection_of(resource), argument) for resource in LISTED for argument in resource.filters}
     compared = {
         (collection, argument)
         for command, collection in LIST_COLLECTIONS.items()
@@ -624,11 +625,13 @@ def test_a_list_by_limit_leaves_an_older_token_alone(run: Succeed, war_room: War
 
 # What is refused, before anything is sent
 
-MOMENT_FORMS = 'ISO 8601 such as 2024-02-27T04:49:26.257525Z or 2024-02-27, or a time ago such as "10 days", "2 hours"'
+MOMENT_FORMS = (
+    'ISO 8601 such as 2024-02-27T04:49:26.257525Z or 2024-02-27, or a time ago such as "10 days", "2 hours", "24h"'
+)
 NUMBER, ANY_TEXT, OBJECT_ID = (
     "a whole number from 1 up",
     "a text that is not empty and has no line breaks",
-    "an object ID",
+    "an object ID: letters, digits and hyphens",
 )
 UPDATED_ORDERS = f"{UPDATED} desc, {UPDATED} asc, {UPDATED}"
 DETECTED_ORDERS = ", ".join(DETECTION_ORDERS)
@@ -639,20 +642,14 @@ TIME_ARGUMENTS = {
     PRINCIPAL_DETECTIONS: ("detected_date_time_before", "detected_date_time_after"),
 }
 BAD_MOMENTS = (
-    "yesterday",
-    "10",
     "days",
+    "jan",
+    "24:00",
     "-1 days",
     "1.5 days",
     "10 decades",
-    "2024-13-01",
-    "2024-02-30",
-    "27.02.2024",
-    "2024-02-27 04:49:26",
     "2024-02-27T25:00:00Z",
-    "2024-02-27T04:49:26.12345678Z",
-    "2024-02-27T04:49.5Z",
-    "2024-02-27T04:49:26 Z",
+    "2024-02-27T04:49:26.1234567890Z",
     "999999 years",
     "2024-02-27Z",
     "2024-02-27, 2024-02-28",
@@ -668,9 +665,9 @@ BAD_TEXTS = {  # as typed: the value at fault
     "a\u2028b": "a\u2028b",
 }
 BAD_SIZES = ("0", "501", "x", "-3", "1.5")
-BAD_LEVELS = ("hgih", "High", "1", "unknownFutureValue", "low;high")
-BAD_STATES = ("atrisk", "hidden", "at risk", "'")
-BAD_UPDATED_ORDERS = ("id", f"{UPDATED} down", f"{UPDATED}  desc", f"{UPDATED.lower()} desc", f"{UPDATED} desc,id")
+BAD_LEVELS = ("hgih", "High.", "1", "unknownFutureValue", "low;high")
+BAD_STATES = ("risk", "hidden", "at risk", "'")
+BAD_UPDATED_ORDERS = ("id", f"{UPDATED} down", f"{UPDATED}  desc", f"{UPDATED[1:]} desc", f"{UPDATED} desc,id")
 BAD_DETECTED_ORDERS = ("id", f"{UPDATED} desc", f"{DETECTED} desc&$top=1")
 REFUSED = [
     *((command, name, BAD_MOMENTS, MOMENT_FORMS) for command in LIST_COLLECTIONS for name in TIME_ARGUMENTS[command]),
@@ -680,7 +677,7 @@ REFUSED = [
     *((command, "risk_state", BAD_STATES, STATES_ACCEPTED) for command in LIST_COLLECTIONS),
     *((command, "order_by", BAD_UPDATED_ORDERS, UPDATED_ORDERS) for command in (USERS, PRINCIPALS)),
     *((command, "order_by", BAD_DETECTED_ORDERS, DETECTED_ORDERS) for command in (DETECTIONS, PRINCIPAL_DETECTIONS)),
-    (USERS, "is_deleted", ("yes", "True", "1"), "true, false"),
+    (USERS, "is_deleted", ("yes", "T", "1"), "true, false"),
     *((command, "limit", BAD_NUMBERS, NUMBER) for command in ("azure-risky-user-history-list",)),
 ]
 
@@ -699,14 +696,10 @@ def test_an_argument_that_cannot_be_read_is_refused_by_name_before_anything_is_s
 @pytest.mark.parametrize(
     ("command", "name"),
     [
-        (USERS, "user_id"),
         (USERS, "user_principal_name"),
-        (DETECTIONS, "user_id"),
         (DETECTIONS, "user_principal_name"),
         (DETECTIONS, "risk_event_type"),
-        (PRINCIPALS, "service_principal_id"),
         (PRINCIPALS, "display_name"),
-        (PRINCIPAL_DETECTIONS, "service_principal_id"),
         (PRINCIPAL_DETECTIONS, "risk_event_type"),
     ],
 )
@@ -919,7 +912,7 @@ def test_two_long_lists_at_once_are_refused(error: Fail, simulator: Simulator) -
     many = ",".join(map(str, range(15)))
     message = error(typed(DETECTIONS, user_id=many, risk_event_type=many))
     assert message.startswith(f'Failed to execute {DETECTIONS}. user_id="0,1,2')
-    assert message.endswith("cannot be used. Accepted: at most 15 values in all beside another long list.")
+    assert message.endswith("cannot be used. Accepted: at most 14 values in the other arguments, which now have 15.")
     assert simulator.requests == []
 
 
@@ -974,7 +967,8 @@ def test_two_users_of_one_name_are_both_shown(run: Succeed, tenant: Tenant) -> N
 def test_a_name_without_risk_is_an_answer(command: str, run: Succeed, war_room: WarRoom) -> None:
     entry = only_entry(run(f"!{command} user_principal_name=nobody@contoso.example"))
     assert entry["HumanReadable"] == (
-        "Graph knows no risk for nobody@contoso.example: there is no risky user of that name."
+        'Graph knows no risk for "nobody@contoso.example": no risky user has exactly this userPrincipalName, as it is '
+        "written here or in lower case. A look-up by object ID does not depend on the spelling."
     )
     assert entry["Contents"] == []
     assert war_room.context.data == {}
@@ -1031,11 +1025,10 @@ def test_a_history_is_found_by_name_and_names_who_changed_it(
 
 
 def test_the_history_of_an_ambiguous_name_is_refused(error: Fail, tenant: Tenant, simulator: Simulator) -> None:
-    for _ in range(2):
-        tenant.add_user(userPrincipalName="twin@contoso.example")
+    ids = ", ".join(tenant.add_user(userPrincipalName="twin@contoso.example")["id"] for _ in range(2))
     assert error("!azure-risky-user-history-list user_principal_name=twin@contoso.example") == (
         'Failed to execute azure-risky-user-history-list. user_principal_name="twin@contoso.example" cannot be used. '
-        "Accepted: an id: 2 risky users have that name."
+        f"Accepted: an id ({ids}): 2 risky users have that name."
     )
     assert len(requested(simulator)) == 1
 

@@ -290,8 +290,8 @@ REFUSED = [
     ("look_back", "an hour", "a whole number from 1 to 10080"),
     ("look_back", "0", "a whole number from 1 to 10080"),
     ("look_back", "10081", "a whole number from 1 to 10080"),
-    ("first_fetch", "yesterday", aru.MOMENT_FORMS),
-    ("first_fetch", "2026-13-01", aru.MOMENT_FORMS),
+    ("first_fetch", "jan", aru.MOMENT_FORMS),
+    ("first_fetch", "3 fortnights", aru.MOMENT_FORMS),
     ("fetch_types", "Sign-ins", "Risk Detections, Risky Users"),
     ("fetch_risk_levels", "severe", LEVELS_ACCEPTED),
     (

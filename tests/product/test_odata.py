@@ -2,15 +2,17 @@
 
 from datetime import datetime, timedelta, timezone
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
-from helpers import BASE, STATES_ACCEPTED, Fail, Row, refused, request_id
+from helpers import NOW, STATES_ACCEPTED, Fail, Row, Succeed, only_entry, refused
 from warroom.azure.server import Simulator
+from warroom.xsoar.runner import WarRoom
+
+FORMS = 'ISO 8601 such as 2024-02-27T04:49:26.257525Z or 2024-02-27, or a time ago such as "10 days", "2 hours", "24h".'
 
 # Moments
 
@@ -78,31 +80,38 @@ def test_a_time_ago_is_counted_back_by_the_calendar(clock: str, given: str, lite
     [
         "",
         "yesterday",
-        "now",
         "10",
-        "1709009366",
         "2024",
         "2024-02",
-        "2024-2-27",
         "20240227",
-        "27/02/2024",
         "2023-02-29",
         "2024-13-01",
         "2024-00-10",
-        "2024-02-27 04:49:26",
-        "2024-02-27T04",
         "2024-02-27T24:00:00Z",
         "2024-02-27T04:60:00Z",
         "2024-02-27T04:49:60Z",
         "2024-02-27T04:49:26.Z",
-        "2024-02-27T04:49:26.12345678Z",
         "2024-02-27T04:49:26,5Z",
-        "2024-02-27T04:49.5Z",
-        "2024-02-27T04:49:26z",
-        "2024-02-27T04:49:26 Z",
-        "2024-02-27T04:49:26+2",
         "2024-02-27T04:49:26+24:00",
         "2024-02-27T04:49:26 02:00",
+        "27 Feb 2024 04:49 02:00",
+        "5",
+        "jan",
+        "Feb 2024",
+        "24 Feb 27",
+        "24:00",
+        "10:30",
+        "Mon, 27 Feb 2024 04:49:26 GMT",
+        "2024-02-27 04:49 EST",
+        "27 Feb 2024 10:00 IST",
+        "2024-W09-2",
+        "2024-058",
+        "123456789",
+        "12345678901",
+        "2024-02-27T04:49:26.1234567890Z",
+        "5 days 3 days",
+        "5 m",
+        "m",
         "2024-02-27Z",
         "2024-02-27T04:49:26Z or true",
         "2024-02-27,2024-02-28",
@@ -113,10 +122,8 @@ def test_a_time_ago_is_counted_back_by_the_calendar(clock: str, given: str, lite
         "3.5 days",
         "three days",
         "3 fortnights",
-        "3 seconds",
         "3 days from now",
         "in 3 days",
-        "3 days 2 hours",
         "3 daysago",
         "3000 years",
         "999999 days",
@@ -124,10 +131,68 @@ def test_a_time_ago_is_counted_back_by_the_calendar(clock: str, given: str, lite
     ],
 )
 def test_a_date_that_cannot_be_read_is_refused(given: str) -> None:
+    message = refused(aru.ArgumentError, aru.datetime_literal, "updated_after", given)
+    assert message.startswith(f'updated_after="{given}" cannot be used. Accepted: ')
+    assert message.endswith(FORMS)
+
+
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        ("30m", '"30 minutes" or "30 months"; else '),
+        ("5 mo", '"5 minutes" or "5 months"; else '),
+        ("yesterday", 'a date, or a time ago such as "24 hours"; that is, '),
+        ("last week", 'a date, or a time ago such as "24 hours"; that is, '),
+        ("02/03/2024", "the year first, then month and day, as in "),
+        ("5", "the year first, then month and day, as in "),
+        ("24:00", ""),
+    ],
+)
+def test_what_has_two_meanings_is_refused_with_what_to_write_instead(given: str, advice: str) -> None:
     assert refused(aru.ArgumentError, aru.datetime_literal, "updated_after", given) == (
-        f'updated_after="{given}" cannot be used. Accepted: ISO 8601 such as 2024-02-27T04:49:26.257525Z or '
-        '2024-02-27, or a time ago such as "10 days", "2 hours".'
+        f'updated_after="{given}" cannot be used. Accepted: {advice}{FORMS}'
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "literal"),
+    [
+        ("2024-02-27 04:49:26", "2024-02-27T04:49:26Z"),
+        ("2024-02-27 04:49", "2024-02-27T04:49:00Z"),
+        ("2024-02-27T04", "2024-02-27T04:00:00Z"),
+        ("2024-02-27t04:49:26z", "2024-02-27T04:49:26Z"),
+        ("2024-02-27T9:15:00Z", "2024-02-27T09:15:00Z"),
+        ("2024-02-27 04:49:26 UTC", "2024-02-27T04:49:26Z"),
+        ("2024-02-27 04:49:26 +02:00", "2024-02-27T02:49:26Z"),
+        ("2024-02-27T04:49:26+2", "2024-02-27T02:49:26Z"),
+        ("2024-02-27T04:49:26.12345678Z", "2024-02-27T04:49:26.1234567Z"),
+        ("2024-02-27T04:49:26.123456789+01:00", "2024-02-27T03:49:26.1234567Z"),
+        ("2024/02/27", "2024-02-27T00:00:00Z"),
+        ("2024/02/27 04:49:26.5", "2024-02-27T04:49:26.5Z"),
+        ("2024-2-27", "2024-02-27T00:00:00Z"),
+        ("27/02/2024", "2024-02-27T00:00:00Z"),
+        ("02/02/2024", "2024-02-02T00:00:00Z"),
+        ("27 Feb 2024", "2024-02-27T00:00:00Z"),
+        ("February 27, 2024 4:49 PM", "2024-02-27T16:49:00Z"),
+        ("Tue, 27 Feb 2024 04:49:26 GMT", "2024-02-27T04:49:26Z"),
+        ("Tue, 27 Feb 2024 04:49:26 +0200", "2024-02-27T02:49:26Z"),
+        ("1709009366", "2024-02-27T04:49:26Z"),
+        ("1709009366123", "2024-02-27T04:49:26.123Z"),
+        ("now", "2026-11-20T12:00:00Z"),
+        ("24h", "2026-11-19T12:00:00Z"),
+        ("1d", "2026-11-19T12:00:00Z"),
+        ("2w", "2026-11-06T12:00:00Z"),
+        ("90 seconds", "2026-11-20T11:58:30Z"),
+        ("15min", "2026-11-20T11:45:00Z"),
+        ("1 hour 30 minutes", "2026-11-20T10:30:00Z"),
+        ("1 Hour, 30 minutes ago", "2026-11-20T10:30:00Z"),
+        ("1h30min", "2026-11-20T10:30:00Z"),
+        ("1 day and 2 hours", "2026-11-19T10:00:00Z"),
+        ("3 days 2 hours", "2026-11-17T10:00:00Z"),
+    ],
+)
+def test_every_spelling_with_one_meaning_is_read(given: str, literal: str) -> None:
+    assert aru.parse_moment(given, NOW) == literal
 
 
 @given(st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)), st.integers(-1439, 1439))
@@ -219,7 +284,7 @@ def test_a_bound_is_one_moment_and_no_list(moments: Any) -> None:
     ("name", "value", "accepted"),
     [
         ("risk_level", "hgih", "low, medium, high, hidden, none"),
-        ("risk_level", "High", "low, medium, high, hidden, none"),
+        ("risk_level", "High.", "low, medium, high, hidden, none"),
         ("risk_level", "high'", "low, medium, high, hidden, none"),
         ("risk_state", "at_risk", STATES_ACCEPTED),
         ("risk_state", "unknownFutureValue", STATES_ACCEPTED),
@@ -230,6 +295,20 @@ def test_a_value_that_is_not_on_the_list_is_refused_with_the_list(name: str, val
     assert refused(aru.ArgumentError, aru.build_filters, aru.RISKY_USERS.filters, {name: value}) == (
         f'{name}="{value}" cannot be used. Accepted: {accepted}.'
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "literal"),
+    [
+        ("risk_level", "HIGH", "riskLevel eq 'high'"),
+        ("risk_level", " Low ", "riskLevel eq 'low'"),
+        ("risk_state", "atrisk", "riskState eq 'atRisk'"),
+        ("risk_state", "ConfirmedCompromised", "riskState eq 'confirmedCompromised'"),
+        ("is_deleted", "True", "isDeleted eq true"),
+    ],
+)
+def test_levels_states_and_switches_are_read_in_any_case(name: str, given: str, literal: str) -> None:
+    assert aru.build_filters(aru.RISKY_USERS.filters, {name: given}) == [literal]
 
 
 def test_one_unknown_value_among_known_ones_is_refused() -> None:
@@ -245,6 +324,7 @@ def test_one_unknown_value_among_known_ones_is_refused() -> None:
         (aru.RISKY_USERS, None, "riskLastUpdatedDateTime desc"),
         (aru.RISKY_USERS, "riskLastUpdatedDateTime asc", "riskLastUpdatedDateTime asc"),
         (aru.RISKY_USERS, "riskLastUpdatedDateTime", "riskLastUpdatedDateTime"),
+        (aru.RISKY_USERS, "RisklastupdatedDateTime DESC", "riskLastUpdatedDateTime desc"),
         (aru.RISK_DETECTIONS, None, "detectedDateTime desc"),
         (aru.RISK_DETECTIONS, "activityDateTime asc", "activityDateTime asc"),
         (aru.RISKY_USER_HISTORY, None, ""),
@@ -254,7 +334,7 @@ def test_rows_come_in_the_order_asked_for_or_newest_first(resource: aru.Resource
     assert aru.read_order(resource, {"order_by": given}) == sent
 
 
-@pytest.mark.parametrize("given", ["id", "riskLevel desc", "riskLastUpdatedDateTime DESC", "riskLevel,id"])
+@pytest.mark.parametrize("given", ["id", "riskLevel desc", "riskLastUpdatedDateTime DOWN", "riskLevel,id"])
 def test_an_order_that_graph_does_not_have_is_refused(given: str) -> None:
     assert refused(aru.ArgumentError, aru.read_order, aru.RISKY_USERS, {"order_by": given}) == (
         f'order_by="{given}" cannot be used. Accepted: '
@@ -406,55 +486,86 @@ def test_a_split_list_holds_every_value_once_beside_all_other_filters() -> None:
 def test_two_lists_too_long_for_one_request_are_refused() -> None:
     args = {"user_principal_name": names(15), "user_id": ",".join(f"id{number}" for number in range(16))}
     assert refused(aru.ArgumentError, aru.build_filters, aru.RISKY_USERS.filters, args) == (
-        f'user_id="{args["user_id"]}" cannot be used. Accepted: at most 15 values in all beside another long list.'
+        f'user_id="{args["user_id"]}" cannot be used. '
+        "Accepted: at most 14 values in the other arguments, which now have 15."
     )
 
 
 # Ids
 
 
-HARD_IDS = {
-    "a/b": "a%2Fb",
-    "../riskDetections": "..%2FriskDetections",
-    "%2e%2e": "%252e%252e",
-    "%2F": "%252F",
-    "a?$top=1": "a%3F%24top%3D1",
-    "a&b=c": "a%26b%3Dc",
-    "a#b": "a%23b",
-    "a;b": "a%3Bb",
-    "'a'": "%27a%27",
-    '"a"': "%22a%22",
-    "a\nb": "a%0Ab",
-    "a\r\nX-Header: b": "a%0D%0AX-Header%3A%20b",
-    "zoë": "zo%C3%AB",
-    "a b": "a%20b",
-    "a+b": "a%2Bb",
-    "a..": "a..",
-    "https://contoso.example/": "https%3A%2F%2Fcontoso.example%2F",
-    "@contoso.example": "%40contoso.example",
-}
+HARD_IDS = (
+    "a/b",
+    "../riskDetections",
+    "%2e%2e",
+    "%2F",
+    "a?$top=1",
+    "a&b=c",
+    "a#b",
+    "a;b",
+    "'a'",
+    '"a"',
+    "a\nb",
+    "a\r\nX-Header: b",
+    "zoë",
+    "a b",
+    "a+b",
+    "a..",
+    "https://contoso.example/",
+    "@contoso.example",
+)
 
 
-@pytest.mark.parametrize(("given", "segment"), HARD_IDS.items())
-def test_an_id_is_one_path_segment_whatever_it_holds(given: str, segment: str) -> None:
-    assert aru.path_segment("id", given) == segment
-    assert aru.path_segment("id", f" {given} ") == segment
-
-
-@pytest.mark.parametrize("given", ["", " ", None, ".", "..", "..."])
-def test_an_id_that_a_path_cannot_hold_is_refused(given: Any) -> None:
-    assert refused(aru.ArgumentError, aru.path_segment, "id", given) == (
-        f'id="{str(given or "").strip()}" cannot be used. Accepted: an object ID.'
-    )
-
-
-@pytest.mark.parametrize("given", HARD_IDS)
-def test_an_id_reaches_graph_as_one_segment_and_an_unknown_one_is_named(
-    simulator: Simulator, error: Fail, given: str
+@pytest.mark.parametrize("given", [*HARD_IDS, "*", "..", ".", "../../x", "Adele Vance", " ", "x" * 129])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "azure-risky-user-get",
+        "azure-risky-user-history-list",
+        "azure-risky-service-principal-get",
+        "azure-risky-service-principal-history-list",
+        "azure-risky-users-risk-detection-get",
+        "azure-risky-service-principal-detection-get",
+    ],
+)
+def test_what_is_no_id_is_refused_before_anything_is_sent(
+    simulator: Simulator, war_room: WarRoom, command: str, given: str
 ) -> None:
-    message = error(f"!azure-risky-user-get id=`{given}`")
-    assert simulator.graph_requests[-1].target == f"{BASE}riskyUsers/{quote(given, safe='')}"
-    assert message == (
-        f'Failed to execute azure-risky-user-get. There is no risky user with the ID "{given}". '
-        f"Graph answered 404 ResourceNotFound: Resource '{given}' does not exist. (request-id {request_id(simulator)})"
+    entry = only_entry(war_room.call(command, {"id": given}))
+    assert entry["Contents"].startswith(f"Failed to execute {command}. id")
+    assert "cannot be used. Accepted: " in entry["Contents"]
+    assert simulator.requests == []
+
+
+@pytest.mark.parametrize(
+    ("command", "argument"),
+    [
+        ("azure-risky-users-list", "user_id"),
+        ("azure-risky-users-risk-detections-list", "user_id"),
+        ("azure-risky-service-principals-list", "service_principal_id"),
+        ("azure-risky-service-principal-detections-list", "service_principal_id"),
+    ],
+)
+def test_a_name_in_the_place_of_an_id_is_no_empty_list(
+    simulator: Simulator, error: Fail, command: str, argument: str
+) -> None:
+    assert error(f"!{command} {argument}=adele.vance@contoso.example") == (
+        f'Failed to execute {command}. {argument}="adele.vance@contoso.example" cannot be used. '
+        "Accepted: an object ID: letters, digits and hyphens."
+    )
+    assert simulator.requests == []
+
+
+def test_a_user_principal_name_in_the_place_of_an_id_finds_the_user(run: Succeed) -> None:
+    by_name = run("!azure-risky-user-get user_principal_name=adele.vance@contoso.example").entries
+    assert run("!azure-risky-user-get id=adele.vance@contoso.example").entries == by_name
+    history = run("!azure-risky-user-history-list user_principal_name=adele.vance@contoso.example").entries
+    assert run("!azure-risky-user-history-list id=adele.vance@contoso.example").entries == history
+
+
+def test_graph_never_answers_with_another_object_than_the_one_asked_for(error: Fail, simulator: Simulator) -> None:
+    simulator.fail_next(200, body={"id": "888", "riskLevel": "none"})
+    assert error("!azure-risky-user-get id=333") == (
+        "Failed to execute azure-risky-user-get. Graph answered with another risky user than was asked for: its id is "
+        "none of those that were named. The answer is not used."
     )

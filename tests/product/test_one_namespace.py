@@ -48,7 +48,7 @@ def test_the_first_run_happens_while_the_text_is_read() -> None:
         "!azure-risky-user-history-list user_principal_name=adele.vance@contoso.example",
         "!azure-risky-users-risk-detections-list limit=2",
         "!azure-risky-users-risk-detection-get id=6565",
-        "!azure-risky-users-dismiss user_ids=333,4711",
+        "!azure-risky-users-dismiss user=00000000-0000-4000-8000-00000000ade1,00000000-0000-4000-8000-000000004711",
         "!azure-risky-users-list limit=x",
     ],
 )
@@ -69,7 +69,7 @@ def test_fetching_and_the_test_button_work_in_one_text(one_text_room: WarRoom) -
 
 
 def test_an_action_is_followed_to_its_end_in_one_text(one_text_room: WarRoom) -> None:
-    done = one_text_room.run("!azure-risky-users-dismiss user_ids=333 verify=true")
+    done = one_text_room.run("!azure-risky-users-dismiss user=adele.vance@contoso.example verify=true")
     assert [row["status"] for row in done.entries[-1]["Contents"]] == ["applied"]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import pytest
 
@@ -29,6 +30,9 @@ from warroom.xsoar.integration import MANIFEST
 from warroom.xsoar.runner import WarRoom
 
 ADELE = "adele.vance@contoso.example"
+OTHER_ID, OTHER = "6513270e-269e-4d37-82a7-4de452e6b438", "noor.haddad0@contoso.example"
+UNKNOWN_ID = "00000000-0000-4000-8000-000000004711"
+GUIDS = [str(UUID(int=number)) for number in range(61)]
 DISMISS = "azure-risky-users-dismiss"
 ACTION_KEY = "AzureRiskyUsers.RiskAction(val.id && val.id == obj.id && val.action && val.action == obj.action)"
 
@@ -53,7 +57,7 @@ RESPONSES = (
         "riskyUsers",
         "confirmCompromised",
         "userIds",
-        "user_ids",
+        "user",
         "high",
         "confirmedCompromised",
         "adminConfirmedUserCompromised",
@@ -64,7 +68,7 @@ RESPONSES = (
         "riskyUsers",
         "confirmSafe",
         "userIds",
-        "user_ids",
+        "user",
         "none",
         "confirmedSafe",
         "adminConfirmedAccountSafe",
@@ -75,7 +79,7 @@ RESPONSES = (
         "riskyUsers",
         "dismiss",
         "userIds",
-        "user_ids",
+        "user",
         "none",
         "dismissed",
         "adminDismissedAllRiskForUser",
@@ -86,7 +90,7 @@ RESPONSES = (
         "riskyServicePrincipals",
         "confirmCompromised",
         "servicePrincipalIds",
-        "service_principal_ids",
+        "service_principal",
         "high",
         "confirmedCompromised",
         "adminConfirmedServicePrincipalCompromised",
@@ -97,7 +101,7 @@ RESPONSES = (
         "riskyServicePrincipals",
         "dismiss",
         "servicePrincipalIds",
-        "service_principal_ids",
+        "service_principal",
         "none",
         "dismissed",
         "adminDismissedAllRiskForServicePrincipal",
@@ -140,12 +144,12 @@ def outcome(item: str, action: str, status: str, reason: str = "", **known: str)
 
 def risky_ids(tenant: Tenant, number: int) -> list[str]:
     """So many users whom Graph lets one act on, added where there are too few."""
-    ids = [user["id"] for user in tenant.users.values() if not user["isDeleted"]]
+    ids = [user["id"] for user in tenant.users.values() if aru.is_guid(user["id"]) and not user["isDeleted"]]
     return [*ids, *(tenant.add_user()["id"] for _ in range(number - len(ids)))][:number]
 
 
 def dismissal(ids: list[str], maximum: int = 9999) -> str:
-    return f"!{DISMISS} user_ids={','.join(ids)} max_users={maximum}"
+    return f"!{DISMISS} user={','.join(ids)} max_users={maximum}"
 
 
 # What is sent
@@ -155,7 +159,8 @@ def dismissal(ids: list[str], maximum: int = 9999) -> str:
 def test_an_action_sends_the_ids_in_one_body_and_says_what_it_leads_to(
     response: Response, run: Succeed, tenant: Tenant, simulator: Simulator
 ) -> None:
-    ids = [row["id"] for row in tenant.store(response.resource).values() if not row.get("isDeleted")][:2]
+    rows_of_collection = tenant.store(response.resource).values()
+    ids = [row["id"] for row in rows_of_collection if not row.get("isDeleted") and aru.is_guid(row["id"])][:2]
     entry = only_entry(run(f"!{response.command} {response.argument}={','.join(ids)}"))
     assert sent_to_graph(simulator) == [(f"{response.resource}/{response.action}", {response.ids: ids})]
     rows = [outcome(item, response.action, "submitted") for item in ids]
@@ -176,18 +181,20 @@ def test_an_action_sends_the_ids_in_one_body_and_says_what_it_leads_to(
 def test_names_are_resolved_before_anything_is_changed(
     response: Response, run: Succeed, tenant: Tenant, simulator: Simulator
 ) -> None:
-    entry = only_entry(run(f"!{response.command} user_ids=333 user_principal_names={ADELE},ShalevI@test.com"))
-    names = f"(userPrincipalName eq '{ADELE}' or userPrincipalName eq 'ShalevI@test.com')"
-    ids = {"333", ADELE_ID, "777"}
+    entry = only_entry(run(f"!{response.command} user={OTHER_ID},{ADELE},ShalevI@test.com"))
+    spellings = (ADELE, "ShalevI@test.com", "shalevi@test.com")
+    comparisons = [f"userPrincipalName eq '{spelling}'" for spelling in spellings]
+    names = f"({' or '.join(comparisons)})"
+    ids = {OTHER_ID, ADELE_ID, "777"}
     (first, (path, body)) = sent_to_graph(simulator)
     assert first == ("riskyUsers", names)
     assert (path, set(body)) == (f"riskyUsers/{response.action}", {"userIds"})
-    assert (body["userIds"][0], set(body["userIds"])) == ("333", ids)
+    assert (body["userIds"][0], set(body["userIds"])) == (OTHER_ID, ids)
     adele = {"userPrincipalName": ADELE, "riskLevel": "high", "riskState": "atRisk"}
     shalev = {"userPrincipalName": "ShalevI@test.com", "riskLevel": "none", "riskState": "remediated"}
     by_id = {row["id"]: row for row in acted(entry)}
     assert by_id == {
-        "333": outcome("333", response.action, "submitted"),
+        OTHER_ID: outcome(OTHER_ID, response.action, "submitted"),
         "777": outcome("777", response.action, "submitted", **shalev),
         ADELE_ID: outcome(ADELE_ID, response.action, "submitted", **adele),
     }
@@ -196,14 +203,14 @@ def test_names_are_resolved_before_anything_is_changed(
 
 def test_a_user_given_twice_is_acted_on_once(run: Succeed, simulator: Simulator) -> None:
     ids = f"{ADELE_ID},{ADELE_ID.upper()}"
-    run(f"!{DISMISS} user_ids={ids} user_principal_names={ADELE},{ADELE} max_users=3")
+    run(f"!{DISMISS} user={ids},{ADELE},{ADELE.title()} max_users=2")
     assert posted(simulator) == [[ADELE_ID]]
 
 
 def test_many_names_are_resolved_by_fifteen(run: Succeed, tenant: Tenant, simulator: Simulator) -> None:
-    users = [user for user in tenant.users.values() if not user["isDeleted"]][:20]
+    users = [tenant.users[user_id] for user_id in risky_ids(tenant, 20)]
     names = ",".join(user["userPrincipalName"] for user in users)
-    run(f"!{DISMISS} user_principal_names={names}")
+    run(f"!{DISMISS} user={names}")
     assert [text.count(" eq ") for path, text in sent_to_graph(simulator)[:-1]] == [15, 5]
     assert [set(ids) for ids in posted(simulator)] == [{user["id"] for user in users}]
 
@@ -213,59 +220,255 @@ def test_many_names_are_resolved_by_fifteen(run: Succeed, tenant: Tenant, simula
 def test_an_unknown_name_stops_everything(
     response: Response, names: str, error: Fail, tenant: Tenant, simulator: Simulator
 ) -> None:
-    assert error(f"!{response.command} user_ids=333 user_principal_names={names}") == (
-        f'Failed to execute {response.command}. user_principal_names="nobody@contoso.example" cannot be used. '
-        "Accepted: names for which Graph knows exactly one risky user; otherwise use IDs. Nothing was changed."
+    what = {
+        "confirmCompromised": "neither a risky user nor an account of the directory has that name",
+        "confirmSafe": "no risky user has that name, so there is no risk to close",
+        "dismiss": "no risky user has that name, so there is no risk to close",
+    }[response.action]
+    shown = names.replace(",", ", ")
+    assert error(f"!{response.command} user={OTHER_ID},{names}") == (
+        f'Failed to execute {response.command}. user="{shown}" cannot be used. Accepted: names of one '
+        f"account each. nobody@contoso.example: {what}. Nothing was changed."
     )
     assert posted(simulator) == []
     assert not tenant.users[ADELE_ID]["isProcessing"]
 
 
-def test_an_ambiguous_name_stops_everything(error: Fail, tenant: Tenant, simulator: Simulator) -> None:
-    tenant.add_user(userPrincipalName=ADELE, isDeleted=True)
-    assert f'user_principal_names="{ADELE}" cannot be used.' in error(f"!{DISMISS} user_principal_names={ADELE}")
+def test_a_name_that_several_have_is_refused_with_their_ids(error: Fail, tenant: Tenant, simulator: Simulator) -> None:
+    namesake = tenant.add_user(userPrincipalName=ADELE)["id"]
+    message = error(f"!{DISMISS} user={ADELE}")
+    found = ", ".join(user_id for user_id in tenant.users if user_id in (ADELE_ID, namesake))
+    assert message == (
+        f'Failed to execute {DISMISS}. user="{ADELE}" cannot be used. Accepted: names of one account each. '
+        f"{ADELE}: 2 users have that name ({found}). Give an ID. Nothing was changed."
+    )
     assert posted(simulator) == []
+
+
+@every_response_by_name
+def test_the_name_of_a_deleted_account_is_refused_with_its_id(
+    response: Response, error: Fail, tenant: Tenant, simulator: Simulator
+) -> None:
+    tenant.users[ADELE_ID]["isDeleted"] = True
+    assert error(f"!{response.command} user={ADELE}") == (
+        f'Failed to execute {response.command}. user="{ADELE}" cannot be used. Accepted: names of one account each. '
+        f"{ADELE}: that account is deleted. Give its ID ({ADELE_ID}) to act on it. Nothing was changed."
+    )
+    assert [path for path, _ in sent_to_graph(simulator)] == ["riskyUsers"]
+
+
+# Answers that name others
+
+
+def foreign(simulator: Simulator, *rows: Row) -> None:
+    """Let Graph's next answer hold these rows, whatever it was asked for."""
+    simulator.fail_next(200, body={"value": list(rows)})
+
+
+def user_row(name: Any, row_id: str = OTHER_ID) -> Row:
+    return {"id": row_id, "userPrincipalName": name, "riskState": "atRisk", "isDeleted": False}
+
+
+OTHERS: list[Any] = ["bob@contoso.example", f"x{ADELE}", f"{ADELE}x", None, "", 7, ["a"]]
+NOT_USED = (
+    "Graph answered with another risky user than was asked for: its userPrincipalName is none of those that were "
+    "named. The answer is not used."
+)
+
+
+@every_response_by_name
+@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("options", ["", " dry_run=true", " max_users=1"])
+def test_one_row_of_another_name_refuses_the_whole_command(
+    response: Response, name: Any, options: str, error: Fail, simulator: Simulator
+) -> None:
+    foreign(simulator, user_row(ADELE, ADELE_ID), user_row(name))
+    assert error(f"!{response.command} user={ADELE}{options}") == f"Failed to execute {response.command}. {NOT_USED}"
+    assert posted(simulator) == []
+
+
+def test_a_row_without_a_name_is_nobody_called_none(error: Fail, simulator: Simulator) -> None:
+    foreign(simulator, user_row(None))
+    assert error(f"!{DISMISS} user=None@contoso.example") == f"Failed to execute {DISMISS}. {NOT_USED}"
+    assert posted(simulator) == []
+
+
+def test_a_row_without_an_id_refuses_the_whole_command(error: Fail, simulator: Simulator) -> None:
+    foreign(simulator, user_row(ADELE) | {"id": None})
+    assert error(f"!{DISMISS} user={ADELE}") == (
+        f"Failed to execute {DISMISS}. Graph answered with an object that has no id. The answer is not used."
+    )
+    assert posted(simulator) == []
+
+
+def test_a_name_is_the_same_in_any_case_and_in_no_other_way(run: Succeed, tenant: Tenant, simulator: Simulator) -> None:
+    tenant.users[ADELE_ID]["userPrincipalName"] = ADELE.title()
+    run(f"!{DISMISS} user={ADELE.title()}")
+    assert posted(simulator) == [[ADELE_ID]]
+
+
+def test_the_same_row_twice_is_one_user(run: Succeed, simulator: Simulator) -> None:
+    row = user_row(ADELE, ADELE_ID)
+    foreign(simulator, row, row)
+    run(f"!{DISMISS} user={ADELE} max_users=1")
+    assert posted(simulator) == [[ADELE_ID]]
+
+
+def test_a_look_at_what_became_of_an_id_trusts_no_other_row(war_room: WarRoom, simulator: Simulator) -> None:
+    rounds = war_room.rounds(f"!{DISMISS} user={ADELE_ID} verify=true")
+    next(rounds)
+    foreign(simulator, user_row(ADELE, OTHER_ID) | {"riskState": "dismissed"})
+    (entry,) = next(rounds).entries
+    assert entry["HumanReadable"] == (
+        "Graph answered with another risky user than was asked for: its id is none of those that were named. "
+        "The answer is not used. Looking again in 30 seconds."
+    )
+
+
+# Accounts without a risk record
+
+
+def test_an_account_without_risk_is_found_in_the_directory(run: Succeed, tenant: Tenant, simulator: Simulator) -> None:
+    account = next(iter(tenant.directory.values()))
+    name = account["userPrincipalName"]
+    entry = only_entry(run(f"!azure-risky-users-confirm-compromise user={name}"))
+    assert [(request.path, request.query) for request in simulator.graph_requests[:-1]] == [
+        (f"{BASE}riskyUsers", {"$filter": f"userPrincipalName eq '{name}'", "$top": "500"}),
+        (
+            "/v1.0/users",
+            {"$filter": f"userPrincipalName eq '{name}'", "$select": "id,displayName,userPrincipalName"},
+        ),
+    ]
+    assert posted(simulator) == [[account["id"]]]
+    known = {"userPrincipalName": name, "displayName": account["userDisplayName"]}
+    assert acted(entry) == [outcome(account["id"], "confirmCompromised", "submitted", **known)]
+
+
+def test_an_account_without_risk_shows_in_a_dry_run_as_such(run: Succeed, tenant: Tenant) -> None:
+    account = next(iter(tenant.directory.values()))
+    entry = only_entry(run(f"!azure-risky-users-confirm-compromise user={account['userPrincipalName']} dry_run=true"))
+    known = {"userPrincipalName": account["userPrincipalName"], "displayName": account["userDisplayName"]}
+    assert acted(entry) == [
+        outcome(account["id"], "confirmCompromised", "dry run", "an account without any risk so far", **known)
+    ]
+
+
+@pytest.mark.parametrize("response", BY_NAME[1:], ids=lambda response: response.command)
+def test_there_is_no_risk_to_close_of_an_account_without_a_record(
+    response: Response, error: Fail, tenant: Tenant, simulator: Simulator
+) -> None:
+    name = next(iter(tenant.directory.values()))["userPrincipalName"]
+    assert error(f"!{response.command} user={name}").endswith(
+        f"{name}: no risky user has that name, so there is no risk to close. Nothing was changed."
+    )
+    assert [request.path for request in simulator.graph_requests] == [f"{BASE}riskyUsers"]
+
+
+def test_a_directory_that_may_not_be_asked_is_told_with_the_permission(
+    error: Fail, tenant: Tenant, simulator: Simulator
+) -> None:
+    tenant.apps[CLIENT_ID].application_permissions -= {"User.ReadBasic.All"}
+    name = next(iter(tenant.directory.values()))["userPrincipalName"]
+    message = error(f"!azure-risky-users-confirm-compromise user={name}")
+    start, _, request_id = message.partition(" (request-id ")
+    assert start == (
+        f"Failed to execute azure-risky-users-confirm-compromise. No risky user has the name {name}, and the directory "
+        "could not be asked. An object ID works without it. Nothing was changed. Graph answered 403 "
+        "Authorization_RequestDenied: Insufficient privileges to complete the operation. Permission missing: the "
+        "application needs the application permission User.ReadBasic.All, with admin consent. Once it is granted, run "
+        "!azure-risky-users-auth-reset, which drops the stored token."
+    )
+    assert request_id
+    assert posted(simulator) == []
+
+
+def test_one_account_of_another_name_refuses_the_whole_command(
+    error: Fail, tenant: Tenant, simulator: Simulator
+) -> None:
+    account = next(iter(tenant.directory.values()))
+    simulator.fail_next(200, after=1, body={"value": [{"id": OTHER_ID, "userPrincipalName": "bob@contoso.example"}]})
+    message = error(f"!azure-risky-users-confirm-compromise user={account['userPrincipalName']}")
+    assert "Graph answered with another account than was asked for" in message
+    assert posted(simulator) == []
+
+
+# What is refused at the door
+
+
+@every_response
+@pytest.mark.parametrize(
+    "value",
+    ["*", "../../x", "..", "333", "Adele Vance", "me", "%2e%2e", f"{ADELE_ID}/history", f"{{{ADELE_ID}}}", "a@"],
+)
+def test_what_is_neither_an_id_nor_a_name_is_refused(
+    response: Response, value: str, error: Fail, simulator: Simulator
+) -> None:
+    accepted = "object IDs (GUIDs)" + (" and user principal names" if response in BY_NAME else "")
+    assert error(f'!{response.command} {response.argument}="{ADELE_ID},{value}"') == (
+        f'Failed to execute {response.command}. {response.argument}="{value}" cannot be used. Accepted: {accepted}.'
+    )
+    assert simulator.requests == []
+
+
+@pytest.mark.parametrize("response", RESPONSES[3:], ids=lambda response: response.command)
+def test_service_principals_have_no_user_principal_names(response: Response, error: Fail, simulator: Simulator) -> None:
+    assert error(f"!{response.command} service_principal={ADELE}") == (
+        f'Failed to execute {response.command}. service_principal="{ADELE}" cannot be used. '
+        "Accepted: object IDs (GUIDs)."
+    )
+    assert simulator.requests == []
+
+
+@every_response
+@pytest.mark.parametrize("name", ["dry_run", "verify"])
+@pytest.mark.parametrize("value", ["", " ", None])
+def test_an_empty_switch_is_refused_and_never_means_for_real(
+    response: Response, name: str, value: str | None, war_room: WarRoom, simulator: Simulator
+) -> None:
+    entry = only_entry(war_room.call(response.command, {response.argument: ADELE_ID, name: value}))
+    assert entry["Contents"] == (
+        f'Failed to execute {response.command}. {name}="{value}" cannot be used. Accepted: true, false.'
+    )
+    assert simulator.requests == []
 
 
 def test_names_that_cannot_all_be_looked_up_stop_everything(error: Fail, tenant: Tenant, simulator: Simulator) -> None:
     simulator.fail_next(403, after=1)
     names = ",".join(user["userPrincipalName"] for user in list(tenant.users.values())[:16])
-    assert "Graph answered 403 Forbidden" in error(f"!{DISMISS} user_principal_names={names}")
+    assert "Graph answered 403 Forbidden" in error(f"!{DISMISS} user={names}")
     assert posted(simulator) == []
 
 
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ("", 'user_ids="" cannot be used. Accepted: at least one ID or name.'),
-        ('user_ids=""', 'user_ids="" cannot be used. Accepted: at least one ID or name.'),
-        ("user_ids=[]", 'user_ids="[]" cannot be used. Accepted: at least one value.'),
-        ("user_ids=[] user_principal_names=a@b.example", 'user_ids="[]" cannot be used. Accepted: at least one value.'),
-        ("user_ids=1,,2", 'user_ids="" cannot be used. Accepted: a text that is not empty and has no line breaks.'),
+        ("user=[]", 'user="[]" cannot be used. Accepted: at least one value.'),
+        (f"user={ADELE_ID},,", 'user="" cannot be used. Accepted: a text that is not empty and has no line breaks.'),
+        (f"user={ADELE_ID} dry_run=maybe", 'dry_run="maybe" cannot be used. Accepted: true, false.'),
+        (f"user={ADELE_ID} verify=1", 'verify="1" cannot be used. Accepted: true, false.'),
+        (f"user={ADELE_ID} max_users=0", 'max_users="0" cannot be used. Accepted: a whole number from 1 up.'),
+        (f"user={ADELE_ID} max_users=all", 'max_users="all" cannot be used. Accepted: a whole number from 1 up.'),
         (
-            "user_principal_names=a,",
-            'user_principal_names="" cannot be used. Accepted: a text that is not empty and has no line breaks.',
-        ),
-        ("user_ids=1 dry_run=maybe", 'dry_run="maybe" cannot be used. Accepted: true, false.'),
-        ("user_ids=1 verify=1", 'verify="1" cannot be used. Accepted: true, false.'),
-        ("user_ids=1 max_users=0", 'max_users="0" cannot be used. Accepted: a whole number from 1 up.'),
-        ("user_ids=1 max_users=all", 'max_users="all" cannot be used. Accepted: a whole number from 1 up.'),
-        (
-            "user_ids=1,2,3 max_users=2",
+            f"user={ADELE_ID},{OTHER_ID},a@b.example max_users=2",
             'max_users="2" cannot be used. Accepted: at least 3, the number of those to be changed. '
             "Try dry_run=true first.",
         ),
-        (
-            "user_ids=1 user_principal_names=a max_users=1",
-            'max_users="1" cannot be used. Accepted: at least 2, the number of those to be changed. '
-            "Try dry_run=true first.",
-        ),
+        (f"user={ADELE_ID} verify_until=soon", f'verify_until="soon" cannot be used. Accepted: {aru.MOMENT_FORMS}.'),
     ],
 )
 def test_bad_arguments_are_refused_before_anything_is_sent(
     arguments: str, text: str, error: Fail, simulator: Simulator
 ) -> None:
     assert error(f"!{DISMISS} {arguments}") == f"Failed to execute {DISMISS}. {text}"
+    assert simulator.requests == []
+
+
+@every_response
+@pytest.mark.parametrize("value", ["", None, []])
+def test_nobody_is_not_everybody(response: Response, value: Any, war_room: WarRoom, simulator: Simulator) -> None:
+    entry = only_entry(war_room.call(response.command, {response.argument: value}))
+    start = f'Failed to execute {response.command}. {response.argument}="'
+    assert entry["Contents"].startswith(start)
     assert simulator.requests == []
 
 
@@ -277,7 +480,7 @@ def test_bad_arguments_are_refused_before_anything_is_sent(
 def test_more_than_sixty_have_to_be_allowed(
     command: str, argument: str, maximum: str, error: Fail, simulator: Simulator
 ) -> None:
-    message = error(f"!{command} {argument}={','.join(map(str, range(61)))}")
+    message = error(f"!{command} {argument}={','.join(GUIDS)}")
     assert message.startswith(f'Failed to execute {command}. {maximum}="60" cannot be used. Accepted: at least 61, ')
     assert simulator.requests == []
 
@@ -347,7 +550,7 @@ def test_six_hundred_users_with_one_refused_take_ten_requests_and_what_the_refus
         (
             {"status": 503, "times": 99},
             "unknown",
-            "No answer came; the change may or may not have been made. Graph answered 503 serviceNotAvailable: ",
+            "Graph failed; the change may or may not have been made. Graph answered 503 serviceNotAvailable: ",
         ),
         (
             {"drop": True, "times": 99},
@@ -371,7 +574,8 @@ def test_a_fault_in_the_middle_is_told_for_each_id(
     }
     reasons = [row["reason"] for row in acted(results)]
     assert [text.startswith(reason) for text in reasons[60:120]] == [True] * 60
-    assert set(reasons[:60] + reasons[120:]) == {""}
+    assert set(reasons[:60]) == {""}
+    assert set(reasons[120:]) == {"An earlier request failed"}
     assert "120 of 180 IDs were not accepted" in error["Contents"]
 
 
@@ -395,7 +599,7 @@ def test_a_token_refused_in_the_middle_is_renewed(run: Succeed, tenant: Tenant, 
 
 def test_a_missing_write_permission_is_named(war_room: WarRoom, tenant: Tenant) -> None:
     tenant.apps[CLIENT_ID].application_permissions -= {"IdentityRiskyUser.ReadWrite.All"}
-    results, _ = war_room.run(f"!{DISMISS} user_ids={ADELE_ID}").entries
+    results, _ = war_room.run(f"!{DISMISS} user={ADELE_ID}").entries
     (row,) = acted(results)
     assert row["status"] == "refused"
     assert (
@@ -412,12 +616,12 @@ def test_a_dry_run_shows_who_would_be_affected_and_changes_nothing(
     response: Response, run: Succeed, tenant: Tenant, simulator: Simulator
 ) -> None:
     row = next(iter(tenant.store(response.resource).values()))
-    entry = only_entry(run(f"!{response.command} {response.argument}={row['id']},4711 dry_run=true"))
-    assert sent_to_graph(simulator) == [(response.resource, f"(id eq '{row['id']}' or id eq '4711')")]
+    entry = only_entry(run(f"!{response.command} {response.argument}={row['id']},{UNKNOWN_ID} dry_run=true"))
+    assert sent_to_graph(simulator) == [(response.resource, f"(id eq '{row['id']}' or id eq '{UNKNOWN_ID}')")]
     shown = {name: row[name] for name in aru.SUBJECT_COLUMNS if name in row}
     rows = [
         outcome(row["id"], response.action, "dry run", **shown),
-        outcome("4711", response.action, "dry run", "Graph knows no risk for this ID, and may refuse it"),
+        outcome(UNKNOWN_ID, response.action, "dry run", "Graph knows no risk for this ID, and may refuse it"),
     ]
     assert acted(entry) == rows
     name_column = "User Principal Name" if response.ids == "userIds" else "Display Name"
@@ -428,22 +632,22 @@ def test_a_dry_run_shows_who_would_be_affected_and_changes_nothing(
         "|---|---|---|---|---|---|---|",
         f"| {row['id']} | {row.get('userPrincipalName') or row['displayName']} | {row['riskLevel']} "
         f"| {row['riskState']} | {response.action} | dry run |  |",
-        f"| 4711 |  |  |  | {response.action} | dry run | Graph knows no risk for this ID, and may refuse it |",
+        f"| {UNKNOWN_ID} |  |  |  | {response.action} | dry run | Graph knows no risk for this ID, and may refuse it |",
     ]
     assert title.endswith("2 risky user(s)" if response.ids == "userIds" else "2 risky service principal(s)")
 
 
 def test_a_dry_run_resolves_names_as_the_real_run_would(run: Succeed, error: Fail, simulator: Simulator) -> None:
-    entry = only_entry(run(f"!{DISMISS} user_principal_names={ADELE} dry_run=true"))
+    entry = only_entry(run(f"!{DISMISS} user={ADELE} dry_run=true"))
     adele = {"userPrincipalName": ADELE, "riskLevel": "high", "riskState": "atRisk"}
     assert acted(entry) == [outcome(ADELE_ID, "dismiss", "dry run", **adele)]
-    assert "cannot be used" in error(f"!{DISMISS} user_principal_names=nobody@contoso.example dry_run=true")
+    assert "cannot be used" in error(f"!{DISMISS} user=nobody@contoso.example dry_run=true")
     assert posted(simulator) == []
 
 
 def test_a_dry_run_may_show_more_than_a_run_may_change(run: Succeed, tenant: Tenant, simulator: Simulator) -> None:
     ids = risky_ids(tenant, 61)
-    entry = only_entry(run(f"!{DISMISS} user_ids={','.join(ids)} dry_run=true"))
+    entry = only_entry(run(f"!{DISMISS} user={','.join(ids)} dry_run=true"))
     assert statuses(entry) == dict.fromkeys(ids, "dry run")
     assert posted(simulator) == []
 
@@ -469,7 +673,7 @@ def device_room(simulator: Simulator) -> DeviceRoom:
 def test_device_code_without_response_commands_refuses_them(
     response: Response, device_room: DeviceRoom, simulator: Simulator
 ) -> None:
-    entry = only_entry(device_room(False).run(f"!{response.command} {response.argument}=333"))
+    entry = only_entry(device_room(False).run(f"!{response.command} {response.argument}={ADELE_ID}"))
     assert entry["Contents"] == (
         f"Failed to execute {response.command}. Response commands are off in this instance. Select 'Allow response "
         "commands' in its settings, then run !azure-risky-users-auth-start and sign in anew."
@@ -486,8 +690,8 @@ def test_device_code_with_response_commands_asks_for_the_permissions_and_acts(
         "IdentityRiskyUser.ReadWrite.All",
         "IdentityRiskyServicePrincipal.ReadWrite.All",
     }
-    assert not room.run(f"!{DISMISS} user_ids=333").failed
-    assert sent_to_graph(simulator) == [("riskyUsers/dismiss", {"userIds": ["333"]})]
+    assert not room.run(f"!{DISMISS} user={ADELE_ID}").failed
+    assert sent_to_graph(simulator) == [("riskyUsers/dismiss", {"userIds": [ADELE_ID]})]
 
 
 def test_device_code_without_response_commands_does_not_ask_for_their_permissions(
@@ -499,13 +703,13 @@ def test_device_code_without_response_commands_does_not_ask_for_their_permission
 
 
 def test_a_dry_run_needs_no_permission_to_change(device_room: DeviceRoom, simulator: Simulator) -> None:
-    assert not device_room(False).run(f"!{DISMISS} user_ids=333 dry_run=true").failed
+    assert not device_room(False).run(f"!{DISMISS} user={ADELE_ID} dry_run=true").failed
     assert posted(simulator) == []
 
 
 def test_a_person_without_the_role_to_change_is_told_which(device_room: DeviceRoom, tenant: Tenant) -> None:
     tenant.user_roles = {"Security Reader"}
-    results, _ = device_room(True).run(f"!{DISMISS} user_ids=333").entries
+    results, _ = device_room(True).run(f"!{DISMISS} user={ADELE_ID}").entries
     (row,) = acted(results)
     assert "Role missing: the person who signed in needs the role Security Administrator." in row["reason"]
 
@@ -517,18 +721,18 @@ def test_verify_looks_again_until_the_change_has_taken_effect(
     war_room: WarRoom, tenant: Tenant, simulator: Simulator
 ) -> None:
     tenant.processing_reads = 2
-    first, *waits, last = war_room.rounds(f"!{DISMISS} user_ids=333 user_principal_names={ADELE} verify=true")
+    first, *waits, last = war_room.rounds(f"!{DISMISS} user={OTHER_ID},{ADELE} verify=true")
     entry = only_entry(first)
-    assert statuses(entry) == {"333": "submitted", ADELE_ID: "submitted"}
+    assert statuses(entry) == {OTHER_ID: "submitted", ADELE_ID: "submitted"}
     schedule = {
         "PollingCommand": DISMISS,
         "NextRun": "30",
-        "PollingArgs": {"verify_ids": f"333,{ADELE_ID}", "verify_until": "2026-11-20T12:15:00Z"},
+        "PollingArgs": {"user": f"{OTHER_ID},{ADELE_ID}", "verify_until": "2026-11-20T12:15:00Z"},
         "Timeout": "960",
     }
     assert {name: entry[name] for name in schedule} == schedule
     assert [entry["HumanReadable"] for run in waits for entry in run.entries] == [
-        "0 of 2 changes have taken effect. Looking again in 30 seconds."
+        "2 of 2 changes have not taken effect; the table shows which. Looking again in 30 seconds."
     ] * len(waits)
     assert [entry["PollingArgs"] for run in waits for entry in run.entries] == [schedule["PollingArgs"]] * len(waits)
     assert waits
@@ -536,12 +740,12 @@ def test_verify_looks_again_until_the_change_has_taken_effect(
     assert "PollingCommand" not in end
     dismissed = {"riskLevel": "none", "riskState": "dismissed"}
     assert acted(end) == [
-        outcome("333", "dismiss", "applied", userPrincipalName="yossi@test.com", **dismissed),
+        outcome(OTHER_ID, "dismiss", "applied", userPrincipalName=OTHER, **dismissed),
         outcome(ADELE_ID, "dismiss", "applied", userPrincipalName=ADELE, **dismissed),
     ]
     assert end["HumanReadable"].startswith("### Dismiss: 2 risky user(s)\n2 applied.")
     reads = [text for path, text in sent_to_graph(simulator) if path == "riskyUsers"][1:]
-    assert reads == [f"(id eq '333' or id eq '{ADELE_ID}')"] * (len(waits) + 1)
+    assert reads == [f"(id eq '{OTHER_ID}' or id eq '{ADELE_ID}')"] * (len(waits) + 1)
     assert len(posted(simulator)) == 1
     rows = war_room.context.read("AzureRiskyUsers.RiskAction")
     assert [row["status"] for row in rows] == ["applied", "applied"]
@@ -569,7 +773,7 @@ def test_verify_says_when_the_change_has_not_taken_effect_in_time(
         clock=lambda: NOW + timedelta(seconds=sum(waits)),
         sleep=waits.append,
     )
-    *_, last = room.rounds(f"!{DISMISS} user_ids={ADELE_ID} verify=true")
+    *_, last = room.rounds(f"!{DISMISS} user={ADELE_ID} verify=true")
     results, error = last.entries
     (row,) = acted(results)
     assert (row["status"], row["reason"], row["riskState"]) == ("not applied", "Graph is still processing it", "atRisk")
@@ -582,28 +786,16 @@ def test_verify_says_when_the_change_has_not_taken_effect_in_time(
 def test_a_failed_look_says_why_and_ends_the_waiting(war_room: WarRoom, tenant: Tenant, simulator: Simulator) -> None:
     tenant.processing_reads = 10
     simulator.fail_next(403, after=2)
-    *_, last = war_room.rounds(f"!{DISMISS} user_ids={ADELE_ID} verify=true")
+    *_, last = war_room.rounds(f"!{DISMISS} user={ADELE_ID} verify=true")
     entry = only_entry(last)
     assert entry["Contents"].startswith(f"Failed to execute {DISMISS}. Graph answered 403 Forbidden: ")
     assert len(simulator.graph_requests) == 3
 
 
-@pytest.mark.parametrize(("version", "polls"), [("6.1.0", False), ("6.2.0", True), ("6.12.0", True)])
-def test_a_server_that_cannot_look_again_is_told_so(
-    version: str, polls: bool, instance: Row, simulator: Simulator
-) -> None:
-    room = WarRoom(aru, MANIFEST, instance, simulator=simulator, sleep=lambda _: None, server_version=version)
-    entry = next(room.rounds(f"!{DISMISS} user_ids={ADELE_ID} verify=true")).entries[0]
-    assert ("PollingCommand" in entry) is polls
-    note = "This server cannot look again by itself, which needs version 6.2. List the IDs to see their state."
-    assert entry["HumanReadable"].endswith(note) is not polls
-    assert statuses(entry) == {ADELE_ID: "submitted"}
-
-
 def test_nothing_is_looked_at_again_when_an_id_was_refused(war_room: WarRoom, tenant: Tenant) -> None:
-    tenant.users["333"]["isDeleted"] = True
-    results, error = war_room.run(f"!{DISMISS} user_ids=333,{ADELE_ID} verify=true").entries
-    assert statuses(results) == {"333": "refused", ADELE_ID: "submitted"}
+    tenant.users[OTHER_ID]["isDeleted"] = True
+    results, error = war_room.run(f"!{DISMISS} user={OTHER_ID},{ADELE_ID} verify=true").entries
+    assert statuses(results) == {OTHER_ID: "refused", ADELE_ID: "submitted"}
     assert "PollingCommand" not in results | error
 
 
@@ -633,7 +825,7 @@ def test_an_action_leads_to_its_documented_risk_with_a_history_item(
 def test_a_user_without_risk_can_be_confirmed_compromised_and_is_waited_for(run: Succeed, tenant: Tenant) -> None:
     user_id = next(iter(tenant.directory))
     tenant.processing_reads = 0
-    done = run(f"!azure-risky-users-confirm-compromise user_ids={user_id} verify=true")
+    done = run(f"!azure-risky-users-confirm-compromise user={user_id} verify=true")
     (row,) = acted(done.entries[-1])
     assert (row["status"], row["riskState"]) == ("applied", "confirmedCompromised")
 
@@ -642,12 +834,14 @@ def test_a_user_without_risk_can_be_confirmed_compromised_and_is_waited_for(run:
 
 READ_USERS, READ_DETECTIONS = "Read risky users", "Read risk detections"
 READ_PRINCIPALS, READ_PRINCIPAL_DETECTIONS = "Read risky service principals", "Read service principal detections"
+LOOK_UP_USERS = "Look up users in the directory"
 CHANGE_USERS, CHANGE_PRINCIPALS = "Change risk of users", "Change risk of service principals"
 CAPABILITIES = {  # the permission of each, in the order of the rows
     READ_USERS: "IdentityRiskyUser.Read.All",
     READ_DETECTIONS: "IdentityRiskEvent.Read.All",
     READ_PRINCIPALS: "IdentityRiskyServicePrincipal.Read.All",
     READ_PRINCIPAL_DETECTIONS: "IdentityRiskEvent.Read.All",
+    LOOK_UP_USERS: "User.ReadBasic.All",
     CHANGE_USERS: "IdentityRiskyUser.ReadWrite.All",
     CHANGE_PRINCIPALS: "IdentityRiskyServicePrincipal.ReadWrite.All",
 }
@@ -693,12 +887,13 @@ def unlicensed(licence: str) -> str:
 
 def test_auth_test_shows_a_row_for_each_capability(run: Succeed, simulator: Simulator) -> None:
     done = run("!azure-risky-users-auth-test")
-    assert [(below_base(request), request.query) for request in simulator.graph_requests] == [
-        (path, {"$top": "1"}) for path in LIST_COLLECTIONS.values()
+    assert [(request.path, request.query) for request in simulator.graph_requests] == [
+        *((f"{BASE}{collection}", {"$top": "1"}) for collection in LIST_COLLECTIONS.values()),
+        ("/v1.0/users", {"$top": "1"}),
     ]
     assert diagnosis(done) == examined({})
     lines = [
-        f"| {capability} | {permission} | has it | {'works' if 'Read ' in capability else 'permitted (not tried)'} |"
+        f"| {capability} | {permission} | has it | {'permitted (not tried)' if capability in CHANGES else 'works'} |"
         for capability, permission in CAPABILITIES.items()
     ]
     assert done.entries[0]["HumanReadable"] == "\n".join(
@@ -715,7 +910,7 @@ def test_auth_test_shows_a_row_for_each_capability(run: Succeed, simulator: Simu
 
 
 @pytest.mark.parametrize(
-    ("missing", "results", "essential"),
+    ("missing", "results", "fails"),
     [
         (
             ["IdentityRiskyUser.Read.All", "IdentityRiskyUser.ReadWrite.All"],
@@ -723,7 +918,7 @@ def test_auth_test_shows_a_row_for_each_capability(run: Succeed, simulator: Simu
                 READ_USERS: ("lacks it", unasked("IdentityRiskyUser.Read.All")),
                 CHANGE_USERS: ("lacks it", unasked("IdentityRiskyUser.ReadWrite.All")),
             },
-            True,
+            False,
         ),
         (
             ["IdentityRiskEvent.Read.All"],
@@ -731,7 +926,7 @@ def test_auth_test_shows_a_row_for_each_capability(run: Succeed, simulator: Simu
                 READ_DETECTIONS: ("lacks it", unasked("IdentityRiskEvent.Read.All")),
                 READ_PRINCIPAL_DETECTIONS: ("lacks it", unasked("IdentityRiskEvent.Read.All")),
             },
-            True,
+            False,
         ),
         (
             ["IdentityRiskyServicePrincipal.Read.All", "IdentityRiskyServicePrincipal.ReadWrite.All"],
@@ -753,17 +948,17 @@ def test_auth_test_shows_a_row_for_each_capability(run: Succeed, simulator: Simu
         ),
     ],
 )
-def test_auth_test_names_each_missing_permission_and_fails_only_for_the_essential_ones(
-    missing: list[str], results: Results, essential: bool, war_room: WarRoom, tenant: Tenant
+def test_auth_test_names_each_missing_permission_and_fails_only_where_neither_users_nor_detections_can_be_read(
+    missing: list[str], results: Results, fails: bool, war_room: WarRoom, tenant: Tenant
 ) -> None:
     tenant.apps[CLIENT_ID].application_permissions -= set(missing)
     done = war_room.run("!azure-risky-users-auth-test")
     assert diagnosis(done) == examined(results)
-    assert done.failed is essential
-    assert done.entries[0]["HumanReadable"].startswith("### What" if essential else "Success!\n### What")
-    expected = [text for capability, (_, text) in results.items() if capability in ESSENTIAL]
+    assert done.failed is fails
+    assert done.entries[0]["HumanReadable"].startswith("### What" if fails else "Success!\n### What")
+    expected = [text for capability, (_, text) in results.items() if capability in ESSENTIAL and fails]
     errors = contents(done)[1:]
-    assert len(errors) == bool(essential)
+    assert len(errors) == fails
     for text in expected:
         assert text in errors[0]
         assert "Graph answered 403 Forbidden: You cannot perform the requested operation" in errors[0]
@@ -796,7 +991,7 @@ def test_auth_test_tells_a_missing_licence_from_a_permission(
     vars(tenant).update(state)
     done = war_room.run("!azure-risky-users-auth-test")
     assert diagnosis(done) == examined(results)
-    assert done.failed is (READ_USERS in results)
+    assert done.failed is (READ_DETECTIONS in results)
 
 
 def test_auth_test_tells_an_opaque_token_as_such(run: Succeed, simulator: Simulator) -> None:
@@ -845,12 +1040,24 @@ def test_the_test_button_takes_exactly_two_reads(war_room: WarRoom, simulator: S
 
 
 @pytest.mark.parametrize("missing", ["IdentityRiskyUser.Read.All", "IdentityRiskEvent.Read.All"])
-def test_the_test_button_needs_both_reads(missing: str, war_room: WarRoom, tenant: Tenant) -> None:
+def test_the_test_button_is_content_with_one_of_both_reads_and_logs_what_is_missing(
+    missing: str, war_room: WarRoom, tenant: Tenant
+) -> None:
     tenant.apps[CLIENT_ID].application_permissions -= {missing}
+    done = war_room.run_test()
+    assert contents(done) == ["ok"]
+    (line,) = [line for line in done.logs if "[Test]" in line]
+    assert line.startswith("info: [Test] Not all can be read. Graph answered 403 Forbidden: ")
+    assert f"needs the application permission {missing}, with admin consent." in line
+
+
+def test_the_test_button_fails_where_neither_can_be_read(war_room: WarRoom, tenant: Tenant) -> None:
+    tenant.licence = "Free"
     entry = only_entry(war_room.run_test())
     assert entry["Type"] == aru.EntryType.ERROR
     assert entry["Contents"].startswith("Failed to execute test-module. Graph answered 403 Forbidden: ")
-    assert missing in entry["Contents"]
+    assert unlicensed("Microsoft Entra ID P2") in entry["Contents"]
+    assert unlicensed("Microsoft Entra ID P1 or P2") in entry["Contents"]
 
 
 def test_the_test_button_explains_what_to_run_for_a_device_code(simulator: Simulator) -> None:

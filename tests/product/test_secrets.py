@@ -37,7 +37,7 @@ LINES = (
     "!azure-risky-users-list limit=x",
     "!azure-risky-user-get id=x",
     "!azure-risky-users-risk-detections-list limit=2",
-    "!azure-risky-users-dismiss user_principal_names=adele.vance@contoso.example",
+    "!azure-risky-users-dismiss user=adele.vance@contoso.example",
     "!azure-risky-users-auth-test",
 )
 

@@ -576,26 +576,27 @@ def test_an_unknown_id_is_not_found(caller: Caller) -> None:
 
 
 def test_there_are_the_operations_of_the_contract_and_no_others() -> None:
-    assert sorted(f"{operation.method} {operation.template}" for operation in OPERATIONS) == [
-        "GET riskDetections",
-        "GET riskDetections/{id}",
-        "GET riskyServicePrincipals",
-        "GET riskyServicePrincipals/$count",
-        "GET riskyServicePrincipals/{id}",
-        "GET riskyServicePrincipals/{id}/history",
-        "GET riskyServicePrincipals/{id}/history/{item}",
-        "GET riskyUsers",
-        "GET riskyUsers/$count",
-        "GET riskyUsers/{id}",
-        "GET riskyUsers/{id}/history",
-        "GET riskyUsers/{id}/history/{item}",
-        "GET servicePrincipalRiskDetections",
-        "GET servicePrincipalRiskDetections/{id}",
-        "POST riskyServicePrincipals/confirmCompromised",
-        "POST riskyServicePrincipals/dismiss",
-        "POST riskyUsers/confirmCompromised",
-        "POST riskyUsers/confirmSafe",
-        "POST riskyUsers/dismiss",
+    assert sorted(f"{operation.method} {operation.path}" for operation in OPERATIONS) == [
+        "GET identityProtection/riskDetections",
+        "GET identityProtection/riskDetections/{id}",
+        "GET identityProtection/riskyServicePrincipals",
+        "GET identityProtection/riskyServicePrincipals/$count",
+        "GET identityProtection/riskyServicePrincipals/{id}",
+        "GET identityProtection/riskyServicePrincipals/{id}/history",
+        "GET identityProtection/riskyServicePrincipals/{id}/history/{item}",
+        "GET identityProtection/riskyUsers",
+        "GET identityProtection/riskyUsers/$count",
+        "GET identityProtection/riskyUsers/{id}",
+        "GET identityProtection/riskyUsers/{id}/history",
+        "GET identityProtection/riskyUsers/{id}/history/{item}",
+        "GET identityProtection/servicePrincipalRiskDetections",
+        "GET identityProtection/servicePrincipalRiskDetections/{id}",
+        "GET users",
+        "POST identityProtection/riskyServicePrincipals/confirmCompromised",
+        "POST identityProtection/riskyServicePrincipals/dismiss",
+        "POST identityProtection/riskyUsers/confirmCompromised",
+        "POST identityProtection/riskyUsers/confirmSafe",
+        "POST identityProtection/riskyUsers/dismiss",
     ]
 
 

@@ -85,7 +85,7 @@ def _unlicensed() -> RefusedError:
     return RefusedError(403, "Forbidden", message)
 
 
-def _without_role() -> RefusedError:
+def _denied() -> RefusedError:
     message = "Insufficient privileges to complete the operation."
     return RefusedError(403, "Authorization_RequestDenied", message)
 
@@ -163,6 +163,14 @@ DETECTION_READ = ("IdentityRiskEvent.Read.All",)
 WORKLOAD_WRITE = ("IdentityRiskyServicePrincipal.ReadWrite.All",)
 WORKLOAD_READ = ("IdentityRiskyServicePrincipal.Read.All", *WORKLOAD_WRITE)
 LIST = ("$filter", "$select", "$top", "$orderby", "$skiptoken")
+DIRECTORY_READ = (
+    "User.ReadBasic.All",
+    "User.Read.All",
+    "User.ReadWrite.All",
+    "Directory.Read.All",
+    "Directory.ReadWrite.All",
+)
+DIRECTORY_LIST = ("$filter", "$select", "$top")
 COUNTED_LIST = (*LIST, "$count")
 COUNT = ("$filter",)
 HISTORY = ("$select", "$top", "$skiptoken")
@@ -194,6 +202,7 @@ OPERATIONS = (
     Operation("POST", "riskyServicePrincipals/dismiss", "act", WORKLOAD_WRITE),
     Operation("GET", "servicePrincipalRiskDetections", "list", DETECTION_READ, LIST),
     Operation("GET", "servicePrincipalRiskDetections/{id}", "get", DETECTION_READ, ONE),
+    Operation("GET", "users", "list", DIRECTORY_READ, DIRECTORY_LIST, folder=""),
 )
 
 
@@ -462,7 +471,7 @@ class Graph:
     def _check_role(self, operation: Operation) -> None:
         roles = READ_ROLES if operation.method == "GET" else WRITE_ROLES
         if not self.tenant.user_roles & roles:
-            raise _without_role()
+            raise _denied()
 
     def _check_licence(self, operation: Operation) -> None:
         tenant = self.tenant
@@ -477,8 +486,8 @@ class Graph:
         scopes: str = claims.get("scp", "")
         granted = claims.get("roles") or scopes.split()
         if not set(granted) & set(operation.permissions):
-            raise usual_refusal(403)
-        if scopes:
+            raise usual_refusal(403) if operation.folder else _denied()
+        if scopes and operation.folder:
             self._check_role(operation)
         self._check_licence(operation)
         return str(claims["oid"])

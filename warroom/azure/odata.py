@@ -125,9 +125,11 @@ _DETECTION = _RISK | _properties(
     activityType="activity",
     tokenIssuerType="tokenIssuerType",
 )
+_ACCOUNT = _properties(String="id displayName userPrincipalName")
 _HISTORY = _properties(String="initiatedBy", Object="activity")
 
 ENTITY_TYPES: Mapping[str, EntityType] = {  # by collection
+    "users": EntityType("user", _ACCOUNT, frozenset(_ACCOUNT)),
     "riskyUsers": EntityType("riskyUser", _USER, frozenset(_USER) - {"isProcessing"}),
     "riskyUsers/history": EntityType(
         "riskyUserHistoryItem", _USER | _HISTORY | _properties(String="userId")

@@ -79,6 +79,15 @@ def safe_user(user_id: str) -> Row:
     }
 
 
+def account(row: Row) -> Row:
+    """A risky user as the directory shows the account."""
+    return {
+        "id": row["id"],
+        "displayName": row["userDisplayName"],
+        "userPrincipalName": row["userPrincipalName"],
+    }
+
+
 def user_at_risk(user_id: str, moment: str) -> Row:
     return {
         **safe_user(user_id),

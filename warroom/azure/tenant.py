@@ -17,6 +17,7 @@ from warroom.azure.odata import (
     ordered,
 )
 from warroom.azure.rows import (
+    account,
     check_row,
     hidden,
     history_item,
@@ -45,6 +46,7 @@ PERMISSIONS = (
     "IdentityRiskEvent.Read.All",
     "IdentityRiskyServicePrincipal.Read.All",
     "IdentityRiskyServicePrincipal.ReadWrite.All",
+    "User.ReadBasic.All",
 )
 
 # ---- hosts and apps
@@ -311,6 +313,16 @@ class Tenant:
         """The present time as Graph writes it."""
         return stamp(self.now())
 
+    @property
+    def accounts(self) -> dict[str, Row]:
+        """The directory's users, with or without risk, by id. Those deleted are gone."""
+        everybody = self.users | self.directory
+        return {
+            row_id: account(row)
+            for row_id, row in everybody.items()
+            if not row["isDeleted"]
+        }
+
     def store(self, collection: str) -> dict[str, Row]:
         """The rows of a collection, by id."""
         stores = {
@@ -318,6 +330,7 @@ class Tenant:
             "riskDetections": self.detections,
             "riskyServicePrincipals": self.service_principals,
             "servicePrincipalRiskDetections": self.service_principal_detections,
+            "users": self.accounts,
         }
         return stores[collection]
 
@@ -550,6 +563,8 @@ class Tenant:
 
     def is_licensed(self, collection: str) -> bool:
         """Whether the licences cover a collection at all (P1: detections, in part hidden)."""
+        if collection == "users":
+            return True
         if collection in WORKLOAD_COLLECTIONS:
             return self.workload_licence
         if self.licence == "P1":

@@ -28,8 +28,8 @@ TOUR = (
     f"!azure-risky-user-history-list user_principal_name={ADELE}",
     f"!azure-risky-users-risk-detections-list user_principal_name={ADELE}",
     "context AzureRiskyUsers.RiskyUser.[0]",
-    f"!azure-risky-users-confirm-compromise user_principal_names={ADELE} dry_run=true",
-    f"!azure-risky-users-confirm-compromise user_principal_names={ADELE} verify=true",
+    f"!azure-risky-users-confirm-compromise user={ADELE} dry_run=true",
+    f"!azure-risky-users-confirm-compromise user={ADELE} verify=true",
     f"!azure-risky-user-get user_principal_name={ADELE}",
 )
 

@@ -41,7 +41,6 @@ __all__ = [
     "argToList",
     "get_integration_context",
     "handle_proxy",
-    "is_demisto_version_ge",
     "pascalToSpace",
     "return_error",
     "return_results",
