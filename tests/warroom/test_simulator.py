@@ -846,10 +846,10 @@ def test_a_token_is_signed_with_the_key_that_the_discovery_document_leads_to(
     assert sorted(set(key) - set(facts)) == ["e", "kid", "n"]
     token = caller.app_token()
     assert jwt.get_unverified_header(token) == {"alg": "RS256", "kid": key["kid"], "typ": "JWT"}
-    assert jwt.decode(token, jwt.PyJWK(key, "RS256"), ["RS256"], audience=GRAPH)["appid"] == CLIENT_ID
+    assert jwt.decode(token, jwt.PyJWK(key).key, ["RS256"], audience=GRAPH)["appid"] == CLIENT_ID
     forged = token[:-8] + "AAAAAAAA"
     with pytest.raises(jwt.InvalidSignatureError):
-        jwt.decode(forged, jwt.PyJWK(key, "RS256"), ["RS256"], audience=GRAPH)
+        jwt.decode(forged, jwt.PyJWK(key).key, ["RS256"], audience=GRAPH)
 
 
 def test_the_keys_of_an_unknown_tenant_are_not_found(session: requests.Session) -> None:
