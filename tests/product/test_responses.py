@@ -838,6 +838,14 @@ def test_a_look_that_fails_for_a_cause_that_may_pass_is_repeated(war_room: WarRo
     assert statuses(only_entry(last)) == {ADELE_ID: "applied"}
 
 
+def test_a_change_of_somebody_who_is_not_seen_is_not_applied(war_room: WarRoom, simulator: Simulator) -> None:
+    room = f"!{DISMISS} user={UNKNOWN_ID} verify_until=2026-11-20T11:00:00Z"
+    results, error = war_room.run(room).entries
+    assert acted(results) == [outcome(UNKNOWN_ID, "dismiss", "not applied", "Graph knows no risk for this ID")]
+    assert error["Contents"].endswith("1 of 1 changes have not taken effect; the table shows which.")
+    assert posted(simulator) == []
+
+
 def test_nothing_is_looked_at_again_when_an_id_was_refused(war_room: WarRoom, tenant: Tenant) -> None:
     tenant.users[OTHER_ID]["isDeleted"] = True
     results, error = war_room.run(f"!{DISMISS} user={OTHER_ID},{ADELE_ID} verify=true").entries
