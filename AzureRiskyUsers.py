@@ -3525,6 +3525,8 @@ def submit_action(
 def verified_outcome(action: Action, row: Row) -> Outcome:
     """Return whether an object, {} for an unknown one, has the state that the action
     leads to."""
+    if not row:
+        return Outcome(NOT_APPLIED, "Graph knows no risk for this ID")
     if row.get("isProcessing"):
         return Outcome(NOT_APPLIED, "Graph is still processing it")
     if row.get("riskState") != action.state:

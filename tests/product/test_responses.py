@@ -533,6 +533,42 @@ def test_a_refusal_whose_message_is_no_text_still_shows_what_was_changed(
     assert error["Contents"] == (f"Failed to execute {DISMISS}. 30 of 30 IDs were not accepted; the table tells why.")
 
 
+@pytest.mark.parametrize(
+    "body",
+    ["[" * 100_000, '{"error": ' * 100_000, '{"error": {"message": {"a": ["b"]}}}', '{"error": "text"}', "NaN", "\x00"],
+    ids=["nested", "nested objects", "object", "text", "NaN", "zero"],
+)
+@pytest.mark.parametrize("status", [403, 418])
+def test_an_answer_that_nobody_foresaw_never_loses_the_record(
+    body: str, status: int, war_room: WarRoom, tenant: Tenant, simulator: Simulator
+) -> None:
+    ids = risky_ids(tenant, 180)
+    simulator.fail_next(status, after=1, body=body)
+    results, error = war_room.run(dismissal(ids)).entries
+    assert [row["status"] for row in acted(results)][:60] == ["submitted"] * 60
+    assert {row["status"] for row in acted(results)[60:120]} <= {"refused", "unknown"}
+    assert [row["status"] for row in acted(results)][120:] == ["not tried"] * 60
+    assert error["Contents"] == f"Failed to execute {DISMISS}. 120 of 180 IDs were not accepted; the table tells why."
+
+
+@every_response
+def test_a_refused_action_does_not_speak_of_an_effect(
+    response: Response, war_room: WarRoom, simulator: Simulator
+) -> None:
+    simulator.fail_next(403)
+    results, _ = war_room.run(f"!{response.command} {response.argument}={OTHER_ID}").entries
+    assert results["HumanReadable"].splitlines()[1] == "1 refused. Nothing was changed."
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_an_unknown_outcome_does_not_speak_of_an_effect_either(war_room: WarRoom, simulator: Simulator) -> None:
+    simulator.fail_next(503, times=99)
+    results, _ = war_room.run(f"!{DISMISS} user={OTHER_ID}").entries
+    assert results["HumanReadable"].splitlines()[1] == (
+        "1 unknown. Look at the state of those that are unknown before trying again."
+    )
+
+
 def test_six_hundred_users_with_one_refused_take_ten_requests_and_what_the_refusal_needs(
     war_room: WarRoom, tenant: Tenant, simulator: Simulator
 ) -> None:
@@ -790,6 +826,24 @@ def test_a_failed_look_says_why_and_ends_the_waiting(war_room: WarRoom, tenant: 
     entry = only_entry(last)
     assert entry["Contents"].startswith(f"Failed to execute {DISMISS}. Graph answered 403 Forbidden: ")
     assert len(simulator.graph_requests) == 3
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_look_that_fails_for_a_cause_that_may_pass_is_repeated(war_room: WarRoom, simulator: Simulator) -> None:
+    simulator.fail_next(503, after=1, times=7)
+    _, failed, last = war_room.rounds(f"!{DISMISS} user={ADELE_ID} verify=true")
+    entry = only_entry(failed)
+    assert entry["HumanReadable"].startswith("Graph answered 503 serviceNotAvailable: ")
+    assert entry["HumanReadable"].endswith(" Looking again in 30 seconds.")
+    assert statuses(only_entry(last)) == {ADELE_ID: "applied"}
+
+
+def test_a_change_of_somebody_who_is_not_seen_is_not_applied(war_room: WarRoom, simulator: Simulator) -> None:
+    room = f"!{DISMISS} user={UNKNOWN_ID} verify_until=2026-11-20T11:00:00Z"
+    results, error = war_room.run(room).entries
+    assert acted(results) == [outcome(UNKNOWN_ID, "dismiss", "not applied", "Graph knows no risk for this ID")]
+    assert error["Contents"].endswith("1 of 1 changes have not taken effect; the table shows which.")
+    assert posted(simulator) == []
 
 
 def test_nothing_is_looked_at_again_when_an_id_was_refused(war_room: WarRoom, tenant: Tenant) -> None:
