@@ -31,9 +31,7 @@ DESCRIPTION_FILE = f"{NAME}_description.md"
 IMAGE_FILE = f"{NAME}_image.png"
 METADATA_FILE = "pack/pack_metadata.json"
 NOTES_FOLDER = "pack/ReleaseNotes"
-IGNORE_FILE = (
-    ".pack-ignore"  # which of the vendor's checks a file of the pack is spared
-)
+IGNORE_FILE = ".pack-ignore"  # what each file is spared of the vendor's checks
 
 IMAGE_SIZE = (120, 50)  # pixels: (width, height)
 LARGEST_IMAGE = 10_240  # bytes
