@@ -109,6 +109,25 @@ def test_every_answer_of_a_condition_leads_somewhere(key: str) -> None:
     assert set(TASKS[key]["nexttasks"]) == answers | {"#default#"}
 
 
+def names(keys: set[str]) -> set[str]:
+    return {TASKS[key]["task"]["name"] for key in keys}
+
+
+def test_nothing_is_changed_without_asking_unless_the_inputs_say_so() -> None:
+    (key,) = [key for key, task in TASKS.items() if task["task"]["name"] == "May it be settled without asking?"]
+    ask = {"operator": "isEqualString", "ignorecase": True, "right": {"value": {"simple": "no"}}}
+    ask["left"] = {"value": {"simple": "inputs.AskAnalyst"}, "iscontext": True}
+    demands = {answer["label"]: answer["condition"] for answer in TASKS[key]["conditions"]}
+    assert {label: [ask] in demand for label, demand in demands.items()} == {"compromised": True, "harmless": True}
+    changing = {key for key, task in CALLS.items() if "user" in task["scriptarguments"]}
+    ways = {
+        other: {target for way in task.get("nexttasks", {}).values() for target in way} for other, task in TASKS.items()
+    }
+    leading = {other for other, targets in ways.items() if targets & changing}
+    assert names(leading) == {"Compromised", "Harmless", "What should become of the user?"}
+    assert [*TASKS[key]["nexttasks"]] == ["compromised", "harmless", "#default#"]
+
+
 def test_the_readme_lists_commands_inputs_and_outputs_as_they_are() -> None:
     commands = {task["task"]["script"].split("|||")[1] for task in CALLS.values()}
     assert set(re.findall(r"^- (azure-\S+)$", README, re.MULTILINE)) == commands
@@ -126,10 +145,6 @@ def test_the_readme_lists_commands_inputs_and_outputs_as_they_are() -> None:
 
 BOXES = boxes(PLAYBOOK)
 LINES = list(lines(PLAYBOOK))
-
-
-def names(keys: set[str]) -> set[str]:
-    return {TASKS[key]["task"]["name"] for key in keys}
 
 
 def test_no_task_lies_on_another() -> None:
