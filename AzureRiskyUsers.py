@@ -472,8 +472,8 @@ def datetime_literal(name: str, value: Any) -> str:
 def instant(value: Any) -> str:
     """Write a UTC time with seven digits of a second, so that times compare as text.
 
-    Graph itself sends hours of one digit (T9:15:00Z). An empty value becomes '', which
-    sorts before all times.
+    Hours of one digit (T9:15:00Z) come in exports of Graph's objects. An empty value
+    becomes '', which sorts before all times.
     """
     text = re.sub("T([0-9]):", r"T0\1:", str(value or ""))
     if not text:

@@ -30,8 +30,9 @@ bench: .venv/installed ## Measure requests, time and memory of large lists
 docs: .venv/installed ## Renew the reference and the README's table of commands
 	$(BIN)/python -m tools.docs
 
-picture: .venv/installed ## Renew the README's picture of the war room
+picture: .venv/installed ## Renew the pictures of the war room and of the playbook
 	$(BIN)/python -m tools.picture
+	$(BIN)/python -m tools.workplan
 
 dist: .venv/installed ## Build the unified file and the pack
 	$(BIN)/python -m tools.package

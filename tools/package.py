@@ -31,6 +31,7 @@ DESCRIPTION_FILE = f"{NAME}_description.md"
 IMAGE_FILE = f"{NAME}_image.png"
 METADATA_FILE = "pack/pack_metadata.json"
 NOTES_FOLDER = "pack/ReleaseNotes"
+IGNORE_FILE = ".pack-ignore"  # what each file is spared of the vendor's checks
 
 IMAGE_SIZE = (120, 50)  # pixels: (width, height)
 LARGEST_IMAGE = 10_240  # bytes
@@ -497,11 +498,12 @@ def unified_text(project: Project) -> str:
 
 
 def pack_sources(project: Project) -> dict[str, bytes]:
-    """The pack's own files by their name in it, without the vendor tools' dot files."""
+    """The pack's own files by their name in it; of dot files the one that others need."""
     pack = project.root / "pack"
     sources = {}
     for path in sorted(pack.rglob("*")):
-        if path.is_file() and not path.name.startswith("."):
+        is_kept = path.name == IGNORE_FILE or not path.name.startswith(".")
+        if path.is_file() and is_kept:
             name = path.relative_to(pack).as_posix()
             sources[name] = path.read_bytes()
     return sources

@@ -32,6 +32,9 @@ INTEGRATION_FILES = {
 }
 DOT_FILES = (".secrets-ignore", ".pack-ignore")
 
+# The vendor's policies, each with the arguments of which a command has to name one of theirs.
+POLICIES = "tools/compliant_policies.json"
+
 # Validators that cannot judge this project, by code or by the letters it begins with, and why.
 LEFT_OUT = {
     "GR": "compares with all other packs, in a graph database",
@@ -46,9 +49,12 @@ LEFT_OUT = {
 # The vendor's lists that some validators compare with, as far as they matter here.
 CONFIG: dict[str, dict[str, Any]] = {
     "approved_categories.json": {"approved_list": ["Identity and Access Management"]},
-    "approved_tags.json": {"approved_list": {"common": [], "xsoar": []}},
-    "approved_usecases.json": {"approved_list": []},
-    "compliant_policies.json": {"policies": []},
+    "approved_tags.json": {
+        "approved_list": {"common": ["Alerts", "IAM", "Incident Response"], "xsoar": []}
+    },
+    "approved_usecases.json": {
+        "approved_list": ["Identity and Access Management", "Incident Response"]
+    },
 }
 
 # Asked of the SDK's own Python.
@@ -60,9 +66,14 @@ PRINT_PACKAGES = "import sysconfig; print(sysconfig.get_path('purelib'))"
 
 CODE = re.compile(r"^[A-Z]{2}\d{3}$", re.MULTILINE)
 PASSED = "All validations passed"
+SETTINGS = "Config/validate.toml"
 VALIDATE = (
     "validate --use-git --post-commit --prev-ver origin/master --ignore-support-level"
+    f" --config-path {SETTINGS}"
 )
+
+# What a file may be spared by .pack-ignore: the vendor lets these too.
+SETTINGS_TEXT = 'ignorable_errors = ["IF115"]\n'
 
 PLUGINS = "demisto_sdk/commands/pre_commit/resources/pylint_plugins"
 RULE = re.compile(r'"([EW]9\d{3})"')
@@ -153,6 +164,9 @@ def write_base(root: Path, tree: Path) -> None:
     config.mkdir()
     for name, value in CONFIG.items():
         write_json(config / name, value)
+    shutil.copy(root / POLICIES, config)
+    settings = tree / SETTINGS
+    settings.write_text(SETTINGS_TEXT, encoding="utf-8")
 
 
 def write_tree(root: Path, tree: Path) -> None:

@@ -356,16 +356,22 @@ def test_a_quiet_fetch_costs_one_request_to_graph_and_none_to_the_login_service(
 def test_incidents_come_oldest_first(fetch: Fetch, tenant: Tenant) -> None:
     for name, detected in {
         "third": "2026-11-20T10:00:00.0000001Z",
-        "first": "2026-11-20T9:15:00Z",
+        "first": "2026-11-20T09:15:00Z",
         "second": "2026-11-20T10:00:00Z",
     }.items():
         tenant.arrive(id=name, detected=detected)
     assert fetch() == ["first", "second", "third"]
 
 
-def test_an_hour_of_one_digit_is_filled_up(room: WarRoom, tenant: Tenant) -> None:
-    tenant.arrive(id="d1", detected="2026-11-20T9:15:00Z")
-    assert [new["occurred"] for new in room.fetch().incidents] == ["2026-11-20T09:15:00.0000000Z"]
+def test_hours_of_one_digit_are_filled_up_and_put_in_order(room: WarRoom, simulator: Simulator, tenant: Tenant) -> None:
+    detect(tenant, "d1", "d2")
+    later, earlier = tenant.detections.values()
+    odd = [later | {"detectedDateTime": "2026-11-20T10:15:00Z"}, earlier | {"detectedDateTime": "2026-11-20T9:15:00Z"}]
+    simulator.fail_next(body={"value": odd}, times=2)
+    assert [(new["dbotMirrorId"], new["occurred"]) for new in room.fetch().incidents] == [
+        ("d2", "2026-11-20T09:15:00.0000000Z"),
+        ("d1", "2026-11-20T10:15:00.0000000Z"),
+    ]
 
 
 def test_what_was_detected_before_the_first_fetch_reaches_back_stays_away(fetch: Fetch, tenant: Tenant) -> None:

@@ -275,7 +275,7 @@ class Detections(History):
     def arrive(self, detected: datetime, surfaces: datetime, number: int) -> None:
         if self.changing:
             detected += timedelta(microseconds=len(self.made))
-        text = stamp(detected, 7 if self.changing else (0, 3, 7)[number % 3]).replace("T0", "T")
+        text = stamp(detected, 7 if self.changing else (0, 3, 7)[number % 3])
         row = self.tenant.arrive(detected=text, surfaces_at=surfaces, riskLevel=LEVELS[number % 4])
         self.made[row["id"]] = surfaces
 

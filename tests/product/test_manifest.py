@@ -20,7 +20,10 @@ from helpers import (
     collection_of,
     declared_commands,
     declared_manifest,
+    text_of,
 )
+from tools.package import ROOT
+from tools.validate import POLICIES
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
 from warroom.demo import demo_instance
@@ -98,6 +101,19 @@ def test_an_action_is_called_in_the_manifest_as_it_calls_itself_again() -> None:
         "azure-risky-service-principals-confirm-compromise": "service_principals_confirm_compromise",
         "azure-risky-service-principals-dismiss": "service_principals_dismiss",
     }
+
+
+def test_an_action_on_users_names_a_policy_that_its_arguments_call_for_and_nothing_else_does() -> None:
+    policies = json.loads(text_of(ROOT / POLICIES))["policies"]
+    due = {
+        name: [policy["name"] for policy in policies if set(policy["arguments"]) & set(arguments(name))]
+        for name in ACTIONS
+    }
+    of_users = {name for name, action in ACTIONS.items() if action.resource is aru.RISKY_USERS}
+    assert {name for name, due_policies in due.items() if due_policies} == of_users
+    named = {name: command["compliantpolicies"] for name, command in COMMANDS.items() if "compliantpolicies" in command}
+    assert named == dict.fromkeys(of_users, ["User Soft Remediation"])
+    assert all(set(named[name]) <= set(due[name]) for name in of_users)
 
 
 def test_every_description_is_a_sentence() -> None:
@@ -298,6 +314,40 @@ def test_defaults_of_settings_are_the_codes() -> None:
     assert defaults["authentication_type"] == aru.option("", None, aru.SIGN_IN_OPTIONS)
     assert defaults["azure_cloud"] == aru.option("", None, tuple(aru.CLOUDS))
     assert {defaults[name] for name in ("insecure", "proxy", "allow_response")} == {"false"}
+
+
+# The form of an instance
+
+
+def test_the_form_asks_how_to_sign_in_then_for_what_that_needs_then_how_to_fetch() -> None:
+    names = list(PARAMETERS)
+    kinds = {"Connect": "signing in", "Collect": "fetching"}
+    assert [*dict.fromkeys(kinds[rule["section"]] for rule in PARAMETERS.values())] == ["signing in", "fetching"]
+    assert DECLARED["sectionorder"] == [*kinds]
+    assert names[:6] == [
+        "authentication_type",
+        "client_id",
+        "tenant_id",
+        "client_secret",
+        "creds_certificate",
+        "managed_identities_client_id",
+    ]
+    fetching = [name for name, rule in PARAMETERS.items() if rule["section"] == "Collect"]
+    assert fetching[:4] == ["isFetch", "incidentType", "incidentFetchInterval", "fetch_types"]
+
+
+def test_of_signing_in_what_most_leave_alone_comes_last_and_is_folded_away() -> None:
+    folded = [name for name, rule in PARAMETERS.items() if rule["section"] == "Connect" and rule.get("advanced")]
+    assert folded == [name for name, rule in PARAMETERS.items() if rule["section"] == "Connect"][-len(folded) :]
+    assert [name for name in folded if PARAMETERS[name]["required"]] == []
+
+
+def test_every_parameter_is_explained_and_the_recommended_way_to_sign_in_first() -> None:
+    assert [name for name, rule in PARAMETERS.items() if not rule.get("additionalinfo")] == []
+    ways = PARAMETERS["authentication_type"]["options"]
+    explained = re.findall("|".join(ways), PARAMETERS["authentication_type"]["additionalinfo"])
+    assert explained == ways == ["Client Credentials", "Device Code", "Azure Managed Identities"]
+    assert "Client Credentials (recommended)" in PARAMETERS["authentication_type"]["additionalinfo"]
 
 
 # Outputs

@@ -110,7 +110,8 @@ def test_the_pack_holds_the_unified_file_and_all_its_own_files(project: Path) ->
         assert archive.read(f"Integrations/{UNIFIED_NAME}") == file.read_bytes()
         assert archive.read("README.md") == (project / "pack/README.md").read_bytes()
     own = {path.relative_to(project / "pack").as_posix() for path in (project / "pack").rglob("*") if path.is_file()}
-    expected = {name for name in own if not name.endswith("_README.md") and "/." not in f"/{name}"}
+    expected = {name for name in own if not name.endswith("_README.md")} - {".secrets-ignore"}
+    assert ".pack-ignore" in expected
     assert names == expected | {"metadata.json", f"Integrations/{UNIFIED_NAME}"}
 
 
@@ -254,8 +255,19 @@ def test_the_vendors_tree_holds_every_file_of_the_integration(tmp_path: Path) ->
     readme = (tmp_path / validate.INTEGRATION / "README.md").read_bytes()
     assert readme == (ROOT / "docs/commands.md").read_bytes()
     assert (tmp_path / validate.PACK / "README.md").read_bytes() == (ROOT / "pack/README.md").read_bytes()
-    base = json.loads(text_of(ROOT / METADATA))
-    assert base["categories"] == validate.CONFIG["approved_categories.json"]["approved_list"]
+    policies = json.loads(text_of(tmp_path / "Config/compliant_policies.json"))["policies"]
+    assert [policy["name"] for policy in policies if "user" in policy["arguments"]] == [
+        "User Soft Remediation",
+        "User Hard Remediation",
+    ]
+
+
+def test_the_vendors_lists_approve_what_the_metadata_says() -> None:
+    metadata = json.loads(text_of(ROOT / METADATA))
+    approved = {name: value["approved_list"] for name, value in validate.CONFIG.items()}
+    assert metadata["categories"] == approved["approved_categories.json"]
+    assert metadata["useCases"] == approved["approved_usecases.json"]
+    assert metadata["tags"] == approved["approved_tags.json"]["common"]
 
 
 @pytest.mark.parametrize(

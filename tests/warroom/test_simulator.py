@@ -47,6 +47,10 @@ from warroom.azure.tenant import (
 PREFER = {"Prefer": "include-unknown-enum-members"}
 BAD_REQUEST = (400, "BadRequest")
 REQUEST_ID = "00000000-0000-0000-0000-0000000000aa"
+READ_USERS, CHANGE_USERS = "IdentityRiskyUser.Read.All", "IdentityRiskyUser.ReadWrite.All"
+READ_DETECTIONS = "IdentityRiskEvent.Read.All"
+READ_WORKLOADS = "IdentityRiskyServicePrincipal.Read.All"
+CHANGE_WORKLOADS = "IdentityRiskyServicePrincipal.ReadWrite.All"
 CROWD = demo_tenant(NOW, users=300, detections=400)
 
 
@@ -214,7 +218,7 @@ def moment_of(text: str) -> Decimal:
     """Seconds since 1970, by a reading of its own."""
     whole, _, fraction = text.rstrip("Z").partition(".")
     date, _, clock = whole.partition("T")
-    seconds = parser.isoparse(f"{date}T{clock.zfill(8)}Z").timestamp()
+    seconds = parser.isoparse(f"{date}T{clock}Z").timestamp()
     return Decimal(int(seconds)) + (Decimal(f"0.{fraction}") if fraction else 0)
 
 
@@ -223,12 +227,36 @@ def moment_of(text: str) -> Decimal:
     [
         ("2026-05-11T08:00:00Z", "2026-05-11T08:00:00.0000001Z"),
         ("2026-05-11T08:00:00.0000006Z", "2026-05-11T08:00:00.5Z"),
-        ("2022-09-09T9:59:27.958Z", "2022-09-09T10:00:00Z"),
+        ("2026-05-11T23:59:59.9999999Z", "2026-05-12T00:00:00Z"),
+        ("2026-05-11T00:00:00+14:00", "2026-05-10T10:00:01Z"),
         ("2026-05-11T09:59:59+02:00", "2026-05-11T08:00:00Z"),
     ],
 )
 def test_moments_compare_to_the_seventh_digit_and_across_offsets(earlier: str, later: str) -> None:
     assert ticks(earlier) < ticks(later)
+
+
+IMPOSSIBLE_MOMENTS = (
+    "2026-02-30T00:00:00Z",
+    "2026-05-11T24:00:00Z",
+    "2026-05-11T29:99:99Z",
+    "2026-05-11T08:99:00Z",
+    "2026-05-11T08:00:60Z",
+    "2026-05-11T08:00:00+25:00",
+    "2026-05-11T08:00:00-14:01",
+    "2026-05-11T08:00:00+02:60",
+)
+
+
+@pytest.mark.parametrize("moment", IMPOSSIBLE_MOMENTS)
+def test_a_moment_that_cannot_be_is_refused_in_a_filter_and_as_a_row(
+    caller: Caller, tenant: Tenant, moment: str
+) -> None:
+    answer = caller.get("riskDetections", filter=f"detectedDateTime ge {moment}")
+    refused = f"Invalid filter clause: '{moment}' is not a valid DateTimeOffset."
+    assert error_of(answer) == (400, "BadRequest", refused)
+    with pytest.raises(ValueError, match="time|offset|day"):
+        tenant.arrive(detected=moment)
 
 
 def test_ticks_are_dotnets() -> None:
@@ -317,7 +345,6 @@ INCOMPATIBLE = (
         ("riskLevel gt 'low'", "The operator 'gt' is not supported for 'riskLevel'."),
         ("userId ge '333'", "The operator 'ge' is not supported for 'userId'."),
         ("detectedDateTime ge '2026-05-01T00:00:00Z'", INCOMPATIBLE.format("DateTimeOffset", "ge")),
-        ("detectedDateTime ge 2026-02-30T00:00:00Z", "'2026-02-30T00:00:00Z' is not a valid DateTimeOffset."),
     ],
 )
 def test_a_filter_graph_would_not_take_is_refused(caller: Caller, filter_text: str, reason: str) -> None:
@@ -363,7 +390,7 @@ def test_a_quote_within_a_literal_is_doubled(caller: Caller, tenant: Tenant) -> 
 
 
 def test_order_is_by_moment_with_nulls_least_and_ties_as_they_came() -> None:
-    moments = ["2022-09-09T9:59:27Z", "2022-09-09T10:00:00Z", None, "2022-09-09T09:59:27.0000000Z"]
+    moments = ["2022-09-09T09:59:27Z", "2022-09-09T10:00:00Z", None, "2022-09-09T09:59:27.0000000Z"]
     rows = [{"id": str(number), "riskLastUpdatedDateTime": moment} for number, moment in enumerate(moments)]
     orders = {
         "riskLastUpdatedDateTime": ["2", "0", "3", "1"],
@@ -462,13 +489,66 @@ def test_an_entity_is_bare_and_names_its_context(caller: Caller, tenant: Tenant)
         "riskyUsers/333/history?$orderby=id",
         "riskyUsers/333/nothing",
         "riskyUsers/",
-        "riskyusers",
+        "riskyUsers/$value",
+        "riskyUsers/$count?$top=5",
+        "riskyUsers/$count?$filter=riskLevel%20eq%20'odd'",
+        "riskyUsers/333/history/$count",
+        "riskDetections/$count",
+        "servicePrincipalRiskDetections/$count",
         "riskySignIns",
-        "riskyServicePrincipals/x/history/y",
     ],
 )
 def test_an_address_or_option_graph_does_not_have_is_refused(caller: Caller, address: str) -> None:
     assert status_and_code(caller.get(address)) == BAD_REQUEST
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/V1.0/IDENTITYPROTECTION/RISKYUSERS/Id-1",
+        "/v1.0/identityprotection/riskyusers/Id-1",
+        "/v1.0//identityProtection/riskyUsers/Id-1",
+        "//v1.0/identityProtection///riskyUsers//Id-1",
+    ],
+)
+def test_a_name_in_a_path_is_known_in_any_letter_case_and_after_any_number_of_slashes(
+    caller: Caller, tenant: Tenant, address: str
+) -> None:
+    user = tenant.add_user(id="Id-1")
+    context = {"@odata.context": f"{GRAPH}/v1.0/$metadata#identityProtection/riskyUsers/$entity"}
+    assert caller.get(f"{GRAPH}{address}").json() == context | user
+    assert error_of(caller.get(f"{GRAPH}{address.lower()}")) == (
+        404,
+        "ResourceNotFound",
+        "Resource 'id-1' does not exist.",
+    )
+
+
+def test_histories_and_actions_are_found_in_any_letter_case_too(caller: Caller) -> None:
+    history = f"riskyUsers/{ADELE_ID}/history"
+    assert caller.get(f"RiskyUsers/{ADELE_ID}/History").json() == caller.get(history).json()
+    answer = caller.post("riskyusers/confirmcompromised", {"userIds": [ADELE_ID]})
+    assert (answer.status_code, caller.get(f"riskyUsers/{ADELE_ID}").json()["riskState"]) == (
+        204,
+        "confirmedCompromised",
+    )
+
+
+def test_a_link_is_of_the_path_that_was_asked(caller: Caller, tenant: Tenant) -> None:
+    pages = caller.walk(f"{GRAPH}/v1.0//identityprotection/RiskyUsers", top=15)
+    assert sum(pages, []) == list(tenant.users)
+
+
+@pytest.mark.parametrize("collection", ["riskyUsers", "riskyServicePrincipals"])
+def test_a_collection_that_can_be_counted_gives_its_number_as_plain_text(
+    caller: Caller, tenant: Tenant, collection: str
+) -> None:
+    rows = tenant.store(collection).values()
+    at_risk = sum(row["riskState"] == "atRisk" for row in rows)
+    whole = caller.get(f"{collection}/$count")
+    part = caller.get(f"{collection}/$count", filter="riskState eq 'atRisk'")
+    assert (whole.status_code, whole.headers["Content-Type"], whole.text) == (200, "text/plain", str(len(rows)))
+    assert (part.status_code, part.text) == (200, str(at_risk))
 
 
 def test_a_method_the_address_does_not_have_is_refused(caller: Caller) -> None:
@@ -500,9 +580,12 @@ def test_there_are_the_operations_of_the_contract_and_no_others() -> None:
         "GET identityProtection/riskDetections",
         "GET identityProtection/riskDetections/{id}",
         "GET identityProtection/riskyServicePrincipals",
+        "GET identityProtection/riskyServicePrincipals/$count",
         "GET identityProtection/riskyServicePrincipals/{id}",
         "GET identityProtection/riskyServicePrincipals/{id}/history",
+        "GET identityProtection/riskyServicePrincipals/{id}/history/{item}",
         "GET identityProtection/riskyUsers",
+        "GET identityProtection/riskyUsers/$count",
         "GET identityProtection/riskyUsers/{id}",
         "GET identityProtection/riskyUsers/{id}/history",
         "GET identityProtection/riskyUsers/{id}/history/{item}",
@@ -546,7 +629,8 @@ def test_history_is_read_whole_and_by_item(caller: Caller, tenant: Tenant) -> No
         "@odata.context": f"{GRAPH}/v1.0/$metadata#riskyUsers('{ADELE_ID}')/history",
         "value": [{name: item[name] for name in ENTITY_TYPES["riskyUsers/history"].properties} for item in items],
     }
-    assert caller.get(f"riskyUsers/{ADELE_ID}/history/{items[2]['id']}").json()["riskLevel"] == "low"
+    context = {"@odata.context": f"{GRAPH}/v1.0/$metadata#riskyUsers('{ADELE_ID}')/history/$entity"}
+    assert caller.get(f"riskyUsers/{ADELE_ID}/history/{items[2]['id']}").json() == context | items[2]
     assert caller.walk(f"riskyUsers/{ADELE_ID}/history", top=2) == [[items[0]["id"], items[1]["id"]], [items[2]["id"]]]
 
 
@@ -557,6 +641,10 @@ def test_workload_identities_are_listed_read_and_have_history(caller: Caller, te
     assert caller.ids(f"riskyServicePrincipals/{row_id}/history") == [
         item["id"] for item in tenant.service_principal_history[row_id]
     ]
+    item = tenant.service_principal_history[row_id][-1]
+    context = {"@odata.context": f"{GRAPH}/v1.0/$metadata#riskyServicePrincipals('{row_id}')/history/$entity"}
+    assert caller.get(f"riskyServicePrincipals/{row_id}/history/{item['id']}").json() == context | item
+    assert caller.get(f"riskyServicePrincipals/{row_id}/history/nothing").status_code == 404
     detections = tenant.service_principal_detections.values()
     owned = [row["id"] for row in detections if row["servicePrincipalId"] == row_id]
     question = {"filter": f"servicePrincipalId eq '{row_id}'", "top": 500}
@@ -600,11 +688,13 @@ def test_a_token_of_another_audience_is_refused(caller: Caller, simulator: Simul
 
 
 NEEDED = {
-    "riskyUsers": {PERMISSIONS[0]},
-    "riskyUsers/333/history": {PERMISSIONS[0], PERMISSIONS[1]},
-    "riskDetections": {PERMISSIONS[2]},
-    "riskyServicePrincipals": {PERMISSIONS[3], PERMISSIONS[4]},
-    "servicePrincipalRiskDetections": {PERMISSIONS[2]},
+    "riskyUsers": {READ_USERS},
+    "riskyUsers/$count": {READ_USERS},
+    "riskyUsers/333/history": {READ_USERS, CHANGE_USERS},
+    "riskDetections": {READ_DETECTIONS},
+    "riskyServicePrincipals": {READ_WORKLOADS, CHANGE_WORKLOADS},
+    "riskyServicePrincipals/$count": {READ_WORKLOADS, CHANGE_WORKLOADS},
+    "servicePrincipalRiskDetections": {READ_DETECTIONS},
 }
 
 
@@ -631,10 +721,10 @@ def test_a_token_without_any_permission_is_issued_and_refused_by_graph(caller: C
 
 
 def test_an_action_takes_the_write_permission(caller: Caller, tenant: Tenant) -> None:
-    tenant.apps[CLIENT_ID].application_permissions = set(PERMISSIONS) - {PERMISSIONS[1]}
+    tenant.apps[CLIENT_ID].application_permissions = set(PERMISSIONS) - {CHANGE_USERS}
     caller.renew_token()
     assert status_and_code(caller.post("riskyUsers/dismiss", {"userIds": ["333"]})) == (403, "Forbidden")
-    tenant.apps[CLIENT_ID].application_permissions = {PERMISSIONS[1]}
+    tenant.apps[CLIENT_ID].application_permissions = {CHANGE_USERS}
     caller.renew_token()
     assert caller.post("riskyUsers/dismiss", {"userIds": ["333"]}).status_code == 204
 
@@ -702,6 +792,12 @@ def test_an_apps_token_says_what_it_may(caller: Caller) -> None:
         ({"scope": "https://graph.microsoft.us/.default"}, (400, "invalid_resource", [500011])),
         ({"grant_type": "password"}, (400, "unsupported_grant_type", [70003])),
         ({"resource": GRAPH}, (400, "invalid_request", [9000411])),
+        ({"claims": ""}, (400, "invalid_request", [9000410])),
+        ({"claims": "{"}, (400, "invalid_request", [9000410])),
+        ({"claims": "[]"}, (400, "invalid_request", [9000410])),
+        ({"claims": '{"xms_cc":{"values":["CP1"]}}'}, (400, "invalid_request", [9000410])),
+        ({"claims": '{"access_token":["xms_cc"]}'}, (400, "invalid_request", [9000410])),
+        ({"claims": '{"access_token":{"xms_cc":"CP1"}}'}, (400, "invalid_request", [9000410])),
     ],
 )
 def test_a_sign_in_with_something_wrong_is_refused(
@@ -737,6 +833,28 @@ def test_the_discovery_document_names_the_tenant_by_its_id(session: requests.Ses
     document = session.get(f"{LOGIN}/contoso.example/v2.0/.well-known/openid-configuration").json()
     assert document["token_endpoint"] == f"{LOGIN}/{TENANT_ID}/oauth2/v2.0/token"
     assert document["issuer"] == f"{LOGIN}/{TENANT_ID}/v2.0"
+    assert document["jwks_uri"] == f"{LOGIN}/{TENANT_ID}/discovery/v2.0/keys"
+
+
+def test_a_token_is_signed_with_the_key_that_the_discovery_document_leads_to(
+    caller: Caller, session: requests.Session
+) -> None:
+    discovery = session.get(f"{LOGIN}/{TENANT_ID}/v2.0/.well-known/openid-configuration").json()
+    (key,) = session.get(discovery["jwks_uri"]).json().pop("keys")
+    facts = {name: key[name] for name in ("kty", "use", "issuer")}
+    assert facts == {"kty": "RSA", "use": "sig", "issuer": discovery["issuer"]}
+    assert sorted(set(key) - set(facts)) == ["e", "kid", "n"]
+    token = caller.app_token()
+    assert jwt.get_unverified_header(token) == {"alg": "RS256", "kid": key["kid"], "typ": "JWT"}
+    assert jwt.decode(token, jwt.PyJWK(key).key, ["RS256"], audience=GRAPH)["appid"] == CLIENT_ID
+    forged = token[:-8] + "AAAAAAAA"
+    with pytest.raises(jwt.InvalidSignatureError):
+        jwt.decode(forged, jwt.PyJWK(key).key, ["RS256"], audience=GRAPH)
+
+
+def test_the_keys_of_an_unknown_tenant_are_not_found(session: requests.Session) -> None:
+    keys = session.get(f"{LOGIN}/fabrikam.example/discovery/v2.0/keys")
+    assert refused_sign_in(keys) == (400, "invalid_tenant", [90002])
 
 
 def test_a_parameter_that_comes_twice_is_refused(session: requests.Session, simulator: Simulator) -> None:
@@ -768,6 +886,35 @@ def confidential(session: requests.Session, credential: Any) -> msal.Confidentia
 def test_msal_signs_in_by_secret(session: requests.Session) -> None:
     answer = confidential(session, CLIENT_SECRET).acquire_token_for_client([f"{GRAPH}/.default"])
     assert sorted(answer) == ["access_token", "expires_in", "ext_expires_in", "token_source", "token_type"]
+
+
+CAPABLE = '{"access_token": {"xms_cc": {"values": ["CP1"]}}}'
+
+
+def test_msal_may_say_what_the_client_is_capable_of(session: requests.Session, simulator: Simulator) -> None:
+    common = {"http_client": session, "instance_discovery": False, "client_capabilities": ["CP1"]}
+    app = msal.ConfidentialClientApplication(CLIENT_ID, CLIENT_SECRET, authority=f"{LOGIN}/{TENANT_ID}", **common)
+    assert "access_token" in app.acquire_token_for_client([f"{GRAPH}/.default"])
+    person = msal.PublicClientApplication(XSOAR_CLIENT_ID, authority=f"{LOGIN}/organizations", **common)
+    flow = person.initiate_device_flow(READ_SCOPES)
+    simulator.entra.approve(flow["user_code"])
+    assert "refresh_token" in person.acquire_token_by_device_flow(flow, exit_condition=lambda _: True)
+    (account,) = person.get_accounts()
+    assert "access_token" in person.acquire_token_silent(READ_SCOPES, account, force_refresh=True)
+    posted = [request for request in simulator.login_requests if request.method == "POST"]
+    assert [request.form.get("grant_type", "(device code)") for request in posted] == [
+        "client_credentials",
+        "(device code)",
+        DEVICE_CODE,
+        "refresh_token",
+    ]
+    assert [request.form["claims"] for request in posted] == [CAPABLE] * 4
+
+
+def test_a_device_code_is_not_given_for_claims_that_cannot_be_read(session: requests.Session) -> None:
+    form = {"client_id": XSOAR_CLIENT_ID, "scope": READ_SCOPES[0], "claims": "CP1"}
+    answer = session.post(f"{LOGIN}/{TENANT_ID}/oauth2/v2.0/devicecode", data=form)
+    assert refused_sign_in(answer) == (400, "invalid_request", [9000410])
 
 
 @pytest.fixture(scope="module")
@@ -896,12 +1043,12 @@ def test_all_that_was_consented_to_can_be_asked_for_at_once(session: requests.Se
 def test_a_refresh_cannot_widen_what_was_consented_to(
     session: requests.Session, simulator: Simulator, tenant: Tenant
 ) -> None:
-    token = signed_in_by_device_code(session, simulator, PERMISSIONS[0])["refresh_token"]
-    tenant.apps[XSOAR_CLIENT_ID].delegated_permissions = {PERMISSIONS[0]}
+    token = signed_in_by_device_code(session, simulator, READ_USERS)["refresh_token"]
+    tenant.apps[XSOAR_CLIENT_ID].delegated_permissions = {READ_USERS}
     form = {"grant_type": "refresh_token", "client_id": XSOAR_CLIENT_ID, "refresh_token": token}
     address = f"{LOGIN}/organizations/oauth2/v2.0/token"
     assert session.post(address, data=form).status_code == 200
-    wider = session.post(address, data=form | {"scope": f"{GRAPH}/{PERMISSIONS[1]}"})
+    wider = session.post(address, data=form | {"scope": f"{GRAPH}/{CHANGE_USERS}"})
     assert refused_sign_in(wider) == (400, "invalid_grant", [65001])
     foreign = session.post(address, data=form | {"client_id": CLIENT_ID})
     assert refused_sign_in(foreign) == (400, "invalid_grant", [70000])
@@ -954,7 +1101,7 @@ def test_a_person_needs_a_role_beside_the_permission(
     caller: Caller, simulator: Simulator, tenant: Tenant, role: str, read: int, write: int
 ) -> None:
     tenant.user_roles = {role}
-    token = signed_in_by_device_code(caller.session, simulator, PERMISSIONS[0], PERMISSIONS[1])["access_token"]
+    token = signed_in_by_device_code(caller.session, simulator, READ_USERS, CHANGE_USERS)["access_token"]
     caller.authorization = f"Bearer {token}"
     answers = caller.get("riskyUsers"), caller.post("riskyUsers/dismiss", {"userIds": ["333"]})
     assert [answer.status_code for answer in answers] == [read, write]
@@ -965,7 +1112,7 @@ def test_a_person_needs_a_role_beside_the_permission(
 
 @pytest.mark.parametrize("code", [700082, 50173])
 def test_a_dead_refresh_token_says_how_it_died(session: requests.Session, simulator: Simulator, code: int) -> None:
-    old = signed_in_by_device_code(session, simulator, PERMISSIONS[0])["refresh_token"]
+    old = signed_in_by_device_code(session, simulator, READ_USERS)["refresh_token"]
     simulator.entra.kill_refresh_tokens(code)
     form = {"grant_type": "refresh_token", "client_id": XSOAR_CLIENT_ID, "refresh_token": old}
     answer = session.post(f"{LOGIN}/organizations/oauth2/v2.0/token", data=form)

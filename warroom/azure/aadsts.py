@@ -38,6 +38,7 @@ _TEXTS: Mapping[tuple[int, str], Mapping[int, str]] = {  # by HTTP status and er
         9001023: "The grant type is not supported over the /common or /organizations"
         " endpoints.",
         900144: "The request body lacks a parameter.",
+        9000410: "Malformed JSON.",
         9000411: "The request is not properly formatted: a parameter is unknown or"
         " repeated.",
     },

@@ -9,10 +9,12 @@ import time
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from warroom.azure.aadsts import ERRORS, EntraError
 from warroom.azure.assertions import check_assertion
 from warroom.azure.exchange import Answer, Json, Recorded, html_page
+from warroom.azure.keys import key_set, signed
 from warroom.azure.tenant import App, Tenant
 
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -22,7 +24,9 @@ ANY_TENANT = ("organizations", "common")
 OIDC_SCOPES = frozenset(("openid", "profile", "email", "offline_access"))
 
 Form = Mapping[str, str]
-COMMON_FIELDS = frozenset(("grant_type", "client_id", "scope", "client_info"))
+COMMON_FIELDS = frozenset(("grant_type", "client_id", "scope", "client_info", "claims"))
+DEVICE_CODE_FIELDS = frozenset(("client_id", "scope", "claims"))
+CLAIMED_TOKENS = frozenset(("access_token", "id_token", "userinfo"))
 GRANT_FIELDS: Mapping[str, frozenset[str]] = {  # what else the form of a grant holds
     "client_credentials": frozenset(
         ("client_secret", "client_assertion", "client_assertion_type")
@@ -72,19 +76,34 @@ def _refuse_unknown_fields(form: Form, known: frozenset[str]) -> None:
         raise EntraError(9000411, ", ".join(sorted(unknown)))
 
 
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+def _is_claims_request(value: Any) -> bool:
+    """Whether it is OpenID Connect's: by token, the claims that shall be in it.
+
+    Each may come with conditions, as in {"access_token": {"xms_cc": {"values": ["CP1"]}}}.
+    """
+    if not isinstance(value, dict) or not set(value) <= CLAIMED_TOKENS:
+        return False
+    for claims in value.values():
+        if not isinstance(claims, dict):
+            return False
+        if not all(each is None or isinstance(each, dict) for each in claims.values()):
+            return False
+    return True
 
 
-def _encoded(part: Json) -> str:
+def _check_claims(form: Form) -> None:
+    """Let a form pass that asks for no claims, or for some in a form that can be read."""
+    try:
+        claims = json.loads(form.get("claims", "{}"))
+    except ValueError as error:
+        raise EntraError(9000410, str(error)) from error
+    if not _is_claims_request(claims):
+        raise EntraError(9000410, "The parameter 'claims' is no request for claims.")
+
+
+def _base64url(part: Json) -> str:
     text = json.dumps(part, separators=(",", ":"))
-    return _base64url(text.encode())
-
-
-def _unsigned_jwt(claims: Json) -> str:
-    header = {"typ": "JWT", "alg": "RS256", "kid": "contoso"}
-    signature = _base64url(b"contoso")
-    return f"{_encoded(header)}.{_encoded(claims)}.{signature}"
+    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
 
 class Entra:
@@ -190,18 +209,26 @@ class Entra:
             "metadata": [alias],
         }
 
+    def _issuer(self, realm: str) -> str:
+        """Whose tokens the endpoints of a realm give; a pattern where it is open."""
+        name = "{tenantid}" if realm in ANY_TENANT else realm
+        return self._address(f"{name}/v2.0")
+
     def _discovery(self, segment: str) -> Json:
         realm = self._realm(segment, "invalid_tenant")
-        issuer = "{tenantid}" if realm in ANY_TENANT else realm
         return {
             "token_endpoint": self._address(f"{realm}/oauth2/v2.0/token"),
             "authorization_endpoint": self._address(f"{realm}/oauth2/v2.0/authorize"),
             "device_authorization_endpoint": self._address(
                 f"{realm}/oauth2/v2.0/devicecode"
             ),
-            "issuer": self._address(f"{issuer}/v2.0"),
+            "issuer": self._issuer(realm),
             "jwks_uri": self._address(f"{realm}/discovery/v2.0/keys"),
         }
+
+    def _keys(self, segment: str) -> Json:
+        realm = self._realm(segment, "invalid_tenant")
+        return key_set(self._issuer(realm))
 
     # ---- access tokens
 
@@ -220,7 +247,7 @@ class Entra:
             "ver": "1.0",
             **claims,
         }
-        token = _unsigned_jwt(claims)
+        token = signed(claims)
         if self.opaque_tokens:
             token = f"opaque-{claims['uti']}"
         self.access_tokens[token] = claims
@@ -300,7 +327,8 @@ class Entra:
 
     def _start_device_flow(self, form: Form, segment: str) -> Json:
         self._realm(segment)
-        _refuse_unknown_fields(form, frozenset(("client_id", "scope")))
+        _refuse_unknown_fields(form, DEVICE_CODE_FIELDS)
+        _check_claims(form)
         app = self._app(form)
         scope = _required(form, "scope")
         number = next(self._numbers)
@@ -350,7 +378,7 @@ class Entra:
             "nbf": now,
             "exp": now + max(self.token_lifetime, 600),
             "aud": client_id,
-            "iss": self._address(f"{realm}/v2.0"),
+            "iss": self._issuer(realm),
             "tid": realm,
             "ver": "2.0",
         }
@@ -363,10 +391,10 @@ class Entra:
             self.refresh_tokens[token] = RefreshToken(app.client_id, scopes)
             companions["refresh_token"] = token
         if "openid" in scopes:
-            companions["id_token"] = _unsigned_jwt(self._id_claims(app.client_id))
+            companions["id_token"] = signed(self._id_claims(app.client_id))
         if form.get("client_info") == "1":
             info = {"uid": self.tenant.signed_in_user, "utid": self.tenant.tenant_id}
-            companions["client_info"] = _encoded(info)
+            companions["client_info"] = _base64url(info)
         return companions
 
     def _granted(self, app: App, scopes: tuple[str, ...]) -> set[str]:
@@ -436,6 +464,7 @@ class Entra:
         if grant_type not in grants:
             raise EntraError(70003, grant_type)
         _refuse_unknown_fields(form, COMMON_FIELDS | GRANT_FIELDS[grant_type])
+        _check_claims(form)
         realm = self._realm(segment)
         if realm in ANY_TENANT and grant_type == "client_credentials":
             raise EntraError(9001023)
@@ -451,6 +480,8 @@ class Entra:
         match f"{request.method} {rest}":
             case "GET v2.0/.well-known/openid-configuration":
                 return Answer(200, self._discovery(segment))
+            case "GET discovery/v2.0/keys":
+                return Answer(200, self._keys(segment))
             case "POST oauth2/v2.0/token":
                 return Answer(200, self._token(request.form, segment))
             case "POST oauth2/v2.0/devicecode":

@@ -98,6 +98,16 @@ def _not_found(row_id: str) -> RefusedError:
 # ---- operations
 
 
+def _fits(part: str, segment: str) -> bool:
+    """Whether a path's segment can stand for a part of an operation's template.
+
+    Graph matches names in any letter case. An id is not empty, nor is it a word of OData.
+    """
+    if part.startswith("{"):
+        return segment != "" and not segment.startswith("$")
+    return part.lower() == segment.lower()
+
+
 class Operation(NamedTuple):
     """One of Graph's operations.
 
@@ -128,16 +138,22 @@ class Operation(NamedTuple):
             return f"{self.collection}/history"
         return self.collection
 
-    def fits(self, segments: list[str]) -> bool:
-        """Whether a path is one of this operation's addresses."""
+    @property
+    def action(self) -> str:
+        return self.template.partition("/")[2]
+
+    def keys(self, segments: list[str]) -> list[str] | None:
+        """The ids in a path of this operation; None if it is no address of it."""
         parts = ["v1.0", *self.path.split("/")]
         if len(parts) != len(segments):
-            return False
+            return None
+        keys = []
         for part, segment in zip(parts, segments, strict=True):
-            is_filled = part.startswith("{") and segment
-            if part != segment and not is_filled:
-                return False
-        return True
+            if not _fits(part, segment):
+                return None
+            if part.startswith("{"):
+                keys.append(segment)
+        return keys
 
 
 USER_READ = ("IdentityRiskyUser.Read.All",)
@@ -156,11 +172,13 @@ DIRECTORY_READ = (
 )
 DIRECTORY_LIST = ("$filter", "$select", "$top")
 COUNTED_LIST = (*LIST, "$count")
+COUNT = ("$filter",)
 HISTORY = ("$select", "$top", "$skiptoken")
 ONE = ("$select",)
 
 OPERATIONS = (
     Operation("GET", "riskyUsers", "list", USER_READ, COUNTED_LIST),
+    Operation("GET", "riskyUsers/$count", "count", USER_READ, COUNT),
     Operation("GET", "riskyUsers/{id}", "get", USER_READ, ONE),
     Operation("GET", "riskyUsers/{id}/history", "history", USER_HISTORY, HISTORY),
     Operation("GET", "riskyUsers/{id}/history/{item}", "item", USER_HISTORY, ONE),
@@ -170,9 +188,13 @@ OPERATIONS = (
     Operation("GET", "riskDetections", "list", DETECTION_READ, LIST),
     Operation("GET", "riskDetections/{id}", "get", DETECTION_READ, ONE),
     Operation("GET", "riskyServicePrincipals", "list", WORKLOAD_READ, COUNTED_LIST),
+    Operation("GET", "riskyServicePrincipals/$count", "count", WORKLOAD_READ, COUNT),
     Operation("GET", "riskyServicePrincipals/{id}", "get", WORKLOAD_READ, ONE),
     Operation(
         "GET", "riskyServicePrincipals/{id}/history", "history", WORKLOAD_READ, HISTORY
+    ),
+    Operation(
+        "GET", "riskyServicePrincipals/{id}/history/{item}", "item", WORKLOAD_READ, ONE
     ),
     Operation(
         "POST", "riskyServicePrincipals/confirmCompromised", "act", WORKLOAD_WRITE
@@ -185,17 +207,38 @@ OPERATIONS = (
 
 
 def _segments(path: str) -> list[str]:
-    """The decoded parts of a path; only then, as an id may hold a slash."""
-    _, *segments = path.split("/")
+    """The parts of a path, decoded only after the split, as an id may hold a slash.
+
+    Slashes side by side count as one: some clients join addresses so.
+    """
+    _, *segments = re.sub("/+", "/", path).split("/")
     return [unquote(segment) for segment in segments]
 
 
-def _find_operation(method: str, segments: list[str]) -> Operation:
-    fitting = [operation for operation in OPERATIONS if operation.fits(segments)]
-    for operation in fitting:
-        if operation.method == method:
-            return operation
-    if fitting:
+class Address(NamedTuple):
+    """What a path leads to. keys: the ids in it, in order."""
+
+    operation: Operation
+    keys: list[str]
+
+
+def _addresses(segments: list[str]) -> list[Address]:
+    """The operations that have an address, whatever their method."""
+    addresses = []
+    for operation in OPERATIONS:
+        keys = operation.keys(segments)
+        if keys is not None:
+            addresses.append(Address(operation, keys))
+    return addresses
+
+
+def _find_address(method: str, path: str) -> Address:
+    segments = _segments(path)
+    addresses = _addresses(segments)
+    for address in addresses:
+        if address.operation.method == method:
+            return address
+    if addresses:
         message = "Specified HTTP method is not allowed for the request target."
         raise RefusedError(405, "Request_BadRequest", message)
     message = f"Resource not found for the segment '{segments[-1]}'."
@@ -203,20 +246,20 @@ def _find_operation(method: str, segments: list[str]) -> Operation:
 
 
 class Call(NamedTuple):
-    """A request for an operation. names: the path's segments from the collection on."""
+    """A request for an operation. keys: the ids in its path."""
 
     request: Recorded
     operation: Operation
-    names: list[str]
+    keys: list[str]
     caller: str
 
     @property
     def collection(self) -> str:
-        return self.names[0]
+        return self.operation.collection
 
     @property
     def row_id(self) -> str:
-        return self.names[1]
+        return self.keys[0]
 
     @property
     def is_first_page(self) -> bool:
@@ -517,6 +560,11 @@ class Graph:
         self.tenant.seen(collection, page.rows)
         return Answer(200, body)
 
+    def _count(self, call: Call) -> Answer:
+        rows = self.tenant.listing(call.collection, call.option("$filter"), None)
+        number = str(len(rows))
+        return Answer(200, number, {"Content-Type": "text/plain"})
+
     def _get(self, call: Call) -> Answer:
         collection = call.collection
         tenant = self.tenant
@@ -539,22 +587,23 @@ class Graph:
         return Answer(200, body)
 
     def _get_history_item(self, call: Call) -> Answer:
-        item_id = call.names[3]
+        _, item_id = call.keys
         for item in self._history(call):
             if item["id"] == item_id:
                 return self._entity(call, item, call.history_name)
         raise _not_found(item_id)
 
     def _act(self, call: Call) -> Answer:
-        collection, action = call.names
+        collection = call.collection
         name = SUBJECTS[collection].ids
         ids = _ids(call.request, name)
-        self.tenant.act(collection, action, ids, call.caller)
+        self.tenant.act(collection, call.operation.action, ids, call.caller)
         return Answer(204, None)
 
     def _carry_out(self, call: Call) -> Answer:
         handlers = {
             "list": self._list,
+            "count": self._count,
             "get": self._get,
             "history": self._list_history,
             "item": self._get_history_item,
@@ -571,12 +620,10 @@ class Graph:
     def answer(self, request: Recorded) -> Answer:
         """Carry out one request, or say why not."""
         self.tenant.begin_request()
-        segments = _segments(request.path)
         try:
-            operation = _find_operation(request.method, segments)
+            operation, keys = _find_address(request.method, request.path)
             caller = self._authorised(request, operation)
-            depth = operation.template.count("/") + 1
-            call = Call(request, operation, segments[-depth:], caller)
+            call = Call(request, operation, keys, caller)
             return self._carry_out(call)
         except RefusedError as refusal:
             return self.refuse(request, refusal)

@@ -16,6 +16,8 @@ DEFAULT_TOP = 20  # rows a page
 LARGEST_TOP = 500  # rows a page
 MAX_OR_CLAUSES = 15
 TICKS_PER_SECOND = 10_000_000  # .NET ticks, 100 ns each
+SECONDS_PER_DAY = 86_400
+LARGEST_OFFSET = 14 * 60  # of a time zone from UTC, in minutes
 
 
 class BadRequestError(Exception):
@@ -173,35 +175,51 @@ def unknown_property(name: str, entity_type: EntityType) -> str:
 # ---- moments
 
 _MOMENT = (
-    r"(?P<date>\d{4}-\d\d-\d\d)T(?P<hour>%s):(?P<minute>\d\d):(?P<second>\d\d)"
+    r"(?P<date>\d{4}-\d\d-\d\d)T(?P<clock>\d\d:\d\d:\d\d)"
     r"(?:\.(?P<fraction>\d{1,7}))?(?:Z|(?P<sign>[+-])(?P<zone>\d\d:\d\d))"
 )
-_STORED_MOMENT = re.compile(_MOMENT % r"\d\d?")  # recorded rows have hours of one digit
 
 
-def _zone_minutes(match: re.Match[str]) -> int:
+def _minute_of_day(text: str) -> int:
+    """Read hours and minutes. Raises: ValueError: no day has such a minute."""
+    hours, minutes = (int(number) for number in text.split(":"))
+    if hours > 23 or minutes > 59:
+        raise ValueError(f"no such time: {text!r}")
+    return hours * 60 + minutes
+
+
+def _second_of_day(clock: str) -> int:
+    minutes, _, seconds = clock.rpartition(":")
+    if int(seconds) > 59:
+        raise ValueError(f"no such time: {clock!r}")
+    return _minute_of_day(minutes) * 60 + int(seconds)
+
+
+def _zone_seconds(match: re.Match[str]) -> int:
+    """How far the zone is ahead of UTC. Raises: ValueError: .NET takes no such offset."""
     if not match["zone"]:
         return 0
-    hours, minutes = match["zone"].split(":")
-    distance = int(hours) * 60 + int(minutes)
+    distance = _minute_of_day(match["zone"])
+    if distance > LARGEST_OFFSET:
+        raise ValueError(f"no such offset: {match['zone']!r}")
     if match["sign"] == "-":
-        return -distance
-    return distance
+        return -60 * distance
+    return 60 * distance
 
 
 @lru_cache(maxsize=1 << 19)
 def ticks(text: str) -> int:
-    """A date and time, stored or of a $filter, as .NET ticks, exact to seven digits.
+    """A date and time as .NET ticks, exact to seven digits.
 
     Raises: ValueError: it is none.
     """
-    match = _STORED_MOMENT.fullmatch(text)
+    match = re.fullmatch(_MOMENT, text)
     if not match:
         raise ValueError(f"not a DateTimeOffset: {text!r}")
     day = date.fromisoformat(match["date"])
-    hours = (day.toordinal() - 1) * 24 + int(match["hour"])
-    minutes = hours * 60 + int(match["minute"]) - _zone_minutes(match)
-    seconds = minutes * 60 + int(match["second"])
+    days = day.toordinal() - 1
+    clock = _second_of_day(match["clock"])
+    seconds = days * SECONDS_PER_DAY + clock - _zone_seconds(match)
     fraction = match["fraction"] or ""
     return seconds * TICKS_PER_SECOND + int(fraction.ljust(7, "0"))
 
@@ -220,7 +238,7 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
 # quote in 'a'b'.
 _COMPARISON = re.compile(
     r"(?P<property>[A-Za-z]\w*) +(?P<operator>eq|ne|gt|ge|lt|le) +(?:"
-    rf"(?P<DateTimeOffset>{_MOMENT % '[0-2][0-9]'})|(?P<Boolean>true|false)"
+    rf"(?P<DateTimeOffset>{_MOMENT})|(?P<Boolean>true|false)"
     r"|(?:microsoft\.graph\.(?P<enum>\w+))?'(?P<String>(?:[^']|'')*)')(?![\w'.])"
 )
 

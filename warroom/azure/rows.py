@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable
 from datetime import datetime, timezone
 
-from warroom.azure.odata import ENTITY_TYPES, Row, ticks
+from warroom.azure.odata import ENTITY_TYPES, EntityType, Row, ticks
 
 ITEM_NAMESPACE = uuid.UUID("00000000-0000-0000-0000-000000007e4a")
 NONPREMIUM_EVENTS = frozenset(
@@ -41,6 +41,12 @@ def stamp(moment: datetime, digits: int = 7) -> str:
     return f"{text}.{fraction[:digits]}Z"
 
 
+def _check_moments(row: Row, entity_type: EntityType) -> None:
+    for name, type_ in entity_type.properties.items():
+        if type_ == "DateTimeOffset" and row[name] is not None:
+            ticks(row[name])
+
+
 def check_row(row: Row, collection: str) -> None:
     """Let a row pass. Raises: ValueError: it does not fit the collection's entity type."""
     entity_type = ENTITY_TYPES[collection]
@@ -51,6 +57,7 @@ def check_row(row: Row, collection: str) -> None:
         value = row[name]
         if value is not None and value not in enum.members:
             raise ValueError(f"{entity_type.name}.{name}: {value!r} is not a member")
+    _check_moments(row, entity_type)
 
 
 def risk(level: str, state: str, detail: str = "none") -> Row:
