@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
+import CommonServerPython as csp  # noqa: N813 - the module is the platform's
 from helpers import NOW, Fail, Params, Succeed, contents, quick_room
 from warroom.azure.demo import demo_tenant
 from warroom.azure.server import Simulator
@@ -34,6 +35,22 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the variables of this machine that requests, the platform's helpers and msal read."""
     for name in (*PROXIES, *map(str.lower, PROXIES), *CERTIFICATES, *IDENTITIES):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def fresh_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a process of its own: the platform's library remembers the server's version for the life of one."""
+    remembered = getattr(csp, "get_demisto_version", None)
+    if remembered is not None:
+        monkeypatch.setattr(csp, "get_demisto_version", type(remembered)())
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The secrets that the integration has the platform hide in its log, which hides nothing here."""
+    secrets: list[str] = []
+    monkeypatch.setattr(aru, "add_sensitive_log_strs", secrets.append)
+    return secrets
 
 
 @pytest.fixture

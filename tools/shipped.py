@@ -25,10 +25,8 @@ def shipped_code() -> CodeType:
 
 def platform_names() -> dict[str, Any]:
     """What the platform has in a script's own namespace."""
-    helpers = import_module("CommonServerPython")
-    names = {"demisto": import_module("demistomock")}
-    for name in helpers.__all__:
-        names[name] = getattr(helpers, name)
+    names: dict[str, Any] = {"demisto": import_module("demistomock")}
+    exec("from CommonServerPython import *", names)
     return names
 
 

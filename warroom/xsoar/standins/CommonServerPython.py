@@ -1,9 +1,10 @@
 """Stands in for the helper library that Cortex XSOAR puts before an integration.
 
 `__all__` holds what the integration uses. Each of these behaves as recorded from the platform,
-and what is not recorded is refused (test_data/commonserver_cases.json). The names after it stand
-here because the platform has them in the same namespace: an integration that binds one of them
-anew would break the platform's own functions.
+and what is not recorded is refused (test_data/commonserver_cases.json). The other public names
+stand here because the platform has them in the same namespace: an integration that binds one of
+them anew would break the platform's own functions. What only the stand-in has is private, so
+that nothing comes to rely on it: the platform's own file can lie here in its place.
 """
 
 import base64  # noqa: F401
@@ -20,8 +21,8 @@ import types  # noqa: F401
 import urllib  # noqa: F401
 import warnings  # noqa: F401
 from collections import OrderedDict  # noqa: F401
-from collections.abc import Callable
-from datetime import datetime, timedelta, timezone  # noqa: F401
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta  # noqa: F401
 from functools import wraps  # noqa: F401
 from typing import Any, Dict, List, NoReturn, Optional, Set, Union, cast  # noqa: F401, UP035
 
@@ -49,7 +50,7 @@ __all__ = [
 ]
 
 # Names of the platform's library without a use here, kept taken.
-TAKEN = """
+_TAKEN = """
 BaseClient Common DBotScoreType EVENTS EntityRelationship ExecutionMetrics
 FeedIndicatorType HOUR IncidentSeverity IncidentStatus IntegrationLogger JsonTransformer
 LOG MASK OutputArgument PollResult SSLAdapter SchemeTypeMapping ThreatIntel
@@ -62,19 +63,22 @@ remove_empty_elements retry return_outputs return_warning safe_sleep snakify str
 support_multithreading thresholds timestamp_to_datestring underscoreToCamelCase urlRegex
 urljoin
 """
-globals().update(dict.fromkeys(TAKEN.split()))
+globals().update(dict.fromkeys(_TAKEN.split()))
 
-LONGEST_ERROR = 50_000  # characters
-SHORTEST_WAIT = 10  # seconds between two runs of a scheduled command
-PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
-CERTIFICATE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-RAISES_ON_ERROR = (
+_TEXTS: Any = (str, bytes)  # The library takes both for text.
+_LONGEST_ERROR = 50_000  # characters
+_SHORTEST_WAIT = 10  # seconds between two runs of a scheduled command
+_CUT = "...This error body was truncated..."
+_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h", "socks4", "socks4a")
+_PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
+_CERTIFICATE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_RAISES_ON_ERROR = (
     "fetch-incidents",
     "fetch-credentials",
     "long-running-execution",
     "fetch-indicators",
 )
-BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
+_BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
 
 _Entry = dict[str, Any]
 
@@ -104,7 +108,7 @@ class EntryFormat:
     MARKDOWN = "markdown"
 
 
-ENTRY_FORMATS = {value for name, value in vars(EntryFormat).items() if name.isupper()}
+_ENTRY_FORMATS = {value for name, value in vars(EntryFormat).items() if name.isupper()}
 
 
 class DemistoException(Exception):  # noqa: N818
@@ -116,8 +120,9 @@ class DemistoException(Exception):  # noqa: N818
         exception: Any = None,
         res: Any = None,
         error_type: Any = None,
+        *args: Any,
     ) -> None:
-        super().__init__(message, exception, error_type)
+        super().__init__(message, exception, error_type, *args)
         self.message = message
         self.exception = exception
         self.res = res
@@ -135,13 +140,13 @@ def _items(arg: Any, separator: str) -> list[Any]:
         return []
     if isinstance(arg, list):
         return arg
-    if not isinstance(arg, str):
+    if not isinstance(arg, _TEXTS):
         return [arg]
-    if arg.startswith("[") and arg.endswith("]"):
+    if arg[0] == "[" and arg[-1] == "]":
         try:
             return cast("list[Any]", json.loads(arg))
         except ValueError:
-            pass
+            demisto.debug(f"Failed to load {arg} as JSON, trying to split")
     return [part.strip() for part in arg.split(separator)]
 
 
@@ -170,9 +175,9 @@ def argToBoolean(value: Any) -> bool:
     if not isinstance(value, str):
         raise ValueError("Argument is neither a string nor a boolean")
     word = value.lower()
-    if word not in BOOLEANS:
+    if word not in _BOOLEANS:
         raise ValueError("Argument does not contain a valid boolean-like value")
-    return BOOLEANS[word]
+    return _BOOLEANS[word]
 
 
 # Tables
@@ -200,22 +205,22 @@ def string_to_table_header(string: Any) -> str:
 
 def _title(name: str, metadata: str | None) -> str:
     title = f"### {name}\n" if name else ""
-    subtitle = f"{metadata}\n" if metadata else ""
+    subtitle = metadata + "\n" if metadata else ""
     return title + subtitle
 
 
 def _labelled(items: list[Any], headers: list[str] | None) -> list[dict[str, Any]]:
     """Rows with one column for items that are no objects."""
     if not headers:
-        problem = "tableToMarkdown needs headers for rows that are no objects"
-        raise Exception(f"{problem}: headers=['A Header']")
+        problem = "Missing headers param for tableToMarkdown."
+        raise Exception(f"{problem} Example: headers=['Some Header']")
     return [{headers[0]: item} for item in items]
 
 
 def _rows_and_headers(
     t: Any, headers: Any, sort_headers: bool
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    if not t:
+    if not t or len(t) == 0:
         return [], []
     if not headers and isinstance(t, dict) and len(t) == 1:
         headers = list(t)
@@ -255,8 +260,9 @@ def _with_links(value: Any, keys: list[str]) -> Any:
 
 
 def _escape(text: str) -> str:
-    line = re.sub("\r\n|\r|\n", "<br>", text)
-    return re.sub(r"([|`])", r"\\\1", line)
+    for line_break in ("\r\n", "\r", "\n"):
+        text = text.replace(line_break, "<br>")
+    return re.sub(r"([|`])", r"\\\1", text)
 
 
 def _line(cells: list[str]) -> str:
@@ -264,15 +270,19 @@ def _line(cells: list[str]) -> str:
     return f"| {escaped} |"
 
 
-def _flat(value: Any) -> str:
-    if isinstance(value, str):
+def _item_text(item: Any) -> str:
+    return item.decode() if isinstance(item, bytes) else str(item)
+
+
+def _flat(value: Any) -> Any:
+    if isinstance(value, _TEXTS):
         return value
     if isinstance(value, list):
-        return ",\n".join(map(str, value))
+        return ",\n".join(map(_item_text, value))
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _flat_cell(value: Any) -> str:
+def _flat_cell(value: Any) -> Any:
     if value is None:
         return ""
     if not isinstance(value, dict):
@@ -281,27 +291,47 @@ def _flat_cell(value: Any) -> str:
     return "\n".join(lines)
 
 
-def _tree(value: Any, tabs: str) -> list[str]:
-    if isinstance(value, list):
-        items = ", ".join(value)
-        return [f"{tabs}***values***: {items}"]
-    lines = []
-    for key, item in value.items():
-        if isinstance(item, (dict, list)):
-            lines.append(f"{tabs}**{key}**:")
-            lines += _tree(item, tabs + "\t")
-        else:
-            text = _flat(item)
-            lines.append(f"{tabs}***{key}***: {text}")
-    return lines
+def _branches(value: Any) -> list[tuple[Any, Any]]:
+    """The keys and values of an object, the numbers and items of a list of objects or lists."""
+    if isinstance(value, dict):
+        return list(value.items())
+    return list(enumerate(value))
 
 
-def _tree_cell(value: Any) -> str:
-    if isinstance(value, str):
+def _leaves(value: Any, path: list[Any]) -> Iterator[tuple[list[Any], Any, Any]]:
+    """The path, the key and the value of all that stands in nested objects and lists."""
+    is_list = isinstance(value, list)
+    is_plain_list = is_list and not isinstance(next(iter(value), ""), (list, dict))
+    if is_plain_list:
+        yield path, "values", ", ".join(value)
+    elif isinstance(value, (dict, list)):
+        for key, item in _branches(value):
+            if is_list or isinstance(item, (dict, list)):
+                yield from _leaves(item, [*path, key])
+            else:
+                yield path, key, item
+
+
+def _step(depth: int, key: Any) -> str:
+    name = "**-**" if isinstance(key, int) else f"**{key}**:\n"
+    return "\t" * depth + name
+
+
+def _tree_cell(value: Any) -> Any:
+    """Nested objects and lists as indented lines; a number or a boolean shows as nothing."""
+    if isinstance(value, _TEXTS):
         return value
-    if isinstance(value, (dict, list)):
-        return "\n".join(_tree(value, ""))
-    return ""  # The platform shows a number or a boolean as an empty cell here.
+    lines = []
+    before: list[Any] = []
+    for path, key, item in _leaves(value, []):
+        shared = len(os.path.commonprefix((before, path)))
+        new_steps = list(enumerate(path))[shared:]
+        steps = "".join(_step(depth, step) for depth, step in new_steps)
+        begins_item = path != before and isinstance(next(reversed(path), ""), int)
+        tabs = "\t" if begins_item else "\t" * len(path)
+        lines.append(f"{steps}{tabs}***{key}***: {_flat(item)}")
+        before = path
+    return "\n".join(lines)
 
 
 def tableToMarkdown(
@@ -341,14 +371,14 @@ def tableToMarkdown(
 # The server and what it keeps
 
 
-def _numbers(version: str) -> list[int]:
-    return [int(part) for part in version.split(".")]
+def _comparable(version: str) -> list[str]:
+    return [part.zfill(8) for part in version.split(".")]
 
 
 def is_demisto_version_ge(version: str) -> bool:
     """Whether the server is of this version or a later one; 6.10 is later than 6.5."""
     server_version = demisto.demistoVersion()["version"]
-    return _numbers(server_version) >= _numbers(version)
+    return _comparable(server_version) >= _comparable(version)
 
 
 def get_integration_context(
@@ -372,13 +402,21 @@ def set_integration_context(
         demisto.setIntegrationContext(context)
 
 
-def add_sensitive_log_strs(sensitive_str: str) -> None:
-    """Register a secret that the platform is to mask in its log."""
-    demisto.call.sensitive.append(sensitive_str)
+def add_sensitive_log_strs(
+    sensitive_str: str,  # noqa: ARG001 - the platform's parameter
+) -> None:
+    """Register a secret that the platform is to mask in its log; here nothing is masked."""
 
 
 def _either(name: str) -> str:
     return os.environ.get(name.upper()) or os.environ.get(name, "")
+
+
+def _with_scheme(address: str) -> str:
+    scheme, separator, _ = address.partition("://")
+    if separator and scheme in _PROXY_SCHEMES:
+        return address
+    return f"http://{address}"
 
 
 def _forget(names: tuple[str, ...]) -> None:
@@ -400,14 +438,14 @@ def handle_proxy(
     params = demisto.params()
     trusts_any = params.get("insecure") or params.get("unsecure")
     if handle_insecure and trusts_any:
-        _forget(CERTIFICATE_VARIABLES)
+        _forget(_CERTIFICATE_VARIABLES)
     if not params.get(proxy_param_name, checkbox_default_value):
-        _forget(PROXY_VARIABLES)
+        _forget(_PROXY_VARIABLES)
         return {}
-    for name in PROXY_VARIABLES:
+    for name in _PROXY_VARIABLES:
         address = os.environ.get(name)
-        if address and not re.match("https?://", address):
-            os.environ[name] = f"http://{address}"
+        if address:
+            os.environ[name] = _with_scheme(address)
     return {"http": _either("http_proxy"), "https": _either("https_proxy")}
 
 
@@ -415,7 +453,10 @@ def handle_proxy(
 
 
 class ScheduledCommand:
-    """Asks the server to run `command` again after so many seconds. Needs server 6.2.0."""
+    """Asks the server to run `command` again after so many seconds.
+
+    Only servers from 6.2.0 on do that; the library asks none for its version.
+    """
 
     def __init__(
         self,
@@ -425,22 +466,29 @@ class ScheduledCommand:
         timeout_in_seconds: int | None = None,
         items_remaining: int | None = 0,
     ) -> None:
-        self.raise_error_if_not_supported()
         self._command = command
-        self._next_run = max(next_run_in_seconds, SHORTEST_WAIT)
+        self._next_run = self._allowed(next_run_in_seconds)
         self._args = args
         self._timeout = timeout_in_seconds
         self._items_remaining = items_remaining
 
     @staticmethod
-    def supports_polling() -> bool:
-        return is_demisto_version_ge("6.2.0")
+    def _allowed(seconds: int) -> int:
+        if not seconds < _SHORTEST_WAIT:
+            return seconds
+        given = f"provided value for next_run_in_seconds: {seconds} is too low"
+        least = "minimum interval is 10 seconds"
+        used = "next_run_in_seconds was set to 10 seconds."
+        demisto.info(f"ScheduledCommandConfiguration {given} - {least}. {used}")
+        return _SHORTEST_WAIT
 
     @staticmethod
-    def raise_error_if_not_supported() -> None:
-        if not ScheduledCommand.supports_polling():
-            problem = "Scheduled commands need server version 6.2.0 or later."
-            raise DemistoException(problem)
+    def supports_polling() -> bool:
+        return True
+
+    @staticmethod
+    def raise_error_if_not_supported() -> bool:
+        return True
 
     def to_results(self) -> dict[str, Any]:
         """The entry's polling keys; seconds are texts, empty values left out."""
@@ -470,13 +518,13 @@ def _check_outputs(outputs: Any, prefix: str | None, key_field: Any) -> None:
 
 
 def _check_format(content_format: str | None) -> None:
-    if content_format is not None and content_format not in ENTRY_FORMATS:
-        known = sorted(ENTRY_FORMATS)
-        raise TypeError(f"content_format {content_format} is none of {known}")
+    if content_format is not None and content_format not in _ENTRY_FORMATS:
+        known = "see CommonServerPython.EntryFormat"
+        raise TypeError(f"content_format {content_format} is invalid, {known}")
 
 
 def _format_of(contents: Any) -> str:
-    if isinstance(contents, (str, bytes, int)):
+    if isinstance(contents, (*_TEXTS, int)):
         return EntryFormat.TEXT
     return EntryFormat.JSON
 
@@ -493,7 +541,7 @@ def _condition(key_field: str | list[str] | None) -> str:
 def _replacing(prefix: str, outputs: Any) -> dict[str, Any]:
     parent, _, name = prefix.rpartition(".")
     if not parent:
-        problem = "replace_existing needs an outputs_prefix with a dot in it."
+        problem = "outputs_prefix must be a nested path to replace an existing key."
         raise DemistoException(problem)
     return {f"{parent}(true)": {name: outputs}}
 
@@ -507,6 +555,8 @@ class CommandResults:
         outputs_key_field: str | list[str] | None = None,
         outputs: Any = None,
         *,
+        indicators: list[Any] | None = None,
+        indicator: Any = None,
         readable_output: str | None = None,
         raw_response: Any = None,
         ignore_auto_extract: bool = False,
@@ -519,6 +569,10 @@ class CommandResults:
     ) -> None:
         _check_outputs(outputs, outputs_prefix, outputs_key_field)
         _check_format(content_format)
+        if indicators and indicator:
+            raise ValueError("indicators is DEPRECATED, use only indicator")
+        self.indicators = indicators
+        self.indicator = indicator
         self.outputs_prefix = outputs_prefix
         self.outputs_key_field = outputs_key_field
         self.outputs = outputs
@@ -542,7 +596,7 @@ class CommandResults:
             return tableToMarkdown("Results", self.outputs)
         return self.outputs
 
-    def _context(self) -> dict[str, Any]:
+    def _output_context(self) -> dict[str, Any]:
         if not self._has_outputs():
             return {}
         if not self.outputs_prefix:
@@ -551,6 +605,15 @@ class CommandResults:
             return _replacing(self.outputs_prefix, self.outputs)
         condition = _condition(self.outputs_key_field)
         return {self.outputs_prefix + condition: self.outputs}
+
+    def _context(self) -> dict[str, Any]:
+        """What the indicators say of themselves, in a list for each key, and the outputs."""
+        indicators = [self.indicator] if self.indicator else self.indicators
+        context: dict[str, Any] = {}
+        for indicator in indicators or ():
+            for key, value in indicator.to_context().items():
+                context.setdefault(key, []).append(value)
+        return context | self._output_context()
 
     def to_context(self) -> dict[str, Any]:
         """The entry as the server takes it."""
@@ -598,10 +661,10 @@ def return_results(results: Any) -> None:
 
 
 def _shortened(text: str) -> str:
-    if len(text) <= LONGEST_ERROR:
+    if len(text) <= _LONGEST_ERROR:
         return text
-    half = LONGEST_ERROR // 2
-    return f"{text[:half]}...(cut)...{text[-half:]}"
+    half = _LONGEST_ERROR // 2
+    return f"{text[:half]}{_CUT}{text[-half:]}"
 
 
 def return_error(message: Any, error: Any = "", outputs: Any = None) -> NoReturn:
@@ -612,13 +675,17 @@ def return_error(message: Any, error: Any = "", outputs: Any = None) -> NoReturn
     SystemExit: else.
     """
     trace = traceback.format_exc() if sys.exc_info()[0] else ""
-    parts = [str(message), str(error), trace]
-    log = "\n".join(part for part in parts if part)
-    demisto.info(f"Full Integration Log:\n{log}")
     text = str(message)
+    parts = [text]
+    if error:
+        parts.append(str(error))
+    if trace:
+        parts.append(f"\n{trace}")
+    log = "\n".join(parts)
+    demisto.info(f"Full Integration Log:\n{log}")
     if demisto.is_debug and trace:
         text = f"{text}\n\n{trace}"
-    if demisto.command() in RAISES_ON_ERROR:
+    if demisto.command() in _RAISES_ON_ERROR:
         raise Exception(text)
     entry = {
         "Type": EntryType.ERROR,

@@ -42,7 +42,6 @@ class Call:
     entries: list[dict[str, Any]] = field(default_factory=list)
     incidents: list[dict[str, Any]] | None = None
     logs: list[str] = field(default_factory=list)
-    sensitive: list[str] = field(default_factory=list)
 
 
 call = Call()
