@@ -4,26 +4,36 @@ import io
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.document import Document
+from rich.cells import cell_len
 from rich.console import Console
 
-from helpers import LIST, SMALL, Row, set_proxy
+from helpers import LIST, LIST_COLLECTIONS, NOW, SMALL, Row, declared_commands, set_proxy, texts
+from tools.docs import EXAMPLES, SIGN_INS, Stage, approve_waiting
 from warroom.azure.demo import demo_tenant
 from warroom.azure.server import Simulator
 from warroom.demo import demo_instance
 from warroom.terminal import display, keywords
 from warroom.terminal.backend import RealTenant, SimulatedTenant
+from warroom.terminal.characters import harmless, harmless_json
 from warroom.terminal.desk import Desk
 from warroom.terminal.keywords import KEYWORDS
-from warroom.terminal.markdown import draw_markdown
+from warroom.terminal.markdown import blocks, draw_markdown
 from warroom.terminal.options import read_options
-from warroom.terminal.prompt import candidates
+from warroom.terminal.prompt import LineCompleter, candidates
 from warroom.terminal.session import main, run_session
+from warroom.terminal.tables import Table, wrapped
 from warroom.xsoar.entries import Run
 from warroom.xsoar.integration import MANIFEST, PROJECT, load_integration
 from warroom.xsoar.manifest import Manifest
@@ -54,34 +64,175 @@ def test_a_table_is_drawn_with_its_escapes_and_breaks_resolved() -> None:
     ]
 
 
-@pytest.mark.parametrize("width", [20, 50, 80, 120, 200])
-def test_nothing_is_lost_at_any_width_and_ids_stay_whole(width: int) -> None:
-    values = ["b6b4a2b0c1d2e3f4" * 4, "zoe.obrien@contoso.example", "2026-05-11T07:42:19.3350127Z", "high", "a" * 70]
-    table = f"|{'|'.join('ABCDE')}|\n|---|---|---|---|---|\n| {' | '.join(values)} |\n"
-    text = drawn(table, width)
-    assert all(value in text for value in values[:4])
-    assert text.count("a") - "".join(values[:4]).count("a") == 70
+# What only the terminal knows of: incidents that were fetched, of which it has seen some arrive.
+ARRIVED = "with delay"
+
+LISTS = [f"!{command} limit=8" for command in LIST_COLLECTIONS]
 
 
-HISTORY = (  # as the command draws it for somebody
-    "|Risk Last Updated Date Time|Risk Level|Risk State|Risk Event Types|Initiated By|\n|---|---|---|---|---|\n"
-    "| 2026-11-20T08:50:00.3501270Z | high | atRisk | Leaked credentials | the system |\n"
-    "| 2026-11-19T09:56:00.3501270Z | medium | atRisk | Anonymous IP address,<br>Password spray | the system |\n"
-    "| 2026-11-18T07:38:00.3501270Z | low | atRisk | Unfamiliar sign-in properties | the system |\n"
-)
+def example_lines(stage: Stage) -> Iterator[tuple[WarRoom, str]]:
+    """A line for each example in the documentation, and longer lists, each with the room to type it in."""
+    for command, examples in EXAMPLES.items():
+        room = stage.rooms[SIGN_INS.get(command, "Client Credentials")]
+        for arguments in examples:
+            yield room, f"!{command} {arguments.format_map(stage.ids)}"
+    for line in LISTS:
+        yield stage.rooms["Client Credentials"], line
 
 
-def squeezed(text: str) -> str:
-    """A text without the frame of a table and without breaks, its characters in order of the alphabet."""
-    return "".join(sorted(re.sub(r"[\s|+=-]", "", text)))
+def fetched(room: WarRoom) -> list[Table]:
+    """The tables of incidents, as they are drawn of a real and of the simulated tenant."""
+    incidents = room.fetch().incidents
+    arrivals = {incidents[0]["dbotMirrorId"]: ARRIVED}
+    return [display.incident_table(incidents, known) for known in ({}, arrivals)]
 
 
-def test_no_width_cuts_a_table_off_at_the_right() -> None:
-    as_a_table = squeezed(drawn(HISTORY, 240))
-    as_a_list = squeezed(drawn(HISTORY, 40))  # repeats the headers for each row
-    tables = {width: drawn(HISTORY, width) for width in range(40, 241)}
-    assert [width for width, table in tables.items() if max(map(len, table.splitlines())) > width] == []
-    assert [width for width, table in tables.items() if squeezed(table) not in (as_a_table, as_a_list)] == []
+@pytest.fixture(scope="module")
+def shown_blocks() -> list[Table | list[str]]:
+    """The tables and running texts of every command of the manifest, and the tables of a fetch."""
+    found: list[Table | list[str]] = []
+    with Simulator(demo_tenant(NOW, users=40, detections=60)) as simulator:
+        stage = Stage(simulator)
+        for room, line in example_lines(stage):
+            for text in texts(room.run(line)):
+                found += blocks(text)
+            approve_waiting(simulator)
+        found += fetched(stage.rooms["Client Credentials"])
+    return found
+
+
+@pytest.fixture(scope="module")
+def shown_tables(shown_blocks: list[Table | list[str]]) -> list[Table]:
+    return [block for block in shown_blocks if isinstance(block, Table)]
+
+
+WIDTHS = range(40, 241)
+
+
+def joined(parts: Iterable[str]) -> str:
+    """Texts without the breaks between and in them."""
+    return "".join("".join(parts).split())
+
+
+def read_columns(lines: list[str]) -> list[str]:
+    """What stands in each column of a table that is drawn with a frame."""
+    edges = [place for place, character in enumerate(lines[0]) if character == "+"]
+    body = [line for line in lines if line.startswith("|")]
+    return [joined(line[left + 1 : right] for line in body) for left, right in pairwise(edges)]
+
+
+def read_sections(lines: list[str]) -> list[str]:
+    """The headers and the values of a table that is drawn with the one beside or above the other."""
+    border = min((line.index(" |") for line in lines if " |" in line), default=-1)
+    headers, values = "", ""
+    for line in lines:
+        if set(line) <= set("-+"):
+            continue
+        if line[border : border + 2] == " |":
+            headers += line[:border]
+            values += line[border + 2 :]
+        elif line.startswith("  "):
+            values += line
+        else:
+            headers += line
+    return [joined(headers), joined(values)]
+
+
+def is_whole(table: Table, lines: list[str]) -> bool:
+    """Whether each character of a table stands where it belongs in what was drawn."""
+    columns = list(zip(table.headers, *table.rows, strict=True))
+    if lines[0].startswith("+"):
+        return read_columns(lines) == [joined(column) for column in columns]
+    sections = [joined(table.headers) * len(table.rows), joined(cell for row in table.rows for cell in row)]
+    return read_sections(lines) == sections
+
+
+def laid_out(table: Table, width: int) -> list[str]:
+    return [line.plain for line in table.lines(width)]
+
+
+def test_every_command_shows_what_is_drawn_here(shown_tables: list[Table]) -> None:
+    assert set(EXAMPLES) == set(declared_commands())
+    assert len(shown_tables) > len(EXAMPLES)
+    assert {len(table.rows) > 1 for table in shown_tables} == {True, False}
+
+
+def test_no_width_loses_a_character_of_a_table_or_draws_beyond_the_edge(shown_tables: list[Table]) -> None:
+    lost, beyond, broken = [], [], []
+    for table in shown_tables:
+        words = {word for row in table.rows for cell in row for word in cell.split()}
+        for width in WIDTHS:
+            lines = laid_out(table, width)
+            if not is_whole(table, lines):
+                lost.append((width, table.headers))
+            if max(map(cell_len, lines)) > width:
+                beyond.append((width, table.headers))
+            cut = words - set(" ".join(lines).split())
+            broken += [(width, word) for word in cut if len(word) <= width - 2]
+    assert (lost, beyond) == ([], [])
+    # A word is broken only where the terminal is narrower.
+    assert broken == []
+
+
+def test_no_width_loses_a_character_of_running_text(shown_blocks: list[Table | list[str]]) -> None:
+    text = "\n".join(line for block in shown_blocks if not isinstance(block, Table) for line in block)
+    longest = max(map(len, text.split()))
+    in_full = joined(drawn(text, 1000))
+    for width in range(40, 241, 10):
+        narrow = drawn(text, width, force_terminal=True, color_system=None)
+        assert joined(narrow) == in_full
+        assert max(map(cell_len, narrow.splitlines())) <= max(width, longest)
+
+
+@given(st.text(st.characters(exclude_categories=["C", "Z"]) | st.just(" ")), st.integers(2, 30))
+def test_wrapping_keeps_every_character_of_any_script_in_the_width(line: str, width: int) -> None:
+    lines = wrapped(line, width)
+    assert joined(lines) == joined([line])
+    assert max(map(cell_len, lines), default=0) <= width
+
+
+def test_columns_stand_side_by_side_while_no_cell_is_wrapped_onto_more_than_three_lines() -> None:
+    table = Table(["Id", "Detail"], [["1", "one two three four five six"], ["2", "none"]])
+    assert laid_out(table, 19) == [
+        "+----+------------+",
+        "| Id | Detail     |",
+        "+----+------------+",
+        "| 1  | one two    |",
+        "|    | three four |",
+        "|    | five six   |",
+        "| 2  | none       |",
+        "+----+------------+",
+    ]
+    assert laid_out(table, 18) == [
+        "Id     | 1",
+        "Detail | one two",
+        "       | three",
+        "       | four five",
+        "       | six",
+        "-------+----------",
+        "Id     | 2",
+        "Detail | none",
+    ]
+
+
+def test_a_value_too_wide_to_stand_beside_its_header_stands_below_it() -> None:
+    table = Table(["Id", "Risk Level"], [["00000000-0000-4000-8000-00000000ade1", "high"]])
+    assert laid_out(table, 40) == ["Id", "  00000000-0000-4000-8000-00000000ade1", "Risk Level | high"]
+    assert laid_out(table, 30) == [
+        "Id",
+        "  00000000-0000-4000-8000-0000",
+        "  0000ade1",
+        "Risk Level | high",
+    ]
+
+
+def test_what_is_spare_takes_the_most_columns_out_of_wrapping() -> None:
+    table = Table(["Number", "Name", "State"], [["1", "Adele Vance", "at risk"], ["2", "Mia", "none"]])
+    assert [laid_out(table, width)[3] for width in (26, 30, 34)] == [
+        "| 1      | Adele | at    |",
+        "| 1      | Adele | at risk |",
+        "| 1      | Adele Vance | at risk |",
+    ]
 
 
 @pytest.mark.parametrize("width", [50, 60, 80])
@@ -92,13 +243,9 @@ def test_an_id_stays_whole_beside_a_header_of_many_words(width: int) -> None:
     assert text.split().count("words") == 20
 
 
-@pytest.mark.parametrize("width", [20, 80])
+@pytest.mark.parametrize("width", [24, 80])
 def test_an_address_is_shown_as_it_is(width: int) -> None:
     assert "2001:db8:a:b:c:d:e:f" in drawn("|Address|\n|---|\n| 2001:db8:a:b:c:d:e:f |\n", width)
-
-
-def test_a_name_cannot_play_with_the_terminal() -> None:
-    assert "Zo\\x1b[2J\\u2028\\r" in drawn("|Name|\n|---|\n| Zo\x1b[2J\u2028\r |\n")
 
 
 def test_a_single_wide_row_is_drawn_as_a_list() -> None:
@@ -125,6 +272,23 @@ def test_running_text_loses_its_marks_but_not_its_words() -> None:
     assert drawn("## Steps\n1. Open [here](https://x/y) or [https://x](https://x), enter **AB C**.\n[red]\n") == (
         "Steps\n1. Open here (https://x/y) or https://x, enter AB C.\n[red]\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("entry", "shown"),
+    [
+        (
+            {"ContentsFormat": "text", "Contents": "a\t**no** [mark](http://x)"},
+            "a   **no** [mark](http://x)",
+        ),
+        ({"ContentsFormat": "json", "Contents": {"a": "**b**"}}, '{\n  "a": "**b**"\n}'),
+        ({"ContentsFormat": "markdown", "Contents": "**a mark**"}, "a mark"),
+    ],
+)
+def test_only_markdown_loses_its_marks(entry: Row, shown: str) -> None:
+    console = Console(file=io.StringIO(), width=80, highlight=False)
+    display.draw(Run("c", [{"Type": 1, **entry}]), console)
+    assert console.file.getvalue() == f"{shown}\n"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(("kind", "colour"), [(4, "\x1b[31m"), (11, "\x1b[33m")])
@@ -161,6 +325,107 @@ def test_a_raw_response_shows_the_contents_in_place_of_the_text() -> None:
 )
 def test_every_severity_of_the_platform_has_its_word(severity: float, word: str) -> None:
     assert display.incident_cells({"name": "i", "severity": severity})[1] == word
+
+
+# Characters that act on a terminal, or show nothing
+
+# Of the formatting characters, these are signs of a script that are seen.
+SIGNS = {*map(chr, range(0x600, 0x606)), "\u06dd", "\u070f", "\u0890", "\u0891", "\u08e2", "\U000110bd", "\U000110cd"}
+INVISIBLE = [
+    *map(chr, (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0)),
+    *map(chr, range(0x2060, 0x2070)),
+    *map(chr, range(0xFE00, 0xFE10)),
+    *map(chr, range(0xE0000, 0xE1000)),
+]
+ACTING = [
+    character
+    for character in map(chr, range(sys.maxunicode + 1))
+    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character not in SIGNS | {"\t", "\n"}
+]
+WRITTEN = "Zoë Ze\u0308 שָׁלוֹם مُحَمَّد नमस्ते 山田 ไทย 👩🏽 🇩🇪 \ufffd \u00a0\u3000\u0600"
+
+
+def test_every_character_that_acts_or_is_not_seen_is_spelled_out() -> None:
+    assert len(ACTING) > 2000
+    left = [character for character in [*ACTING, *INVISIBLE] if not harmless(character).startswith("\\")]
+    assert left == []
+    assert [harmless(character) for character in "\r\x9b\u202e\U000e0041\ud800"] == [
+        r"\x0d",
+        r"\x9b",
+        r"\u202e",
+        r"\U000e0041",
+        r"\ud800",
+    ]
+
+
+def test_what_is_written_in_any_script_stays_as_it_is() -> None:
+    assert harmless(WRITTEN) == harmless_json(WRITTEN) == WRITTEN
+    assert harmless("two\nlines\tand a tab") == "two\nlines\tand a tab"
+
+
+def test_json_means_the_same_with_its_characters_spelled_out() -> None:
+    value = {"names": [*ACTING, WRITTEN], "\u202e": "\r\n\t\\"}
+    text = display.as_json(value)
+    assert json.loads(text) == value
+    assert set(ACTING) & set(text) == set()
+
+
+NASTY = "Zoë\x1b[2J\x9b31m\r\x07\u202e\u200b\u2028\U000e0041\ud800|end"
+SPELLED_OUT = r"Zoë\x1b[2J\x9b31m\x0d\x07\u202e\u200b\u2028\U000e0041\ud800"
+
+
+@pytest.mark.parametrize("shape", ["table", "markdown", "json"])
+def test_no_name_acts_on_the_terminal_in_any_form(shape: str, capsys: pytest.CaptureFixture[str]) -> None:
+    options = read_options([*SMALL, *([] if shape == "table" else [f"--{shape}"])])
+    console = display.open_console()
+    with closing(SimulatedTenant(options, console)) as backend:
+        tenant = backend.simulator.tenant
+        tenant.users["333"]["userDisplayName"] = NASTY
+        for detection in tenant.detections.values():
+            detection["userPrincipalName"] = NASTY
+        desk = Desk(options, backend, console, KEYWORDS)
+        lines = ["!azure-risky-user-get id=333", "!azure-risky-user-get id=333 raw-response=true", "context ."]
+        assert desk.do_all([*lines, "fetch --times 1"]) == 0
+        assert desk.do_all(["help x\u202e\x1b[2J\ud800"]) == 2
+    printed = capsys.readouterr()
+    assert set(ACTING) & set(printed.out + printed.err) == set()
+    assert printed.out.count("end") >= 4
+    assert r"no command x\u202e\x1b[2J\ud800;" in printed.err
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda console: draw_markdown(f"|Name|\n|---|\n| {NASTY} |\n", console),
+        lambda console: draw_markdown(f"### {NASTY}", console),
+        lambda console: display.draw(Run("c", logs=[NASTY], generic={"debug-mode": "true"}), console),
+        lambda console: display.draw_incidents([{"name": NASTY}], {}, console),
+    ],
+    ids=["a table", "a heading", "a log line", "incidents"],
+)
+def test_what_is_drawn_shows_the_characters_that_would_act(draw: Callable[[Console], None]) -> None:
+    console = Console(file=io.StringIO(), width=120, highlight=False)
+    draw(console)
+    assert SPELLED_OUT in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_completion_is_shown_with_its_characters_spelled_out() -> None:
+    manifest = Manifest("Contoso", {}, {})
+    completer = LineCompleter(manifest, {"signin": ["way\u202e"]})
+    (completion,) = completer.get_completions(Document("signin w"), CompleteEvent())
+    assert (completion.text, completion.display_text) == ("way\u202e", r"way\u202e")
+
+
+@pytest.mark.parametrize("shape", ["table", "markdown", "json"])
+def test_what_is_piped_has_no_colours_whatever_the_environment_wants(
+    shape: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "CLICOLOR_FORCE"):
+        monkeypatch.setenv(name, "1")
+    form = [] if shape == "table" else [f"--{shape}"]
+    assert main([*SMALL, *form, LIST, "help", "fetch --times 1", "nonsense"]) == 2
+    printed = capsys.readouterr()
+    assert "\x1b" not in printed.out + printed.err
 
 
 # Completion

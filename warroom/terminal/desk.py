@@ -10,6 +10,7 @@ from rich.console import Console
 from warroom.azure.server import Simulator
 from warroom.terminal import display
 from warroom.terminal.backend import Backend, SimulatedTenant
+from warroom.terminal.characters import harmless
 from warroom.terminal.options import Options
 from warroom.xsoar.commandline import CommandLineError
 from warroom.xsoar.context import ContextError
@@ -110,7 +111,8 @@ class Desk:
         try:
             return self._do(line)
         except (Misuse, CommandLineError, ContextError) as problem:
-            print(problem, file=sys.stderr)
+            text = harmless(str(problem))
+            print(text, file=sys.stderr)
             return MISUSED
         except KeyboardInterrupt:
             print("Interrupted.", file=sys.stderr)

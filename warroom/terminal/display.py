@@ -1,4 +1,7 @@
-"""Shows what a run brought: drawn for a terminal, or exactly as the server gets it."""
+"""Shows what a run brought: drawn for a terminal, or as the server gets it.
+
+However it is shown, what could act on a terminal is spelled out.
+"""
 
 import json
 import os
@@ -7,9 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.text import Text
 
-from warroom.terminal.markdown import Cells, draw_markdown, draw_table, harmless
+from warroom.terminal.characters import harmless, harmless_json
+from warroom.terminal.markdown import draw_markdown, draw_plain, draw_table
+from warroom.terminal.tables import Cells, Table
 from warroom.xsoar.entries import ERROR, WARNING, Entry, Run, contents
 
 # Characters a line where the output goes to a file or program; COLUMNS changes it.
@@ -36,13 +40,17 @@ def open_console() -> Console:
 
     NO_COLOR is obeyed.
     """
-    has_width = sys.stdout.isatty() or "COLUMNS" in os.environ
+    is_terminal = sys.stdout.isatty()
+    has_width = is_terminal or "COLUMNS" in os.environ
     width = None if has_width else NO_TERMINAL
-    return Console(highlight=False, width=width)
+    # None leaves it to the environment: TERM=dumb has no colours either.
+    colours = None if is_terminal else False
+    return Console(highlight=False, width=width, force_terminal=colours)
 
 
 def as_json(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return harmless_json(text)
 
 
 def readable(entry: Entry, *, raw: bool = False) -> str:
@@ -58,24 +66,32 @@ def readable(entry: Entry, *, raw: bool = False) -> str:
     return as_json(value)
 
 
+def is_markdown(entry: Entry, *, raw: bool) -> bool:
+    """Whether the text that is shown for an entry is markdown."""
+    is_readable = bool(entry.get("HumanReadable")) and not raw
+    return is_readable or entry["ContentsFormat"] == "markdown"
+
+
 def draw(run: Run, console: Console) -> None:
     """Draw each entry of a run, and with debug-mode its log."""
     raw = run.flag("raw-response")
     for entry in run.entries:
         text = readable(entry, raw=raw)
         style = STYLES.get(entry["Type"], "")
+        draw_text = draw_markdown if is_markdown(entry, raw=raw) else draw_plain
         if text:
-            draw_markdown(text, console, style)
+            draw_text(text, console, style)
     if run.flag("debug-mode"):
         for line in run.logs:
-            console.print(Text(line, style="dim"))
+            draw_plain(line, console, "dim")
 
 
 def print_markdown(run: Run, console: Console) -> None:
-    """Print what the entries say exactly as the server gets it."""
+    """Print what the entries say as the server gets it."""
     raw = run.flag("raw-response")
     for entry in run.entries:
-        print(readable(entry, raw=raw), file=console.file)
+        text = readable(entry, raw=raw)
+        print(harmless(text), file=console.file)
 
 
 def print_json(run: Run, console: Console) -> None:
@@ -97,15 +113,11 @@ def incident_cells(incident: Incident) -> Cells:
     return [harmless(str(value)) for value in values]
 
 
-def draw_incidents(
-    incidents: list[Incident], arrivals: Mapping[str, str], console: Console
-) -> None:
-    """Draw a table of incidents.
+def incident_table(incidents: list[Incident], arrivals: Mapping[str, str]) -> Table:
+    """A table of incidents.
 
     arrivals: how a detection arrived, by its id; empty where nothing is known of that.
     """
-    if not incidents:
-        return
     headers = list(INCIDENT_HEADERS)
     rows = [incident_cells(incident) for incident in incidents]
     if arrivals:
@@ -113,4 +125,12 @@ def draw_incidents(
         for row in rows:
             arrival = arrivals.get(row[-1], ARRIVED_BEFORE)
             row.append(arrival)
-    draw_table(headers, rows, console)
+    return Table(headers, rows)
+
+
+def draw_incidents(
+    incidents: list[Incident], arrivals: Mapping[str, str], console: Console
+) -> None:
+    if incidents:
+        table = incident_table(incidents, arrivals)
+        draw_table(table, console)

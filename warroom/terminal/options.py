@@ -4,6 +4,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from warroom.terminal.characters import harmless
 from warroom.xsoar.commandline import Args
 from warroom.xsoar.instance import load_instance
 
@@ -13,8 +14,8 @@ DESCRIPTION = (
 )
 
 SHAPE_HELP = {
-    "markdown": "print the readable text",
-    "json": "print the entries",
+    "markdown": "print the readable text as the server gets it",
+    "json": "print the entries exactly as the server gets them",
 }
 TENANT_DEFAULTS = {
     "users": 1200,
@@ -51,7 +52,8 @@ def instance_file(path: str) -> Args:
     try:
         return load_instance(Path(path))
     except (OSError, ValueError) as problem:
-        raise argparse.ArgumentTypeError(str(problem)) from problem
+        text = harmless(str(problem))
+        raise argparse.ArgumentTypeError(text) from problem
 
 
 def whole_number(text: str) -> int:
@@ -87,7 +89,7 @@ def add_shapes(parser: argparse.ArgumentParser) -> None:
             action="store_const",
             const=name,
             default="table",
-            help=f"{text} exactly as the server gets it",
+            help=text,
         )
 
 

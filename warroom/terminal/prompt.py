@@ -10,6 +10,7 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
+from warroom.terminal.characters import harmless
 from warroom.xsoar.commandline import GENERIC
 from warroom.xsoar.manifest import Command, Manifest
 
@@ -95,7 +96,8 @@ class LineCompleter(Completer):
         text = document.text_before_cursor
         start = -len(last_word(text))
         for candidate in candidates(self.manifest, self.followers, text):
-            yield Completion(candidate, start_position=start)
+            shown = harmless(candidate)
+            yield Completion(candidate, start_position=start, display=shown)
 
 
 def state_folder() -> Path:
