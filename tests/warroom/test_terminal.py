@@ -428,6 +428,18 @@ def test_what_is_piped_has_no_colours_whatever_the_environment_wants(
     assert "\x1b" not in printed.out + printed.err
 
 
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_an_encoding_without_a_character_gets_its_escape(is_terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = io.BytesIO()
+    file = io.TextIOWrapper(output, encoding="ascii", write_through=True)
+    monkeypatch.setattr(file, "isatty", lambda: is_terminal)
+    monkeypatch.setattr(sys, "stdout", file)
+    monkeypatch.setenv("TERM", "dumb")
+    draw_markdown("Zoë\n|Name|\n|---|\n| 山田 |\n", display.open_console())
+    lines = output.getvalue().decode("ascii").splitlines()
+    assert lines == [r"Zo\xeb", "+------+", "| Name |", "+------+", r"| \u5c71\u7530 |", "+------+"]
+
+
 # Completion
 
 

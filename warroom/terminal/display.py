@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from io import TextIOWrapper
 from typing import Any
 
 from rich.console import Console
@@ -38,8 +39,10 @@ Incident = dict[str, Any]
 def open_console() -> Console:
     """The terminal as wide as it is; a file or program gets wide lines and no colours.
 
-    NO_COLOR is obeyed.
+    NO_COLOR is obeyed. What the encoding has no character for is shown as its escape.
     """
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     is_terminal = sys.stdout.isatty()
     has_width = is_terminal or "COLUMNS" in os.environ
     width = None if has_width else NO_TERMINAL

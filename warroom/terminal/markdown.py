@@ -132,7 +132,8 @@ def blocks(markdown: str) -> Iterator[Table | list[str]]:
 
 
 def draw_table(table: Table, console: Console) -> None:
-    frame = ROUNDED if sys.stdout.isatty() else ASCII
+    can_draw = sys.stdout.isatty() and console.encoding.startswith("utf")
+    frame = ROUNDED if can_draw else ASCII
     lines = table.lines(console.width, frame)
     console.print(*lines, sep="\n", soft_wrap=True)
 
