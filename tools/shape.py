@@ -111,15 +111,22 @@ def names_defined(node: Node) -> list[str]:
 
 def names_bound_inside(node: Node) -> set[str]:
     """The names that mean something else inside: parameters and local variables."""
-    stored = [each for each in walk(node) if isinstance(each, ast.Name)]
-    local = {each.id for each in stored if not isinstance(each.ctx, ast.Load)}
-    return local | {each.arg for each in walk(node) if isinstance(each, ast.arg)}
+    bound = set()
+    for each in walk(node):
+        if isinstance(each, ast.arg):
+            bound.add(each.arg)
+        if isinstance(each, ast.Name) and not isinstance(each.ctx, ast.Load):
+            bound.add(each.id)
+    return bound
 
 
 def names_used(node: Node) -> set[str]:
     """The names of the module that a definition uses."""
-    read = [each for each in walk(node) if isinstance(each, ast.Name)]
-    return {each.id for each in read} - names_bound_inside(node)
+    used = set()
+    for each in walk(node):
+        if isinstance(each, ast.Name):
+            used.add(each.id)
+    return used - names_bound_inside(node)
 
 
 class Meeting(NamedTuple):
@@ -187,7 +194,9 @@ def own_parameters(function: Function) -> int:
 
 def names_met_too_early(meeting: Meeting) -> int:
     """How many names a definition uses that are defined only after it."""
-    return len(names_used(meeting.node) & meeting.later)
+    used = names_used(meeting.node)
+    too_early = used & meeting.later
+    return len(too_early)
 
 
 def maximum_parameters(function: Function) -> int:

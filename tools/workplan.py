@@ -220,7 +220,8 @@ def rendered(svg: str) -> bytes:
     """The picture as PNG."""
     command = [RENDERER, f"--zoom={SCALE}"]
     png = subprocess.check_output(command, input=svg.encode())
-    header, rest = png[:PNG_HEADER], png[PNG_HEADER:]
+    header = png[:PNG_HEADER]
+    rest = png[PNG_HEADER:]
     return header + note(svg) + rest
 
 
