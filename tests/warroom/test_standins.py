@@ -138,7 +138,7 @@ def test_the_integration_context_is_replaced_and_counted(call: demistomock.Call)
     csp.set_integration_context({"old": "1"})
     csp.set_integration_context({"new": "2"})
     assert csp.get_integration_context(with_version=True) == {"context": {"new": "2"}, "version": 2}
-    assert call.integration_context == {"new": "2"}
+    assert call.context_store.content == {"new": "2"}
 
 
 def test_a_stale_version_of_the_integration_context_is_refused() -> None:
@@ -152,6 +152,37 @@ def test_an_old_server_has_an_integration_context_without_versions(call: demisto
     call.server["version"] = "5.5.0"
     csp.set_integration_context({"a": "1"}, version=99)
     assert csp.get_integration_context(with_version=True) == {"a": "1"}
+    assert csp.get_integration_context_with_version() == ({"a": "1"}, -1)
+
+
+def test_the_integration_context_comes_with_the_version_to_write_it_by() -> None:
+    csp.set_integration_context({"a": "1"})
+    assert csp.get_integration_context_with_version() == ({"a": "1"}, 1)
+    assert csp.get_integration_context_with_version(sync=False) == ({"a": "1"}, -1)
+
+
+def test_a_value_that_is_no_string_may_stay_in_the_integration_context_and_not_come_into_it(
+    call: demistomock.Call,
+) -> None:
+    call.context_store.content = {"valid_until": 1}
+    csp.set_integration_context({"valid_until": 1, "new": "2"})
+    assert csp.get_integration_context() == {"valid_until": 1, "new": "2"}
+    with pytest.raises(demistomock.PlatformRuleError, match="must be a string"):
+        csp.set_integration_context({"valid_until": 2})
+
+
+def test_calls_that_share_a_context_see_what_the_other_wrote_and_none_can_change_it_unwritten(
+    call: demistomock.Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    csp.set_integration_context({"a": "1"})
+    read, version = csp.get_integration_context_with_version()
+    monkeypatch.setattr(demistomock, "call", demistomock.Call(context_store=call.context_store))
+    assert csp.get_integration_context_with_version() == (read, version)
+    read["a"] = "2"
+    assert csp.get_integration_context() == {"a": "1"}
+    csp.set_integration_context(read, version=version)
+    with pytest.raises(ValueError, match="stale"):
+        csp.set_integration_context(read, version=version)
 
 
 def test_the_last_run_belongs_to_the_fetch(call: demistomock.Call) -> None:

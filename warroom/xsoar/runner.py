@@ -112,6 +112,9 @@ class WarRoom:
     clock: gives the moment for the module's `utc_now`.
     sleep: waits for so many seconds before a command polls again.
     server_version: the platform's, as the integration may ask for it.
+    context_store: keeps the instance's integration context (a ContextStore of the
+    stand-in, or what reads and writes as one). War rooms that share one have their
+    commands overlap.
     """
 
     module: Any
@@ -122,22 +125,35 @@ class WarRoom:
     clock: Callable[[], datetime] | None = field(default=None, kw_only=True)
     sleep: Callable[[float], None] = field(default=time.sleep, kw_only=True)
     server_version: str = field(default="6.12.0", kw_only=True)
+    context_store: Any = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         self.manifest = Manifest.read(self.manifest_path)
         self.brand = self.manifest.brand
         self.instance_name = f"{self.brand}_instance_1"
-        self.integration_context: dict[str, str] = {}
-        self.context_version = 0
+        self.context_store = self.context_store or self.module.demisto.ContextStore()
         self.last_run: dict[str, Any] = {}
+
+    @property
+    def integration_context(self) -> Any:
+        """What the instance's commands keep; a test may put anything there."""
+        return self.context_store.content
+
+    @integration_context.setter
+    def integration_context(self, content: Any) -> None:
+        self.context_store.content = content
+
+    @property
+    def context_version(self) -> int:
+        """How often the integration context was written."""
+        return int(self.context_store.version)
 
     # One call of main()
 
     def _new_call(self, command: str, args: Args, is_debug: bool) -> Any:
         params = dict(self.params)
         call = self.module.demisto.Call(command, args, params, is_debug=is_debug)
-        call.integration_context = self.integration_context
-        call.context_version = self.context_version
+        call.context_store = self.context_store
         call.last_run = self.last_run
         call.server["version"] = self.server_version
         call.calling_context["context"] = {
@@ -175,8 +191,6 @@ class WarRoom:
             shown = written[:SHOWN_OUTPUT]
             problem = f"The integration wrote to standard output: {shown!r}"
             call.entries.append(error_entry(problem))
-        self.integration_context = call.integration_context
-        self.context_version = call.context_version
         return call
 
     def run_test(self) -> Run:

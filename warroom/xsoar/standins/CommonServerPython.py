@@ -381,22 +381,35 @@ def is_demisto_version_ge(version: str) -> bool:
     return _comparable(server_version) >= _comparable(version)
 
 
-def get_integration_context(
-    sync: bool = True, with_version: bool = False
-) -> dict[str, Any]:
+def is_versioned_context_available() -> bool:
+    return is_demisto_version_ge("6.0.0")
+
+
+def get_integration_context(sync: bool = True, with_version: bool = False) -> Any:
     """The integration context, or with its version; servers before 6.0.0 have no versions."""
-    if not is_demisto_version_ge("6.0.0"):
+    if not is_versioned_context_available():
         return demisto.getIntegrationContext()
     versioned = demisto.getIntegrationContextVersioned(sync)
-    return versioned if with_version else versioned["context"]
+    return versioned if with_version else versioned.get("context", {})
+
+
+def get_integration_context_with_version(sync: bool = True) -> tuple[Any, Any]:
+    """The integration context and its version, which is -1 where there are none."""
+    latest = get_integration_context(sync, with_version=True)
+    if not is_versioned_context_available():
+        return latest, -1
+    version = latest.get("version", 0) if sync else -1
+    return latest.get("context", {}), version
 
 
 def set_integration_context(
-    context: dict[str, str], sync: bool = True, version: int = -1
+    context: dict[str, Any], sync: bool = True, version: Any = -1
 ) -> None:
     """Replace the integration context. Raises: ValueError: `version` is given and stale."""
     demisto.debug("Setting integration context")
-    if is_demisto_version_ge("6.0.0"):
+    if is_versioned_context_available():
+        text = f"Updating integration context with version {version}. Sync: {sync}"
+        demisto.debug(text)
         demisto.setIntegrationContextVersioned(context, version, sync)
     else:
         demisto.setIntegrationContext(context)

@@ -7,6 +7,7 @@ wrongly raises `PlatformRuleError`.
 
 import copy
 import json
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,37 @@ def _calling_context() -> dict[str, Any]:
     return {"integration": True, "context": {}}
 
 
+class ContextStore:
+    """An instance's integration context, as the server keeps it for all of its commands.
+
+    Commands that overlap share one. content: what the last write left, or anything else
+    that a test puts there. version: how often it was written.
+    """
+
+    def __init__(self) -> None:
+        self.content: Any = {}
+        self.version = 0
+        self._lock = threading.Lock()
+
+    def read(self) -> dict[str, Any]:
+        """A copy of the content, and its version."""
+        with self._lock:
+            content = copy.deepcopy(self.content)
+            return {"context": content, "version": self.version}
+
+    def write(self, content: dict[str, Any], version: int) -> None:
+        """Replace the content.
+
+        Raises: ValueError: `version` is neither the current one nor -1.
+        """
+        with self._lock:
+            if version not in (-1, self.version):
+                stale = f"version {version} of the integration context is stale"
+                raise ValueError(f"{stale}, it is at {self.version}")
+            self.content = copy.deepcopy(content)
+            self.version += 1
+
+
 @dataclass
 class Call:
     """One running command: what it is given, what it keeps, what it gives back."""
@@ -33,8 +65,7 @@ class Call:
     command: str = ""
     args: dict[str, Any] = field(default_factory=dict)
     params: dict[str, Any] = field(default_factory=dict)
-    integration_context: dict[str, str] = field(default_factory=dict)
-    context_version: int = 0
+    context_store: ContextStore = field(default_factory=ContextStore)
     last_run: dict[str, Any] = field(default_factory=dict)
     server: dict[str, Any] = field(default_factory=_server)
     calling_context: dict[str, Any] = field(default_factory=_calling_context)
@@ -152,31 +183,31 @@ def setLastRun(last_run: dict[str, Any]) -> None:
     call.last_run = copy.deepcopy(last_run)
 
 
-def getIntegrationContext() -> dict[str, str]:
-    _not_in_test()
-    return dict(call.integration_context)
-
-
-def setIntegrationContext(context: dict[str, str]) -> None:
-    """Replace the whole integration context."""
-    _not_in_test()
-    for key, value in context.items():
-        are_strings = isinstance(key, str) and isinstance(value, str)
-        if not are_strings:
-            problem = f"{key!r} must be a string with a string, not {type(value)}"
-            raise PlatformRuleError(f"integration context: {problem}")
-    call.integration_context = dict(context)
-    call.context_version += 1
-
-
 def getIntegrationContextVersioned(
     refresh: bool = False,  # noqa: ARG001 - one store, always fresh
 ) -> dict[str, Any]:
-    return {"context": getIntegrationContext(), "version": call.context_version}
+    _not_in_test()
+    return call.context_store.read()
+
+
+def getIntegrationContext() -> Any:
+    return getIntegrationContextVersioned()["context"]
+
+
+def _check_context(context: dict[str, Any]) -> None:
+    """Raises: PlatformRuleError: there is something new that is no string."""
+    kept = getIntegrationContext()
+    before = kept if isinstance(kept, dict) else {}
+    for key, value in context.items():
+        are_strings = isinstance(key, str) and isinstance(value, str)
+        was_there = key in before and before[key] == value
+        if not are_strings and not was_there:
+            problem = f"{key!r} must be a string with a string, not {type(value)}"
+            raise PlatformRuleError(f"integration context: {problem}")
 
 
 def setIntegrationContextVersioned(
-    context: dict[str, str],
+    context: dict[str, Any],
     version: int,
     sync: bool = False,  # noqa: ARG001
 ) -> None:
@@ -184,8 +215,11 @@ def setIntegrationContextVersioned(
 
     Raises: ValueError: `version` is neither the current one nor -1.
     """
-    current = call.context_version
-    if version not in (-1, current):
-        stale = f"version {version} of the integration context is stale"
-        raise ValueError(f"{stale}, it is at {current}")
-    setIntegrationContext(context)
+    _not_in_test()
+    _check_context(context)
+    call.context_store.write(context, version)
+
+
+def setIntegrationContext(context: dict[str, Any]) -> None:
+    """Replace the whole integration context, whatever its version."""
+    setIntegrationContextVersioned(context, -1)
