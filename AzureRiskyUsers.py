@@ -595,10 +595,16 @@ class Settings:
     fetch: FetchSettings | None = field(default=None, metadata=NOT_SIGN_IN)
 
     @property
+    def has_certificate(self) -> bool:
+        """Whether there is a certificate. A key that was left without its thumbprint is
+        none."""
+        return bool(self.thumbprint and self.private_key)
+
+    @property
     def client_credential(self) -> str | dict[str, str]:
         """What the application proves itself with, as msal takes it: a secret, a
         certificate, or '' for neither."""
-        if self.thumbprint and self.private_key:
+        if self.has_certificate:
             return {
                 "thumbprint": self.thumbprint,
                 "private_key": self.private_key,
@@ -631,8 +637,9 @@ REQUIRED_SETTINGS = {
 }
 
 
-def check_settings(settings: Settings) -> None:
-    """Raise SettingsError unless the settings suffice for their sign-in type."""
+def check_required(settings: Settings) -> None:
+    """Raise SettingsError where the sign-in type needs more than there is; all of it is
+    named."""
     required = REQUIRED_SETTINGS[settings.sign_in]
     missing = [
         label for name, label in required.items() if not getattr(settings, name)
@@ -643,12 +650,17 @@ def check_settings(settings: Settings) -> None:
             f"Sign-in with {settings.sign_in.value} also needs: {labels}."
         )
 
-    tenant_id = settings.tenant_id
+
+def check_tenant_id(tenant_id: str) -> None:
+    """Raise SettingsError unless the text can name a tenant; none at all is fine here."""
     if not re.fullmatch(r"[A-Za-z0-9.-]*", tenant_id):
         raise SettingsError(
             f'Tenant ID "{tenant_id}" is neither a GUID nor a domain name.'
         )
 
+
+def check_client_credential(settings: Settings) -> None:
+    """Raise SettingsError unless it is clear what the application proves itself with."""
     if settings.client_secret and settings.thumbprint:
         raise SettingsError(
             "Both a Client Secret and a certificate are given. "
@@ -660,6 +672,16 @@ def check_settings(settings: Settings) -> None:
             "Certificate Thumbprint is not a SHA-1 thumbprint, "
             "which has 40 hexadecimal digits."
         )
+
+
+def check_settings(settings: Settings) -> None:
+    """Raise SettingsError unless the settings suffice for their sign-in type. What
+    another type has left behind is not looked at."""
+    check_required(settings)
+    if settings.sign_in is not SignIn.MANAGED_IDENTITY:
+        check_tenant_id(settings.tenant_id)
+    if settings.sign_in is SignIn.CLIENT_CREDENTIALS:
+        check_client_credential(settings)
 
 
 def option(label: str, value: str | None, options: tuple[str, ...]) -> str:
@@ -1342,7 +1364,7 @@ class ClientCredentials(Authenticator):
     """The application signs in as itself, with its secret or its certificate."""
 
     def acquire(self) -> Json:
-        if self.settings.private_key:
+        if self.settings.has_certificate:
             check_private_key(self.settings.private_key)
 
         application = self.msal_application(

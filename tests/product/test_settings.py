@@ -121,6 +121,28 @@ def test_an_unusable_setting_is_refused_and_named(instance: Params, changes: Par
     assert refused(aru.SettingsError, aru.read_settings, {**instance, **changes}) == message
 
 
+LEFT_OVER: Params = {
+    "client_secret": credentials(CLIENT_SECRET),
+    "creds_certificate": {"identifier": "no thumbprint", "password": "no key"},
+}
+
+
+@pytest.mark.parametrize(
+    ("params", "sign_in"),
+    [
+        ({"authentication_type": "Device Code", "client_id": credentials(CLIENT_ID)}, aru.SignIn.DEVICE_CODE),
+        ({"authentication_type": "Azure Managed Identities", "tenant_id": "no tenant"}, aru.SignIn.MANAGED_IDENTITY),
+    ],
+)
+def test_what_another_sign_in_left_behind_is_not_looked_at(params: Params, sign_in: aru.SignIn) -> None:
+    assert aru.read_settings({**LEFT_OVER, **params}).sign_in is sign_in
+
+
+def test_a_key_that_was_left_without_its_thumbprint_is_no_certificate(instance: Params) -> None:
+    settings = aru.read_settings({**instance, "creds_certificate": {"identifier": "", "password": "no key"}})
+    assert (settings.has_certificate, settings.client_credential) == (False, CLIENT_SECRET)
+
+
 @pytest.mark.parametrize("given", [THUMBPRINT, THUMBPRINT.lower(), "00:11:22:33:44:55:66:77:88:99:" + THUMBPRINT[20:]])
 def test_a_thumbprint_is_taken_as_windows_and_openssl_write_it(given: str) -> None:
     read = aru.read_settings(certificate_instance(given, KEY)).client_credential

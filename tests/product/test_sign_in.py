@@ -244,6 +244,14 @@ def test_a_certificate_that_the_application_does_not_have_is_refused_by_code_and
     )
 
 
+def test_a_secret_signs_in_beside_a_key_that_was_left_without_its_thumbprint(
+    run: Succeed, war_room: WarRoom, simulator: Simulator
+) -> None:
+    war_room.params["creds_certificate"] = {"identifier": "", "password": "no key"}
+    run(READ_ONE)
+    assert simulator.login_requests[1].form["client_secret"] == CLIENT_SECRET
+
+
 UNUSABLE_KEYS = {
     "no PEM": "garbage",
     "garbage in PEM": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
