@@ -4,9 +4,9 @@
     demisto.args()   -> COMMANDS[command](instance, args) -> CommandResults
 
 Graph's objects stay dicts with Graph's own property names, from the wire to the
-context: they are the public contract. Only `main`, `fetch_command` and `IntegrationStore`
-read or write the platform's state. The platform's helpers (argToList, tableToMarkdown
-and so on) are used throughout.
+context: they are the public contract. Only `main`, `fetch_command` and, for the sign-in,
+`read_context` and `update_context` read or write the platform's state. The platform's
+helpers (argToList, tableToMarkdown and so on) are used throughout.
 
 The sections follow each other as a command runs: errors, arguments, settings, http,
 sign-in, odata, graph client, words, resources, lists, actions, fetch, access checks,
@@ -51,6 +51,7 @@ Row = dict[str, Any]  # an object of Graph's, under Graph's own property names
 #   +-- SettingsError       the instance is not configured for what was asked
 #   +-- ArgumentError       an argument cannot be read exactly; nothing was sent
 #   +-- CommandFailed       a command did not do all that was asked, and shows what it did
+#   +-- ContextBusyError    the integration context could not be written
 #   +-- RequestError        a request did not bring what it was sent for
 #       +-- SignInError     ... sent to the login service or the managed identity endpoint
 #       +-- GraphError      ... sent to Graph
@@ -79,6 +80,11 @@ class CommandFailed(DemistoException):
     def __init__(self, message: str, results: list[CommandResults]):
         super().__init__(message)
         self.results = results
+
+
+class ContextBusyError(DemistoException):
+    """The integration context could not be written, since other commands wrote to it each
+    time; nothing was stored."""
 
 
 class RequestError(DemistoException):
@@ -969,12 +975,29 @@ TOKEN_RESERVE = 300  # seconds a stored token must still be valid for
 # Seconds, as REQUEST_TIMEOUT: the managed identity endpoint is on the machine itself, or
 # nowhere.
 IDENTITY_TIMEOUT = (2, 10)
+# Of one write of the integration context, and the seconds between two. One attempt fails
+# only where another command wrote.
+WRITE_ATTEMPTS = 10
+WRITE_PAUSE = 0.1
+# At the store, for a sign-in that another command completes.
+COMPLETION_LOOKS = 6
 CREDENTIAL_TYPES = msal.TokenCache.CredentialType
 
 SECRET_TYPES = (
     CREDENTIAL_TYPES.ACCESS_TOKEN,
     CREDENTIAL_TYPES.REFRESH_TOKEN,
     CREDENTIAL_TYPES.ID_TOKEN,
+)
+
+# msal has no error of its own for JSON that is not what it expects; these are the ones it
+# was seen to stumble with.
+STUMBLES = (
+    AttributeError,
+    LookupError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
 )
 
 # What to do about the login service's commonest refusals, by AADSTS number
@@ -1024,8 +1047,12 @@ SIGN_IN_HINTS: tuple[tuple[tuple[int, ...], str], ...] = (
         "An administrator has to grant consent to the application's permissions.",
     ),
     (
-        (700082, 70008, 70043, 50173, 54005),
+        (700082, 70008, 70043, 50173),
         "The stored sign-in has expired or was revoked.",
+    ),
+    (
+        (54005,),
+        "The code was used already.",
     ),
     (
         (50076, 50079, 53000, 53003, 530032),
@@ -1113,16 +1140,16 @@ def ask_login(acquire: Callable[[], Json]) -> Json:
         raise SignInError(
             f"Sign-in failed. The login service is out of order ({error}). Try again later."
         ) from error
-    except (
-        AttributeError,
-        LookupError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ) as error:
-        # msal has no error of its own for an answer that is not the JSON it expects;
-        # these are the ones it was seen to stumble with.
+    except STUMBLES as error:
         raise sign_in_error(buried_description(error)) from error
+
+
+def has_ended(answer: Json) -> bool:
+    """Tell whether an answer says that nothing more comes of a refresh token or a code.
+
+    msal says nothing at all when it has no refresh token left.
+    """
+    return not answer or answer.get("error") == "invalid_grant"
 
 
 def token_claims(token: str) -> Json | None:
@@ -1154,12 +1181,156 @@ class BearerAuth(requests.auth.AuthBase):
         return request
 
 
+# What the vendor's integration leaves in the integration context. It is bound to no
+# settings, so it is not used.
+VENDOR_KEYS = (
+    "access_token",
+    "valid_until",
+    "current_refresh_token",
+    "device_code",
+)
+SECRET_KEYS = ("token_cache", "device_flow")
+SIGN_IN_KEYS = ("binding", "sign_in_id", *SECRET_KEYS)
+# Of a cached entry: msal makes its key from them, and sends some in headers.
+KEY_TEXTS = ("home_account_id", "environment", "client_id", "realm", "target")
+# Of a device code's answer: what the person and msal need.
+FLOW_TEXTS = ("user_code", "device_code", "verification_uri")
+
+
+def is_plain_text(value: Any) -> bool:
+    """Tell whether a value is text that a header can carry: visible ASCII and spaces."""
+    return isinstance(value, str) and bool(re.fullmatch("[ -~]+", value))
+
+
+def stored_text(context: Json, key: str) -> str:
+    """Return a text of the integration context, '' for what is missing or no text."""
+    value = context.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def without_keys(context: Json, keys: tuple[str, ...]) -> Json:
+    return {key: value for key, value in context.items() if key not in keys}
+
+
+def is_key_text(value: Any) -> bool:
+    return value in (None, "") or is_plain_text(value)
+
+
+def check_cached_entry(credential_type: str, entry: Json) -> None:
+    """Raise one of STUMBLES for an entry that msal or this module could not read."""
+    readable = [is_key_text(entry.get(name)) for name in KEY_TEXTS]
+    if credential_type in SECRET_TYPES:
+        readable.append(is_plain_text(entry["secret"]))
+        readable.append(entry["credential_type"] == credential_type)
+    if credential_type == CREDENTIAL_TYPES.ACCOUNT:
+        readable.append("authority_type" in entry)
+    if not all(readable):
+        raise ValueError("An entry of the token cache cannot be read.")
+
+    if credential_type == CREDENTIAL_TYPES.ACCESS_TOKEN:
+        int(entry["expires_on"])
+    if credential_type == CREDENTIAL_TYPES.REFRESH_TOKEN:
+        int(entry.get("last_modification_time", "0"))
+
+
+def read_token_cache(text: str) -> msal.SerializableTokenCache:
+    """Return msal's token cache from its text. One that msal could not work with, however
+    it was damaged, counts as empty."""
+    cache = msal.SerializableTokenCache()
+    try:
+        for credential_type, entries in json.loads(text).items():
+            for entry in entries.values():
+                check_cached_entry(credential_type, entry)
+                cache.modify(credential_type, entry, entry)
+    except STUMBLES:
+        return msal.SerializableTokenCache()
+
+    return cache
+
+
+def is_device_flow(flow: Json) -> bool:
+    """Tell whether an answer holds all that signing in with a code takes."""
+    return all(is_plain_text(flow.get(name)) for name in FLOW_TEXTS)
+
+
+def read_device_flow(context: Json) -> Json:
+    """Return the pending device code, as msal gave it; {} where there is none, or none
+    that can be read."""
+    try:
+        flow = json.loads(stored_text(context, "device_flow"))
+    except (RecursionError, ValueError):
+        return {}
+
+    is_usable = isinstance(flow, dict) and is_device_flow(flow)
+    return flow if is_usable else {}
+
+
+def without_device_flow(context: Json, flow: Json) -> Json:
+    """Return a context without this device code; it may hold a newer one."""
+    stored = read_device_flow(context)
+    is_this = stored.get("device_code") == flow["device_code"]
+    return without_keys(context, ("device_flow",)) if is_this else context
+
+
+def read_context() -> tuple[Json, Any]:
+    """Return the newest integration context and its version, by which a write is refused
+    once another one was made. What is no object counts as empty."""
+    context, version = get_integration_context_with_version()
+    return context if isinstance(context, dict) else {}, version
+
+
+def update_context(change: Callable[[Json], Json]) -> bool:
+    """Write what `change` makes of the newest integration context, and tell whether there
+    was anything to write.
+
+    Commands of an instance overlap. Where another one writes between this one's reading
+    and writing, the platform refuses by the version (ValueError), and `change` is asked
+    again, about what the other one left. Servers before 6.0.0 have no versions.
+    Raises ContextBusyError: that happened each time.
+    """
+    for _ in range(WRITE_ATTEMPTS):
+        context, version = read_context()
+        changed = change(context)
+        if changed == context:
+            return False
+
+        try:
+            set_integration_context(changed, version=version)
+        except ValueError:
+            time.sleep(WRITE_PAUSE)
+        else:
+            return True
+
+    raise ContextBusyError(
+        "Too many commands write to the integration context at once. Try again."
+    )
+
+
+class StoredSignIn(NamedTuple):
+    """What tells a stored sign-in from those before and after it, as it stands in the
+    integration context; '' is what is missing or no text."""
+
+    # The fingerprint of the settings. The key keeps its first name, so that an earlier
+    # sign-in stays valid.
+    binding: str
+    sign_in_id: str  # random; renewed by each completed sign-in and each reset
+    token_cache: str  # msal's, renewed with each new token
+
+    @classmethod
+    def of(cls, context: Json) -> "StoredSignIn":
+        return cls(*[stored_text(context, key) for key in cls._fields])
+
+
 class IntegrationStore:
     """msal's token cache and a pending device code, kept in the integration context.
 
-    What was stored under other settings, or by other software, is not used and goes with
-    the first write. Under the Test button the platform has no integration context
-    (persistent=False): nothing is read or kept.
+    What was stored under other settings, or by the vendor's integration, is not used and
+    goes with the first write; whatever else stands in the context stays. Each write
+    changes only what it is about. Under the Test button the platform has no integration
+    context (persistent=False): nothing is read or kept.
+
+    Attributes: known (the sign-in as it was read last), cache and device_flow (what it
+    means; a command changes the cache as it renews).
     """
 
     def __init__(
@@ -1167,54 +1338,38 @@ class IntegrationStore:
     ):
         self.credentials_fingerprint = credentials_fingerprint
         self.persistent = persistent
-        self.cache = msal.SerializableTokenCache()
-        self.device_flow: Json = {}
-        stored = get_integration_context() if persistent else {}
-        # The key keeps its first name, so that an earlier sign-in stays valid.
-        if stored.get("binding") == credentials_fingerprint:
-            self.load(stored)
+        self.read()
+
+    # What is kept
+
+    def read(self) -> None:
+        """Take over what is stored now, and mask it in the log."""
+        context = read_context()[0] if self.persistent else {}
+        self.known = StoredSignIn.of(context)
+        is_ours = self.known.binding == self.credentials_fingerprint
+        own = context if is_ours else {}
+        self.cache = read_token_cache(stored_text(own, "token_cache"))
+        self.device_flow = read_device_flow(own)
+        self.mask_secrets()
+
+    def has_changed(self) -> bool:
+        """Read anew, and tell whether another command has renewed the sign-in, reset it
+        or completed another one."""
+        before = self.known
+        self.read()
+        return self.known != before
 
     def mask_secrets(self) -> None:
         """Have the platform's own log hide every token and code."""
         for credential_type in SECRET_TYPES:
             for entry in self.cache.search(credential_type):
                 add_sensitive_log_strs(entry["secret"])
-        if self.device_flow.get("device_code"):
+        if self.device_flow:
             add_sensitive_log_strs(self.device_flow["device_code"])
-
-    def load(self, stored: Json) -> None:
-        """Take over what `save` wrote, and mask it in the log; unreadable text counts as
-        nothing stored."""
-        try:
-            self.cache.deserialize(stored.get("token_cache"))
-            self.device_flow = json.loads(stored.get("device_flow") or "{}")
-        except ValueError:
-            self.cache = msal.SerializableTokenCache()
-            self.device_flow = {}
-
-        self.mask_secrets()
-
-    def save(self) -> None:
-        """Write everything, as text, in place of whatever was there; mask it in the log."""
-        self.mask_secrets()
-        if not self.persistent:
-            return
-
-        set_integration_context(
-            {
-                "binding": self.credentials_fingerprint,
-                "token_cache": self.cache.serialize(),
-                "device_flow": json.dumps(self.device_flow),
-            }
-        )
 
     def access_tokens(self) -> list[Json]:
         """Return the cached access tokens, as msal keeps them."""
         return list(self.cache.search(CREDENTIAL_TYPES.ACCESS_TOKEN))
-
-    def clear(self) -> None:
-        """Forget everything about signing in."""
-        set_integration_context({})
 
     def valid_access_token(self) -> str | None:
         """Return a token that holds for TOKEN_RESERVE, if there is one.
@@ -1236,6 +1391,91 @@ class IntegrationStore:
         """Drop the access tokens; a refresh token stays."""
         for entry in self.access_tokens():
             self.cache.remove_at(entry)
+
+    # How it is written
+
+    def update(self, change: Callable[[Json], Json]) -> bool:
+        """Mask what is new in the log, and write a change (see update_context)."""
+        self.mask_secrets()
+        return update_context(change) if self.persistent else False
+
+    def bound(self, context: Json) -> Json:
+        """Return a context for these settings: without the sign-in of other settings, and
+        without what the vendor's integration left."""
+        is_ours = (
+            stored_text(context, "binding") == self.credentials_fingerprint
+        )
+        unused = VENDOR_KEYS if is_ours else VENDOR_KEYS + SECRET_KEYS
+        kept = without_keys(context, unused)
+        return {**kept, "binding": self.credentials_fingerprint}
+
+    def save_renewal(self) -> None:
+        """Write the tokens in place of those that they renew; where these are no longer
+        the ones stored, write nothing.
+
+        A reset or another sign-in that came between wins. So does another command's
+        renewal: its refresh token may be the newest in the store, or have been renewed
+        again, and ours comes from an older one. Nothing is lost by dropping ours, since
+        Entra keeps the other valid: a refresh token is not revoked by its use
+        (https://learn.microsoft.com/entra/identity-platform/refresh-tokens). The tokens
+        still serve this command, and so they do where the store is too busy.
+        """
+        token_cache = self.cache.serialize()
+
+        def renewed(context: Json) -> Json:
+            if StoredSignIn.of(context) != self.known:
+                return context
+            return {**self.bound(context), "token_cache": token_cache}
+
+        try:
+            self.update(renewed)
+        except ContextBusyError as error:
+            demisto.debug(f"The new token is not stored. {error}")
+
+    def save_device_flow(self, flow: Json) -> None:
+        """Write a code in place of an earlier one; who is signed in stays so."""
+        self.device_flow = flow
+        device_flow = json.dumps(flow)
+        self.update(
+            lambda context: {**self.bound(context), "device_flow": device_flow}
+        )
+
+    def remove_device_flow(self, flow: Json) -> None:
+        """Forget a code. One that was begun after it stays."""
+        self.update(lambda context: without_device_flow(context, flow))
+
+    def save_sign_in(
+        self, flow: Json, cache: msal.SerializableTokenCache
+    ) -> bool:
+        """Write a completed sign-in in place of the one that was read, and forget its
+        code. Returns False, and writes nothing, where another one was completed since
+        then, or a reset made."""
+        self.cache = cache
+        completed = {
+            "token_cache": cache.serialize(),
+            "sign_in_id": str(uuid.uuid4()),
+        }
+
+        def signed_in(context: Json) -> Json:
+            # Tokens that were renewed meanwhile are those of the person before.
+            if StoredSignIn.of(context)[:2] != self.known[:2]:
+                return context
+            bound = self.bound(context)
+            return {**without_device_flow(bound, flow), **completed}
+
+        return self.update(signed_in)
+
+    def clear(self) -> None:
+        """Forget everything about signing in. The new id keeps commands under way from
+        bringing it back."""
+        sign_in_id = str(uuid.uuid4())
+        everything = VENDOR_KEYS + SIGN_IN_KEYS
+        self.update(
+            lambda context: {
+                **without_keys(context, everything),
+                "sign_in_id": sign_in_id,
+            }
+        )
 
 
 class Authenticator:
@@ -1296,16 +1536,41 @@ class Authenticator:
         """Make the error that an answer without a token means."""
         return sign_in_error(description_of(answer))
 
-    def renew(self) -> str:
-        """Return a new token, whatever is stored. Raises SignInError: there is none."""
+    def ask(self) -> Json:
+        """Return what msal answers about a new token."""
         # msal would otherwise answer from its cache.
         self.store.forget_access_tokens()
-        answer = ask_login(self.acquire)
+        return ask_login(self.acquire)
+
+    def other_stored_token(self) -> str | None:
+        """Return the store's token where it is valid and not the one in use."""
+        token = self.store.valid_access_token()
+        return None if token == self.current_token else token
+
+    def new_token(self) -> str:
+        """Return a new token, and keep it. Raises SignInError: there is none.
+
+        Where the sign-in has ended, another command may have renewed it meanwhile, or a
+        person may have signed in anew: then that one counts.
+        """
+        answer = self.ask()
+        if has_ended(answer) and self.store.has_changed():
+            token = self.other_stored_token()
+            if token:
+                return token
+            answer = self.ask()
+
         if "access_token" not in answer:
             raise self.refusal(answer)
 
-        self.store.save()
-        self.current_token = str(answer["access_token"])
+        self.store.save_renewal()
+        return str(answer["access_token"])
+
+    def renew(self) -> str:
+        """Return another token than the one in use: the one that another command has
+        stored meanwhile, else a new one. Raises SignInError: there is none."""
+        self.store.read()
+        self.current_token = self.other_stored_token() or self.new_token()
         return self.current_token
 
     def token(self) -> str:
@@ -1327,7 +1592,7 @@ class Authenticator:
     def start(self) -> Json:
         raise self.not_interactive()
 
-    def complete(self) -> Json:
+    def complete(self) -> None:
         raise self.not_interactive()
 
     def not_interactive(self) -> SettingsError:
@@ -1386,6 +1651,11 @@ WRITE_PRINCIPALS = "IdentityRiskyServicePrincipal.ReadWrite.All"
 READ_PERMISSIONS = (READ_DETECTIONS, READ_USERS)
 RESPONSE_PERMISSIONS = (WRITE_USERS, WRITE_PRINCIPALS)
 SIGN_IN_ANEW = "Run !azure-risky-users-auth-start to sign in."
+NOBODY = f"Nobody has signed in for this instance yet. {SIGN_IN_ANEW}"
+NOT_KEPT = (
+    "The sign-in was not kept: it was reset, or the settings were changed, before it was "
+    f"complete. {SIGN_IN_ANEW}"
+)
 DECLINED = f"The sign-in was declined in the browser. {SIGN_IN_ANEW}"
 
 TOO_LATE = (
@@ -1442,49 +1712,73 @@ class DeviceCode(Authenticator):
 
     def acquire(self) -> Json:
         if not self.store.has_account():
-            raise SignInError(
-                f"Nobody has signed in for this instance yet. {SIGN_IN_ANEW}"
-            )
+            raise SignInError(NOBODY)
 
         application = self.public_application()
-        account = application.get_accounts()[0]
+        # Only those of this cloud.
+        accounts = application.get_accounts()
+        if not accounts:
+            raise SignInError(NOBODY)
+
         answer = application.acquire_token_silent_with_error(
-            self.scopes, account
+            self.scopes, accounts[0]
         )
         return answer or {}
 
     def refusal(self, answer: Json) -> SignInError:
-        # msal says nothing at all when it has no refresh token left.
-        has_ended = not answer or answer.get("error") == "invalid_grant"
-        advice = f"The sign-in has ended. {SIGN_IN_ANEW}" if has_ended else ""
+        advice = ""
+        if has_ended(answer):
+            advice = f"The sign-in has ended. {SIGN_IN_ANEW}"
         return sign_in_error(description_of(answer), advice)
 
     def start(self) -> Json:
-        """Ask for a code to enter in the browser. Returns msal's flow: user_code,
-        verification_uri and more."""
+        """Ask for a code to enter in the browser, and keep it. Returns msal's flow:
+        user_code, verification_uri and more."""
         flow = ask_login(
             lambda: self.public_application().initiate_device_flow(self.scopes)
         )
-        if "user_code" not in flow:
-            raise sign_in_error(description_of(flow))
+        if not is_device_flow(flow):
+            raise sign_in_error(description_of(flow) or NOT_THE_LOGIN_SERVICE)
 
-        self.store.device_flow = flow
-        self.store.save()
+        self.store.save_device_flow(flow)
         return flow
 
     def poll_once(self, flow: Json, cache: msal.SerializableTokenCache) -> Json:
         """Ask whether the person has finished. Returns msal's answer."""
-        # msal would ask without end if it were told to wait 0 seconds between.
-        interval = max(int(flow.get("interval") or 0), 1)
         application = self.public_application(token_cache=cache)
+        # msal would ask without end if it were told to wait 0 seconds between.
+        code = {"device_code": flow["device_code"], "interval": 1}
         answer: Json = application.acquire_token_by_device_flow(
-            {**flow, "interval": interval},
+            code,
             exit_condition=lambda _: True,  # One round only.
         )
         return answer
 
-    def complete(self) -> Json:
-        """Take over the sign-in if the person has finished. Returns msal's answer.
+    def keep(self, flow: Json, cache: msal.SerializableTokenCache) -> None:
+        """Store a completed sign-in. Raises SignInError: a reset came between."""
+        if self.store.save_sign_in(flow, cache):
+            return
+
+        # Another command came first: one that completed a sign-in too, or a reset.
+        self.store.read()
+        if not self.store.has_account():
+            raise SignInError(NOT_KEPT)
+
+    def was_completed_elsewhere(self, looks: int) -> bool:
+        """Tell whether another command has completed a sign-in since this one began,
+        looking so many times, a second apart."""
+        known_id = self.store.known.sign_in_id
+        for look in range(looks):
+            if look:
+                time.sleep(1)
+            self.store.read()
+            if self.store.known.sign_in_id != known_id:
+                return self.store.has_account()
+
+        return False
+
+    def complete(self) -> None:
+        """Take over the sign-in if the person has finished.
 
         Raises SignInError: the person has not, and why not.
         """
@@ -1495,20 +1789,22 @@ class DeviceCode(Authenticator):
         # A cache of its own: who was signed in before is forgotten on success only.
         cache = msal.SerializableTokenCache()
         answer = ask_login(lambda: self.poll_once(flow, cache))
-        error = answer.get("error", "")
+        if "access_token" in answer:
+            self.keep(flow, cache)
+            return
+
+        error = str(answer.get("error"))
         if error in PENDING_ANSWERS:
             raise SignInError(PENDING_ANSWERS[error])
+        # A code brings tokens once only, and the command that got them may not have
+        # stored them yet.
+        looks = COMPLETION_LOOKS if has_ended(answer) else 1
+        if self.was_completed_elsewhere(looks):
+            return
 
-        # Whatever came of it, the code is used up.
-        self.store.device_flow = {}
-        if "access_token" not in answer:
-            self.store.save()
-            advice = FINAL_ANSWERS.get(error, SIGN_IN_ANEW)
-            raise sign_in_error(description_of(answer), advice)
-
-        self.store.cache = cache
-        self.store.save()
-        return answer
+        self.store.remove_device_flow(flow)
+        advice = FINAL_ANSWERS.get(error, SIGN_IN_ANEW)
+        raise sign_in_error(description_of(answer), advice)
 
 
 class ManagedIdentity(Authenticator):

@@ -40,7 +40,7 @@ __all__ = [
     "add_sensitive_log_strs",
     "argToBoolean",
     "argToList",
-    "get_integration_context",
+    "get_integration_context_with_version",
     "handle_proxy",
     "pascalToSpace",
     "return_error",
