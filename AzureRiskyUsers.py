@@ -1162,7 +1162,7 @@ def token_claims(token: str) -> Json | None:
         # Base64 wants the padding that tokens leave out.
         padding = "=" * (-len(payload) % 4)
         claims = json.loads(base64.urlsafe_b64decode(payload + padding))
-    except (IndexError, ValueError):
+    except (IndexError, RecursionError, ValueError):
         return None
 
     return claims if isinstance(claims, dict) else None
@@ -1586,8 +1586,10 @@ class Authenticator:
         if claims is None:
             return None
 
+        roles = claims.get("roles")
+        application = map(str, roles) if isinstance(roles, list) else ()
         delegated = str(claims.get("scp", "")).split()
-        return {*claims.get("roles", ()), *delegated}
+        return {*application, *delegated}
 
     def start(self) -> Json:
         raise self.not_interactive()

@@ -2,6 +2,7 @@
 
 import json
 import math
+from base64 import urlsafe_b64encode
 from typing import Any
 
 import pytest
@@ -325,6 +326,22 @@ def test_no_wrong_value_in_a_stored_sign_in_is_a_fault_of_python(
         f"The sign-in has ended. {SIGN_IN_ANEW}"
     )
     assert errors == {f"{FAILED}{NOBODY}", ended, *([refused] if dead else ())}
+
+
+@pytest.mark.parametrize(
+    "claims", [b'{"roles": 5}', b'{"roles": [[], {}], "scp": {"a": 1}}', b"[1]", b"5", b"[" * 40_000]
+)
+def test_a_stored_token_whose_claims_are_odd_has_no_permission(
+    run: Succeed, error: Fail, war_room: WarRoom, simulator: Simulator, claims: bytes
+) -> None:
+    run(READ_ONE)
+    cache = stored(war_room, "token_cache")
+    (entry,) = cache["AccessToken"].values()
+    genuine = simulator.entra.access_tokens[entry["secret"]]
+    entry["secret"] = f"e30.{urlsafe_b64encode(claims).decode()}.e30"
+    simulator.entra.access_tokens[entry["secret"]] = {**genuine, "roles": []}
+    war_room.integration_context["token_cache"] = json.dumps(cache)
+    assert "Permission missing: the application needs the application permission" in error(READ_ONE)
 
 
 # A code's answer
