@@ -9,8 +9,8 @@ context: they are the public contract. Only `main`, `fetch_command` and, for the
 helpers (argToList, tableToMarkdown and so on) are used throughout.
 
 The sections follow each other as a command runs: errors, arguments, settings, http,
-sign-in, odata, graph client, words, resources, lists, actions, fetch, access checks,
-commands, entry point.
+sign-in, odata, graph client, words, resources, lists, actions, last run, fetch, access
+checks, commands, entry point.
 """
 
 # The platform's names come first, so that ours win.
@@ -22,14 +22,16 @@ import base64
 import dataclasses
 import hashlib
 import json
+import math
 import re
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from enum import Enum
+from itertools import starmap
 from operator import itemgetter
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -475,17 +477,35 @@ def datetime_literal(name: str, value: Any) -> str:
         raise ArgumentError(name, value, accepted_moments(text)) from error
 
 
-def instant(value: Any) -> str:
-    """Write a UTC time with seven digits of a second, so that times compare as text.
+# As Graph writes a time; whatever else is ISO 8601 is read as an argument is.
+GRAPH_TIME = re.compile(r"[0-9-]{10}T[0-9:]{8}(?:\.[0-9]{1,7})?Z")
 
-    Hours of one digit (T9:15:00Z) come in exports of Graph's objects. An empty value
-    becomes '', which sorts before all times.
+
+def graph_time_literal(text: str) -> str:
+    """Return the OData literal of a time that was received. Raises ValueError,
+    OverflowError, TypeError: it is none."""
+    if GRAPH_TIME.fullmatch(text):
+        datetime.fromisoformat(text[:19])
+        return text
+
+    # Hours of one digit (T9:15:00Z) come in exports of Graph's objects.
+    iso_time = ISO_TIME.fullmatch(text.strip())
+    if not iso_time:
+        raise ValueError("not ISO 8601")
+    return iso_literal(iso_time)
+
+
+def instant(value: Any) -> str:
+    """Write a time with seven digits of a second, in UTC, so that times compare as text.
+
+    What is no time becomes '', which sorts before all times.
     """
-    text = re.sub("T([0-9]):", r"T0\1:", str(value or ""))
-    if not text:
+    try:
+        literal = graph_time_literal(value)
+    except (TypeError, ValueError, OverflowError):
         return ""
 
-    whole, _, fraction = text.rstrip("Z").partition(".")
+    whole, _, fraction = literal.rstrip("Z").partition(".")
     return f"{whole}.{fraction:0<7}Z"
 
 
@@ -533,8 +553,9 @@ CLOUDS = {
 FETCH_TYPES = ("Risk Detections", "Risky Users")
 MAX_FETCH = 200  # incidents in one fetch
 MAX_LOOK_BACK = 10_080  # minutes, a week
-# Objects of one type; beyond it, the oldest are forgotten (see Cursor.trim).
-MAX_REMEMBERED = 10_000
+# Objects that are remembered; beyond that, the oldest are forgotten (see Cursor.trim).
+MAX_DETECTIONS = 15_000
+MAX_USERS = 50_000
 
 
 @dataclass(frozen=True)
@@ -543,8 +564,8 @@ class FetchSettings:
 
     since: the literal of where the very first fetch begins. look_back: minutes in which a
     detection may surface late. event_types: any texts, since Graph's set is open.
-    max_remembered: not a parameter; how many objects of one type are remembered, so that
-    none is handed over twice.
+    max_detections, max_users: no parameters; how many are remembered, so that none is
+    handed over twice.
     """
 
     since: str
@@ -554,7 +575,8 @@ class FetchSettings:
     levels: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
     event_types: tuple[str, ...] = ()
-    max_remembered: int = MAX_REMEMBERED
+    max_detections: int = MAX_DETECTIONS
+    max_users: int = MAX_USERS
 
 
 def read_fetch_settings(params: Args) -> FetchSettings:
@@ -2079,6 +2101,41 @@ class GraphPermissions(NamedTuple):
         return {self.read, *self.higher}
 
 
+MAX_NESTING = 20  # levels of an object, more than Graph's own have
+TOO_DEEP = "(nested too deeply)"
+
+
+def well_formed(text: str) -> str:
+    """Return a text with every half of a surrogate pair as an escape: no encoding holds
+    one."""
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def strict(value: Any, levels: int = MAX_NESTING) -> Any:
+    """Return a value of JSON as every reader of JSON takes it.
+
+    NaN and infinities become text, halves of surrogate pairs escapes, and what is nested
+    deeper than so many levels TOO_DEEP.
+    """
+    if isinstance(value, str):
+        return well_formed(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if not isinstance(value, (dict, list)):
+        return value
+    if not levels:
+        return TOO_DEEP
+
+    below = levels - 1
+    if isinstance(value, list):
+        return [strict(each, below) for each in value]
+    return {
+        well_formed(name): strict(each, below) for name, each in value.items()
+    }
+
+
 def without_annotations(row: Row) -> Row:
     """Return Graph's own properties of an object, without OData's."""
     return {name: value for name, value in row.items() if "@odata." not in name}
@@ -2150,10 +2207,17 @@ def joined_sentences(*sentences: str) -> str:
     return " ".join(filter(None, sentences))
 
 
-def is_list_of_objects(value: Any) -> bool:
-    if not isinstance(value, list):
-        return False
-    return all(isinstance(each, dict) for each in value)
+def objects_among(values: list[Any], noun: str) -> list[Row]:
+    """Return the objects of a page; what is none is left out, which the log says."""
+    rows = [value for value in values if isinstance(value, dict)]
+    left_out = len(values) - len(rows)
+    if left_out:
+        demisto.info(
+            f"[Graph] Of a page of {len(values)}, {left_out} were left out that are no "
+            f"{noun}, not even an object."
+        )
+
+    return rows
 
 
 def was_throttled(response: requests.Response) -> bool:
@@ -2171,7 +2235,7 @@ def json_object(response: requests.Response) -> Json:
     gateway answers in HTML."""
     try:
         answer = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
 
     if isinstance(answer, dict):
@@ -2360,18 +2424,19 @@ class GraphClient:
         segment = object_id("id", item_id)
         row = self.get(resource, f"{self.collection_url(resource)}/{segment}")
         check_rows(resource, [row], "id", [item_id])
-        return resource.to_context(row)
+        return resource.to_context(strict(row))
 
     def read_page(self, resource: Resource, answer: Json) -> Page:
         """Return the page in an answer, its rows as they go to context."""
-        rows: Any = answer.get("value")
-        if not is_list_of_objects(rows):
+        values: Any = answer.get("value")
+        if not isinstance(values, list):
             raise GraphError(
                 f"Graph's answer holds no list of {resource.noun}s."
             )
 
         next_link = answer.get("@odata.nextLink")
-        shaped = [resource.to_context(row) for row in rows]
+        rows = objects_among(values, resource.noun)
+        shaped = [resource.to_context(strict(row)) for row in rows]
         return Page(shaped, str(next_link or ""))
 
     def first_page(self, resource: Resource, query: Json) -> Page:
@@ -2666,8 +2731,8 @@ def additional_details(info: Any) -> Json:
     """Return {Key: Value} of the JSON list of such pairs, or the one pair, that Graph
     puts in a string; {} where there is none."""
     try:
-        content = json.loads(info)
-    except (TypeError, ValueError):
+        content = strict(json.loads(info))
+    except (TypeError, ValueError, RecursionError):
         return {}
 
     pairs = content if isinstance(content, list) else [content]
@@ -2685,14 +2750,22 @@ def detection_to_context(row: Row) -> Row:
     return {**without_annotations(row), "additionalDetails": details}
 
 
+def history_event_types(row: Row) -> list[Any]:
+    """Return the event types of a history item; none where they are no list."""
+    activity = row.get("activity")
+    if not isinstance(activity, dict):
+        return []
+
+    event_types = activity.get("riskEventTypes")
+    return event_types if isinstance(event_types, list) else []
+
+
 def history_to_table(row: Row) -> Row:
     """Return a history item with its event types as a column, and who caused it."""
-    activity = row.get("activity") or {}
-    event_types = activity.get("riskEventTypes") or ()
     return {
         **row,
         "riskEventTypes": [
-            word_for("riskEventType", each) for each in event_types
+            word_for("riskEventType", each) for each in history_event_types(row)
         ],
         "initiatedBy": row.get("initiatedBy") or "the system",
     }
@@ -3934,12 +4007,286 @@ def run_action(
     return submit_action(instance.client, request)
 
 
+# ==== Last run ================================================================
+#
+# How far each type was fetched, and what is remembered of it, as one text: a head in JSON,
+# and in it 14 characters for each object. So 50,000 users and 15,000 detections stay below
+# a megabyte.
+
+
+STATE_VERSION = 3
+END_OF_TIME = instant("9999-12-31T23:59:59.9999999Z")
+
+# In the order of ASCII, so that what is written with them compares as text.
+DIGITS = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
+FIRST_SECOND = datetime(2020, 1, 1)  # and 34 years on
+LAST_SECOND = len(DIGITS) ** 5 - 1
+AT_RISK = ("atRisk", "confirmedCompromised")
+REMEMBERED_STATES = ("", *AT_RISK)
+SEVERITIES = {"low": 1, "medium": 2, "high": 3}  # the platform's; 0 is unknown
+KNOWN = re.compile("(?:[-0-9A-Z_a-z]{5}[-0-9A][-0-9A-Z_a-z]{8})*")
+
+
+class LastRunError(DemistoException):
+    """What an earlier fetch left cannot be gone on from."""
+
+    def __init__(self, reason: str):
+        super().__init__(
+            f"The last run of this instance {reason}. To let its fetches begin anew, press "
+            'Reset the "last run" timestamp in the settings of the instance; what they '
+            "brought since the first fetch time may come again then."
+        )
+
+
+class Remembered(NamedTuple):
+    """What is remembered of an object: its second, packed, and of a user also the state
+    and the severity."""
+
+    second: str
+    state: str = ""
+    severity: int = 0
+
+
+def packed_second(time: str) -> str:
+    """Return the second of an instant in five characters that compare as text.
+
+    What lies outside the years that they hold becomes the first or the last second.
+    """
+    span = datetime.fromisoformat(time[:19]) - FIRST_SECOND
+    number = min(max(int(span.total_seconds()), 0), LAST_SECOND)
+    text = ""
+    for _ in range(5):
+        number, digit = divmod(number, len(DIGITS))
+        text = DIGITS[digit] + text
+
+    return text
+
+
+def unpacked_second(text: str) -> str:
+    """Return the instant at which a packed second began."""
+    number = 0
+    for digit in text:
+        number = number * len(DIGITS) + DIGITS.index(digit)
+
+    moment = FIRST_SECOND + timedelta(seconds=number)
+    return instant(seconds_literal(moment))
+
+
+def short_key(digest: bytes) -> str:
+    """Return the eight characters that a digest is remembered by."""
+    return base64.urlsafe_b64encode(digest[:6]).decode()
+
+
+def packed(key: str, remembered: Remembered) -> str:
+    """Return an object's 14 characters: second, state with severity, key."""
+    state = REMEMBERED_STATES.index(remembered.state)
+    kind = DIGITS[state * 4 + remembered.severity]
+    return f"{remembered.second}{kind}{key}"
+
+
+def unpacked(text: str) -> tuple[str, Remembered]:
+    """Return the key of an object and what is remembered of it."""
+    state, severity = divmod(DIGITS.index(text[5]), 4)
+    remembered = Remembered(text[:5], REMEMBERED_STATES[state], severity)
+    return text[6:], remembered
+
+
+@dataclass
+class Cursor:
+    """How far one type has been fetched.
+
+    floor: the instant before which all is done with. known: what was handed over or noted
+    from there on, by key. deep_read: when everything from the floor on was last begun to
+    be read; '' for never. open_from: the instant from which the last fetch left something
+    unread or waiting; '' for nothing.
+    passed_key: '', except after a state of the first version: then the floor's own
+    instant is done with up to this key. passed_over: whether the last fetch had no room
+    for this type.
+    """
+
+    floor: str
+    known: dict[str, Remembered]
+    deep_read: str = ""
+    open_from: str = ""
+    passed_key: str = ""
+    passed_over: bool = False
+
+    def is_past(self, time: str, key: str) -> bool:
+        """Tell whether an object lies where all is done with."""
+        return (time, key) <= (self.floor, self.passed_key)
+
+    def remember(self, key: str, remembered: Remembered) -> None:
+        self.known[key] = remembered
+
+    def forget(self, key: str) -> None:
+        self.known.pop(key, None)
+
+    def forget_before(self, second: str) -> None:
+        """Forget all that is older than a packed second."""
+        self.known = {
+            key: each
+            for key, each in self.known.items()
+            if each.second >= second
+        }
+
+    def advance(self, floor: str) -> None:
+        """Raise the floor; it never falls."""
+        if floor > self.floor:
+            self.floor = floor
+            self.passed_key = ""
+
+    def trim(self, number: int, limit: str) -> None:
+        """Keep about so many objects, the newest, and raise the floor to the oldest kept,
+        if that lies above it.
+
+        Never above `limit`, from where on objects still wait to be handed over. All of
+        the oldest second are kept, so that the floor need not tell them apart.
+        """
+        seconds = sorted(each.second for each in self.known.values())
+        if len(seconds) <= number:
+            return
+
+        oldest_kept = min(seconds[-number], packed_second(limit))
+        self.advance(min(unpacked_second(oldest_kept), limit))
+        self.forget_before(oldest_kept)
+
+
+def write_cursor(cursor: Cursor) -> str:
+    """Return a cursor as the text that is kept from fetch to fetch; the same for the
+    same."""
+    objects = sorted(starmap(packed, cursor.known.items()))
+    state = {
+        "version": STATE_VERSION,
+        **vars(cursor),
+        "known": "".join(objects),
+    }
+    return json.dumps(state)
+
+
+def checked_instant(value: Any) -> str:
+    """Return an instant that was kept. Raises ValueError: it is none."""
+    time = instant(value)
+    if not time:
+        raise ValueError("not a time")
+    return time
+
+
+def checked_text(value: Any) -> str:
+    """Return a text that was kept. Raises ValueError: it is none."""
+    if not isinstance(value, str):
+        raise ValueError("not a text")
+    return value
+
+
+def optional_instant(value: Any) -> str:
+    """Return an instant that was kept, or ''. Raises ValueError: it is neither."""
+    return value if value == "" else checked_instant(value)
+
+
+def read_known(text: str) -> dict[str, Remembered]:
+    """Return what is remembered, by key. Raises ValueError: it was not written so."""
+    if not KNOWN.fullmatch(text):
+        raise ValueError("not what is remembered")
+
+    objects = [text[start : start + 14] for start in range(0, len(text), 14)]
+    return dict(map(unpacked, objects))
+
+
+def third_version_cursor(state: Json) -> Cursor:
+    """Return the cursor of a state that `write_cursor` kept."""
+    return Cursor(
+        floor=checked_instant(state["floor"]),
+        known=read_known(state["known"]),
+        deep_read=optional_instant(state["deep_read"]),
+        open_from=optional_instant(state["open_from"]),
+        passed_key=checked_text(state["passed_key"]),
+        passed_over=bool(state["passed_over"]),
+    )
+
+
+def earlier_record(time: Any, state: str = "", level: str = "") -> Remembered:
+    """Return what an earlier version remembered of an object."""
+    if state not in REMEMBERED_STATES:
+        raise ValueError("not a state")
+    second = packed_second(checked_instant(time))
+    return Remembered(second, state, SEVERITIES.get(level, 0))
+
+
+# Turns the key that the first two versions had for an object into today's.
+KeyOf = Callable[[str], str]
+
+
+def second_version_cursor(state: Json, key_of: KeyOf) -> Cursor:
+    """Take over a state of the second version: its records were lists."""
+    known = {}
+    for key, record in state["known"].items():
+        known[key_of(key)] = earlier_record(*record)
+
+    floor = checked_instant(state["floor"])
+    passed_key = checked_text(state["passed_key"])
+    return Cursor(floor, known, passed_key=passed_key)
+
+
+def first_version_cursor(state: Json, since: str, key_of: KeyOf) -> Cursor:
+    """Take over a state of the first version, so that nothing comes again.
+
+    Its floor was a time with a key, its records were texts joined by spaces.
+    """
+    floor, passed_key = state.get("floor") or (since, "")
+    records = state.get("known") or {}
+    known = {}
+    for key, record in records.items():
+        known[key_of(key)] = earlier_record(*record.split())
+
+    passed_key = checked_text(passed_key)
+    return Cursor(checked_instant(floor), known, passed_key=passed_key)
+
+
+def read_state(state: Json, since: str, key_of: KeyOf) -> Cursor:
+    """Return the cursor that some version kept. Raises LastRunError: a later one did;
+    any other error: none did."""
+    version = state.get("version", 1)
+    if version == STATE_VERSION:
+        return third_version_cursor(state)
+    if version == 2:
+        return second_version_cursor(state, key_of)
+    if version == 1 and set(state) <= {"floor", "known"}:
+        return first_version_cursor(state, since, key_of)
+    if version > STATE_VERSION:
+        raise LastRunError("was left by a later version of the integration")
+    raise ValueError("no version's")
+
+
+def read_cursor(text: Any, since: str, key_of: KeyOf) -> Cursor:
+    """Return how far a type was fetched, as `write_cursor` kept it; None or '' for not at
+    all. Raises LastRunError."""
+    if text in (None, ""):
+        return Cursor(instant(since), {})
+
+    try:
+        return read_state(json.loads(text), since, key_of)
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise LastRunError("cannot be read") from error
+
+
 # ==== Fetch ===================================================================
 #
 # A detection is dated by when it was detected, but surfaces later, and several share one
-# instant. So each fetch asks again for all since a floor, which stays `look_back` behind
-# what was handed over, and remembers what it handed over from the floor on. Whatever
-# surfaces within look_back is therefore seen, and nothing twice.
+# instant. So each fetch asks again for what it has read already, and remembers what it
+# handed over. Whatever surfaces within look_back is therefore seen, and nothing twice.
+#
+# Every fetch reads the last two hours. A deep one, once an hour, reads everything since
+# the floor, which only a deep one raises: to look_back before its own beginning. So what
+# lies below the floor was read when it could no longer surface late. And what surfaces
+# within an hour of its time comes with the next fetch: if it was too late for the last
+# deep one, which is an hour ago at most, then its time lies less than two hours back.
 #
 # Two rules, both learnt from lost rows. A page proves that Graph kept the order only if
 # its last time is later than its first: equal times prove nothing, and times that fall
@@ -3950,18 +4297,24 @@ def run_action(
 
 
 CLOCK_TOLERANCE = 5  # minutes this machine may be ahead of Graph
-SEVERITIES = {"low": 1, "medium": 2, "high": 3}  # the platform's; 0 is unknown
-AT_RISK = ("atRisk", "confirmedCompromised")
-STATE_VERSION = 2
-END_OF_TIME = instant("9999-12-31T23:59:59.9999999Z")
+DEEP_INTERVAL = 60  # minutes from one deep fetch to the next
+RECENT = 2 * DEEP_INTERVAL  # minutes that every fetch reads
 
 
-class Remembered(NamedTuple):
-    """What is remembered of an object: its instant, and of a user also state and level."""
+def property_text(row: Row, name: str) -> str:
+    """Return a property as text without spaces around it; '' where there is none."""
+    value = row.get(name)
+    return "" if value is None else str(value).strip()
 
-    time: str
-    state: str = ""
-    level: str = ""
+
+def severity_of(row: Row) -> int:
+    """Return the severity of an object's level, as the platform counts."""
+    return SEVERITIES.get(property_text(row, "riskLevel"), 0)
+
+
+def identity(row: Row) -> str:
+    """Return an object's id, or all of an object that has none."""
+    return property_text(row, "id") or json.dumps(row, sort_keys=True)
 
 
 class Source:
@@ -3975,14 +4328,23 @@ class Source:
     keeps_past: bool
 
     def time(self, row: Row) -> str:
+        """Return an object's instant; '' where it has none that can be read."""
         return instant(row.get(self.time_property))
 
-    def key(self, row: Row) -> str:
-        """Return what an object is remembered by."""
+    def earlier_key(self, row: Row) -> str:
+        """Return what the first two versions remembered an object by."""
         raise NotImplementedError
 
-    def remembered(self, row: Row) -> Remembered:
-        """Return what is remembered of an object."""
+    def key_of(self, earlier_key: str) -> str:
+        """Return today's key for an earlier one."""
+        raise NotImplementedError
+
+    def key(self, row: Row) -> str:
+        """Return what an object is remembered by: short, since many thousands are."""
+        return self.key_of(self.earlier_key(row))
+
+    def remembered(self, row: Row, second: str) -> Remembered:
+        """Return what is remembered of an object of that packed second."""
         raise NotImplementedError
 
     def is_new(
@@ -3991,9 +4353,13 @@ class Source:
         """Tell whether an object is an incident, given what was remembered of it."""
         raise NotImplementedError
 
-    def is_remembered(self, row: Row) -> bool:
+    def is_remembered(self, row: Row, before: Remembered | None) -> bool:
         """Tell whether an object that is no incident now is to be remembered all the
         same."""
+        raise NotImplementedError
+
+    def max_remembered(self, fetch: FetchSettings) -> int:
+        """Return how many objects are remembered."""
         raise NotImplementedError
 
     def name(self, row: Row) -> str:
@@ -4012,21 +4378,26 @@ class DetectionSource(Source):
     time_property = "detectedDateTime"
     keeps_past = False
 
-    def key(self, row: Row) -> str:
-        # Short, since thousands may be remembered.
-        digest = hashlib.sha256(str(row["id"]).encode())
+    def earlier_key(self, row: Row) -> str:
+        digest = hashlib.sha256(identity(row).encode())
         return digest.hexdigest()[:16]
 
-    def remembered(self, row: Row) -> Remembered:
-        return Remembered(self.time(row))
+    def key_of(self, earlier_key: str) -> str:
+        return short_key(bytes.fromhex(earlier_key))
+
+    def remembered(self, _: Row, second: str) -> Remembered:
+        return Remembered(second)
 
     def is_new(
         self, _: Row, before: Remembered | None, __: FetchSettings
     ) -> bool:
         return before is None
 
-    def is_remembered(self, _: Row) -> bool:
-        return True
+    def is_remembered(self, _: Row, before: Remembered | None) -> bool:
+        return before is not None
+
+    def max_remembered(self, fetch: FetchSettings) -> int:
+        return fetch.max_detections
 
     def name(self, row: Row) -> str:
         event = word_for("riskEventType", row.get("riskEventType"))
@@ -4043,11 +4414,12 @@ class DetectionSource(Source):
         return {name: list(texts) for name, texts in values.items() if texts}
 
 
-def is_selected(user: Remembered, fetch: FetchSettings) -> bool:
+def is_selected(user: Row, fetch: FetchSettings) -> bool:
     """Tell whether incidents are wanted for a user of this level and state."""
-    if fetch.levels and user.level not in fetch.levels:
+    level = property_text(user, "riskLevel")
+    if fetch.levels and level not in fetch.levels:
         return False
-    return not fetch.states or user.state in fetch.states
+    return not fetch.states or property_text(user, "riskState") in fetch.states
 
 
 class UserSource(Source):
@@ -4061,29 +4433,32 @@ class UserSource(Source):
     time_property = "riskLastUpdatedDateTime"
     keeps_past = True
 
-    def key(self, row: Row) -> str:
-        return str(row["id"])
+    def earlier_key(self, row: Row) -> str:
+        return identity(row)
 
-    def remembered(self, row: Row) -> Remembered:
-        state = str(row.get("riskState"))
-        level = str(row.get("riskLevel"))
-        return Remembered(self.time(row), state, level)
+    def key_of(self, earlier_key: str) -> str:
+        digest = hashlib.sha256(earlier_key.encode())
+        return short_key(digest.digest())
+
+    def remembered(self, row: Row, second: str) -> Remembered:
+        state = property_text(row, "riskState")
+        return Remembered(second, state, severity_of(row))
 
     def is_new(
         self, row: Row, before: Remembered | None, fetch: FetchSettings
     ) -> bool:
-        present = self.remembered(row)
-        if present.state not in AT_RISK or not is_selected(present, fetch):
+        state = property_text(row, "riskState")
+        if state not in AT_RISK or not is_selected(row, fetch):
             return False
-        if before is None or present.state != before.state:
-            return True
+        if before and state == before.state:
+            return severity_of(row) > before.severity
+        return True
 
-        severity = SEVERITIES.get(present.level, 0)
-        severity_before = SEVERITIES.get(before.level, 0)
-        return severity > severity_before
+    def is_remembered(self, row: Row, _: Remembered | None) -> bool:
+        return property_text(row, "riskState") in AT_RISK
 
-    def is_remembered(self, row: Row) -> bool:
-        return row.get("riskState") in AT_RISK
+    def max_remembered(self, fetch: FetchSettings) -> int:
+        return fetch.max_users
 
     def name(self, row: Row) -> str:
         user = row.get("userPrincipalName")
@@ -4100,96 +4475,27 @@ SOURCES: dict[str, Source] = {
 }
 
 
-class Cursor:
-    """How far one type has been fetched.
-
-    floor: the instant before which all is done with. known: what was handed over or noted
-    from there on, by key. passed_key: '', except after a state of the first version: then
-    the floor's own instant is done with up to this key.
-    """
-
-    def __init__(
-        self, floor: str, known: dict[str, Remembered], passed_key: str = ""
-    ):
-        self.floor = floor
-        self.known = known
-        self.passed_key = passed_key
-
-    def is_past(self, time: str, key: str) -> bool:
-        """Tell whether an object lies where all is done with."""
-        return (time, key) <= (self.floor, self.passed_key)
-
-    def remember(self, key: str, remembered: Remembered) -> None:
-        self.known[key] = remembered
-
-    def forget(self, key: str) -> None:
-        self.known.pop(key, None)
-
-    def forget_before(self, time: str) -> None:
-        """Forget all that is older."""
-        self.known = {
-            key: each for key, each in self.known.items() if each.time >= time
-        }
-
-    def advance(self, floor: str) -> None:
-        """Raise the floor; it never falls."""
-        if floor > self.floor:
-            self.floor = floor
-            self.passed_key = ""
-
-    def trim(self, number: int, limit: str) -> None:
-        """Keep about so many objects, the newest, and raise the floor to the oldest kept,
-        if that lies above it.
-
-        Never above `limit`, from where on objects still wait to be handed over. All of
-        the oldest instant are kept, so that the floor need not tell them apart.
-        """
-        times = sorted(each.time for each in self.known.values())
-        if len(times) <= number:
-            return
-
-        oldest_kept = min(times[-number], limit)
-        self.advance(oldest_kept)
-        self.forget_before(oldest_kept)
+def minutes_before(now: datetime, minutes: int) -> str:
+    """Return the instant, to the second, so many minutes before a moment."""
+    return instant(seconds_literal(now - timedelta(minutes=minutes)))
 
 
-def first_version_cursor(state: Json, since: str) -> Cursor:
-    """Take over a state of the first version, so that nothing comes again.
-
-    Its floor was a time with a key, its records were texts joined by spaces.
-    """
-    floor, passed_key = state.get("floor") or (since, "")
-    records = state.get("known") or {}
-    known = {}
-    for key, record in records.items():
-        time, *state_and_level = record.split()
-        known[key] = Remembered(instant(time), *state_and_level)
-
-    return Cursor(instant(floor), known, passed_key)
+def needs_deep_fetch(cursor: Cursor, now: datetime) -> bool:
+    """Tell whether the last deep fetch is an interval ago, or was never, or the clock was
+    set back since."""
+    interval_ago = minutes_before(now, DEEP_INTERVAL)
+    return not interval_ago < cursor.deep_read <= minutes_before(now, 0)
 
 
-def read_cursor(text: str, since: str) -> Cursor:
-    """Return how far a type was fetched, as `write_cursor` kept it; '' for not at all."""
-    if not text:
-        return Cursor(instant(since), {})
+def start_of_fetch(cursor: Cursor, now: datetime) -> str:
+    """Return the instant from which a fetch reads: the floor if it is a deep one, or else
+    what is recent, and what an earlier fetch left open."""
+    if needs_deep_fetch(cursor, now):
+        return cursor.floor
 
-    state = json.loads(text)
-    if state.get("version") != STATE_VERSION:
-        return first_version_cursor(state, since)
-
-    known = {key: Remembered(*values) for key, values in state["known"].items()}
-    return Cursor(state["floor"], known, state["passed_key"])
-
-
-def write_cursor(cursor: Cursor) -> str:
-    """Return a cursor as the text that is kept from fetch to fetch."""
-    state = {
-        "version": STATE_VERSION,
-        "floor": cursor.floor,
-        "passed_key": cursor.passed_key,
-        "known": cursor.known,
-    }
-    return json.dumps(state)
+    recent = minutes_before(now, RECENT + CLOCK_TOLERANCE)
+    start = min(recent, cursor.open_from or END_OF_TIME)
+    return max(start, cursor.floor)
 
 
 class OrderIgnored(Exception):  # noqa: N818 - no error: there is another way
@@ -4256,7 +4562,7 @@ def pages_until_proof(
     newest = since
     query = fetch_query(source, fetch, since)
     for page in client.pages(source.resource, query):
-        times = [source.time(row) for row in page.rows]
+        times = list(filter(None, map(source.time, page.rows)))
         in_order = sorted([newest, *times])
         if in_order != [newest, *times]:
             raise OrderIgnored(page.rows)
@@ -4308,98 +4614,110 @@ def read_pages(
 
 class NewObjects:
     """Sorts out what a fetch reads: the new objects by key, and of the others a note in
-    the cursor."""
+    the cursor.
 
-    def __init__(self, source: Source, fetch: FetchSettings, cursor: Cursor):
+    undated: the packed second that an object without a time is remembered under.
+    """
+
+    def __init__(
+        self, source: Source, fetch: FetchSettings, cursor: Cursor, undated: str
+    ):
         self.source = source
         self.fetch = fetch
         self.cursor = cursor
+        self.undated = undated
         self.rows: dict[str, Row] = {}
+
+    def remember(self, row: Row) -> None:
+        """Note an object in the cursor."""
+        time = self.source.time(row)
+        second = packed_second(time) if time else self.undated
+        remembered = self.source.remembered(row, second)
+        self.cursor.remember(self.source.key(row), remembered)
+
+    def is_past(self, row: Row) -> bool:
+        """Tell whether an object lies where all is done with; one without a time does
+        not."""
+        time = self.source.time(row)
+        earlier_key = self.source.earlier_key(row)
+        return time != "" and self.cursor.is_past(time, earlier_key)
 
     def take(self, row: Row) -> None:
         """Take in an object; of one that came before, its newer state counts."""
-        key = self.source.key(row)
-        if self.cursor.is_past(self.source.time(row), key):
+        if self.is_past(row):
             return
 
+        key = self.source.key(row)
         before = self.cursor.known.get(key)
         if self.source.is_new(row, before, self.fetch):
             self.rows[key] = row
             return
 
         self.rows.pop(key, None)
-        if self.source.is_remembered(row):
-            self.cursor.remember(key, self.source.remembered(row))
+        if self.source.is_remembered(row, before):
+            self.remember(row)
         else:
             self.cursor.forget(key)
 
     def number_before(self, time: str) -> int:
-        """Return how many new objects are older."""
+        """Return how many new objects are older, or have no time."""
         older = [
             row for row in self.rows.values() if self.source.time(row) < time
         ]
         return len(older)
 
     def sort_key(self, row: Row) -> tuple[str, str]:
-        return self.source.time(row), self.source.key(row)
+        return self.source.time(row), self.source.earlier_key(row)
 
     def oldest_first(self) -> list[Row]:
+        """Return the new objects, before all others those without a time."""
         return sorted(self.rows.values(), key=self.sort_key)
 
 
 class Reading(NamedTuple):
-    """What a fetch read of one type: new objects, oldest first, the instant before which
-    all was read, and why reading broke off, if it did."""
+    """How far a fetch read one type: the instant before which all was read, and why
+    reading broke off, if it did."""
 
-    rows: list[Row]
     complete_before: str
     failure: RequestError | None
 
 
-def read_new(
-    client: GraphClient, source: Source, fetch: FetchSettings, cursor: Cursor
-) -> Reading:
-    """Read on from the floor until a fetch has enough new objects, or to the end.
+def read_new(client: GraphClient, new: NewObjects, start: str) -> Reading:
+    """Read on from an instant until a fetch has enough new objects, or to the end.
 
     Raises RequestError where not even the first page came.
     """
-    new = NewObjects(source, fetch, cursor)
     complete_before: str | None = None
-    failure = None
     try:
-        for page in read_pages(client, source, fetch, cursor.floor):
+        for page in read_pages(client, new.source, new.fetch, start):
             complete_before = page.complete_before
             for row in page.rows:
                 new.take(row)
-            if new.number_before(complete_before) >= fetch.max_fetch:
+            if new.number_before(complete_before) >= new.fetch.max_fetch:
                 break
     except RequestError as error:
         if complete_before is None:
             raise
-        failure = error
+        return Reading(complete_before, error)
 
-    return Reading(new.oldest_first(), complete_before or cursor.floor, failure)
+    return Reading(complete_before or start, None)
 
 
-def floor_behind(limit: str, now: datetime, look_back: int) -> str:
-    """Return the instant so many minutes before a limit, or before what is surely past,
-    if that is earlier: this machine may be ahead of Graph by CLOCK_TOLERANCE."""
-    naive = datetime.strptime(limit[:19], "%Y-%m-%dT%H:%M:%S")
-    read_up_to = naive.replace(tzinfo=timezone.utc)
-    surely_past = now - relativedelta(minutes=CLOCK_TOLERANCE)
-    latest = min(read_up_to, surely_past)
-    behind = latest - relativedelta(minutes=look_back)
-    return instant(seconds_literal(behind))
+def next_full_hour(now: datetime) -> str:
+    """Return the packed second of the next full hour."""
+    hour = now.replace(minute=0, second=0)
+    return packed_second(minutes_before(hour, -60))
 
 
 class Batch(NamedTuple):
-    """What one fetch hands over of one type, and why reading broke off, if it did."""
+    """What one fetch hands over of one type, and why reading broke off, if it did.
+
+    refused: whether not even the first page came.
+    """
 
     rows: list[Row]
-    failure: RequestError | None
-
-
-NOTHING = Batch([], None)
+    failure: RequestError | None = None
+    refused: bool = False
 
 
 def fetch_source(
@@ -4409,117 +4727,216 @@ def fetch_source(
     cursor: Cursor,
     now: datetime,
 ) -> Batch:
-    """Return the new objects to hand over, and move the cursor past them."""
-    reading = read_new(client, source, fetch, cursor)
-    batch = reading.rows[: fetch.max_fetch]
-    waiting = reading.rows[fetch.max_fetch :]
+    """Return the new objects to hand over, and move the cursor past them.
+
+    Raises RequestError where not even the first page came; the cursor stays then.
+    """
+    # What has no time comes with every fetch, or who knows when: it is remembered as long
+    # as it comes, and written anew not with every fetch but once an hour.
+    new = NewObjects(source, fetch, cursor, undated=next_full_hour(now))
+    start = start_of_fetch(cursor, now)
+    reading = read_new(client, new, start)
+    in_order = new.oldest_first()
+    batch = in_order[: fetch.max_fetch]
+    waiting = in_order[fetch.max_fetch :]
     for row in batch:
-        cursor.remember(source.key(row), source.remembered(row))
+        new.remember(row)
 
     # Before this all was read, and what was new of it has been handed over.
     waiting_times = [source.time(row) for row in waiting]
-    limit = min([reading.complete_before, *waiting_times])
-    cursor.advance(floor_behind(limit, now, fetch.look_back))
+    limit = max(start, min([reading.complete_before, *waiting_times]))
+    if needs_deep_fetch(cursor, now):
+        given_up = minutes_before(now, fetch.look_back + CLOCK_TOLERANCE)
+        cursor.advance(min(limit, given_up))
+        cursor.deep_read = minutes_before(now, 0)
+    cursor.open_from = "" if limit == END_OF_TIME else limit
 
     # The floor comes first: what lies below it need not be counted.
     if not source.keeps_past:
-        cursor.forget_before(cursor.floor)
-    cursor.trim(fetch.max_remembered, limit)
+        cursor.forget_before(packed_second(cursor.floor))
+    cursor.trim(source.max_remembered(fetch), limit)
     return Batch(batch, reading.failure)
 
 
-def to_incident(fetch_type: str, row: Row) -> Json:
-    """Return an object as an incident, under the platform's keys."""
+def to_incident(fetch_type: str, row: Row, now: datetime) -> Json:
+    """Return an object as an incident, under the platform's keys; one without a time
+    occurred now."""
     source = SOURCES[fetch_type]
-    level = str(row.get("riskLevel"))
     raw = {**row, "fetchType": fetch_type}
     return {
         "name": source.name(row),
-        "occurred": source.time(row),
-        "severity": SEVERITIES.get(level, 0),
-        "rawJSON": json.dumps(raw),
-        "dbotMirrorId": str(row["id"]),
+        "occurred": source.time(row) or minutes_before(now, 0),
+        "severity": severity_of(row),
+        "rawJSON": json.dumps(raw, allow_nan=False),
+        "dbotMirrorId": property_text(row, "id") or source.key(row),
     }
 
 
-def to_incidents(fetch_type: str, rows: list[Row]) -> list[Json]:
-    return [to_incident(fetch_type, row) for row in rows]
+def undated_note(fetch_type: str, rows: list[Row]) -> str:
+    """Say how many objects that are handed over have no time; '' for none."""
+    source = SOURCES[fetch_type]
+    undated = [row for row in rows if not source.time(row)]
+    if not undated:
+        return ""
+    return (
+        f"{fetch_type}: {len(undated)} without a {source.time_property} that can be read "
+        "are handed over as of now."
+    )
+
+
+def failure_note(fetch_type: str, batch: Batch) -> str:
+    """Say that a type could not be read, or not to the end; '' where it could."""
+    if batch.refused:
+        return f"{fetch_type} could not be read and wait for a later fetch. {batch.failure}"
+    if batch.failure:
+        return f"Reading broke off; the next fetch goes on from there. {batch.failure}"
+    return ""
 
 
 class Fetched(NamedTuple):
     """What a fetch brought: the state for the next one by type, incidents, oldest first
-    of each type, and notes on what could not be read."""
+    of each type, notes for the log, and why a type could not be read, or not to the
+    end."""
 
     next_run: Json
     incidents: list[Json]
     notes: list[str]
+    failures: list[RequestError]
 
-    def plus(self, fetch_type: str, cursor: Cursor, batch: Batch) -> "Fetched":
+    def plus(
+        self, fetch_type: str, cursor: Cursor, batch: Batch, now: datetime
+    ) -> "Fetched":
         """Return this with what came of one more type."""
-        incidents = to_incidents(fetch_type, batch.rows)
-        notes = [str(batch.failure)] if batch.failure else []
+        incidents = [to_incident(fetch_type, row, now) for row in batch.rows]
+        notes = [
+            undated_note(fetch_type, batch.rows),
+            failure_note(fetch_type, batch),
+        ]
         return Fetched(
             {**self.next_run, fetch_type: write_cursor(cursor)},
             self.incidents + incidents,
-            self.notes + notes,
+            self.notes + list(filter(None, notes)),
+            self.failures + list(filter(None, [batch.failure])),
         )
 
 
+def fetch_share(
+    client: GraphClient,
+    source: Source,
+    fetch: FetchSettings,
+    cursor: Cursor,
+    now: datetime,
+) -> Batch:
+    """Return what `fetch_source` does, or nothing: with the reason where not even the
+    first page came, and without one where there is no room for this type."""
+    cursor.passed_over = not fetch.max_fetch
+    if cursor.passed_over:
+        return Batch([])
+
+    try:
+        return fetch_source(client, source, fetch, cursor, now)
+    except RequestError as error:
+        return Batch([], error, refused=True)
+
+
+def read_cursors(last_run: Any, fetch: FetchSettings) -> dict[str, Cursor]:
+    """Return how far each type was fetched, first those that the last fetch had no room
+    for. Raises LastRunError."""
+    if not isinstance(last_run, dict):
+        raise LastRunError("cannot be read")
+
+    cursors = {}
+    for fetch_type in fetch.types:
+        text = last_run.get(fetch_type)
+        key_of = SOURCES[fetch_type].key_of
+        cursors[fetch_type] = read_cursor(text, fetch.since, key_of)
+
+    passed_over = [name for name in cursors if cursors[name].passed_over]
+    return {name: cursors[name] for name in (*passed_over, *cursors)}
+
+
 def fetch_incidents(
-    client: GraphClient, fetch: FetchSettings, last_run: Json, now: datetime
+    client: GraphClient, fetch: FetchSettings, last_run: Any, now: datetime
 ) -> Fetched:
     """Fetch every type. Of what is left of max_fetch each may bring an equal share: of 5,
-    the first type up to 3, and if it brings 1, the second up to 4.
+    the first type up to 3, and if it brings 1, the second up to 4. Where there is room
+    for one only, they take turns.
 
-    Raises ArgumentError where there are too many event types, and RequestError where not
-    even the first page of a type came.
+    Raises ArgumentError where there are too many event types, LastRunError, and
+    RequestError where nothing could be read.
     """
-    fetched = Fetched(last_run, [], [])
-    for position, fetch_type in enumerate(fetch.types):
-        types_left = len(fetch.types) - position
+    cursors = read_cursors(last_run, fetch)
+    fetched = Fetched(last_run, [], [], [])
+    refused = 0
+    for position, (fetch_type, cursor) in enumerate(cursors.items()):
+        types_left = len(cursors) - position
         remaining = fetch.max_fetch - len(fetched.incidents)
         share = quotient_rounded_up(remaining, types_left)
         its_fetch = replace(fetch, max_fetch=share)
-        cursor = read_cursor(last_run.get(fetch_type, ""), fetch.since)
-        batch = NOTHING
-        if share:
-            source = SOURCES[fetch_type]
-            batch = fetch_source(client, source, its_fetch, cursor, now)
-        # A type without a share is noted too: where it begins must not move with the
-        # clock.
-        fetched = fetched.plus(fetch_type, cursor, batch)
+        source = SOURCES[fetch_type]
+        batch = fetch_share(client, source, its_fetch, cursor, now)
+        refused += batch.refused
+        # A type without a share, or that was refused, is noted too: where it begins must
+        # not move with the clock.
+        fetched = fetched.plus(fetch_type, cursor, batch, now)
 
+    if refused == len(cursors):
+        raise fetched.failures[0]
     return fetched
+
+
+class Preview(NamedTuple):
+    """Incidents, newest first, and why not all could be read, if so."""
+
+    incidents: list[Json]
+    failure: RequestError | None = None
+
+
+def are_falling(times: list[str]) -> bool:
+    """Tell whether times prove that Graph gives the newest first."""
+    return times[:1] > times[-1:] and times == sorted(times, reverse=True)
 
 
 def newest_selected(
     client: GraphClient, source: Source, fetch: FetchSettings
-) -> list[Row]:
+) -> Batch:
     """Return the newest objects that would be incidents if nothing were known, among all
-    since the first fetch's beginning."""
-    since = instant(fetch.since)
-    query = fetch_query(source, fetch, since, direction="desc")
+    since the first fetch's beginning.
+
+    All of those are read where Graph does not give the newest first.
+    """
+    query = fetch_query(source, fetch, instant(fetch.since), direction="desc")
     selected: list[Row] = []
-    for page in client.pages(source.resource, query):
-        for row in page.rows:
-            if source.is_new(row, None, fetch):
-                selected.append(row)
-        if len(selected) >= fetch.max_fetch:
+    times: list[str] = []
+    failure = None
+    for page in until_failure(client.pages(source.resource, query)):
+        failure = page.failure
+        times += filter(None, map(source.time, page.rows))
+        selected += [
+            row for row in page.rows if source.is_new(row, None, fetch)
+        ]
+        if len(selected) >= fetch.max_fetch and are_falling(times):
             break
 
-    return selected[: fetch.max_fetch]
+    newest_first = sorted(selected, key=source.time, reverse=True)
+    return Batch(newest_first[: fetch.max_fetch], failure)
 
 
-def preview_incidents(client: GraphClient, fetch: FetchSettings) -> list[Json]:
+def preview_incidents(
+    client: GraphClient, fetch: FetchSettings, now: datetime
+) -> Preview:
     """Return what the fetch settings select, newest first and at most as many as one
     fetch brings, whether or not they were handed over already."""
     incidents: list[Json] = []
+    failures = []
     for fetch_type in fetch.types:
-        rows = newest_selected(client, SOURCES[fetch_type], fetch)
-        incidents += to_incidents(fetch_type, rows)
+        batch = newest_selected(client, SOURCES[fetch_type], fetch)
+        incidents += [to_incident(fetch_type, row, now) for row in batch.rows]
+        failures.append(batch.failure)
 
     newest_first = sorted(incidents, key=itemgetter("occurred"), reverse=True)
-    return newest_first[: fetch.max_fetch]
+    failure = next(filter(None, failures), None)
+    return Preview(newest_first[: fetch.max_fetch], failure)
 
 
 # ==== Access checks ===========================================================
@@ -4679,7 +5096,11 @@ def test_module(instance: Instance, _: Args) -> str:
     if instance.settings.fetch:
         fetch = instance.settings.fetch
         smallest_fetch = replace(fetch, max_fetch=len(fetch.types))
-        fetch_incidents(instance.client, smallest_fetch, {}, utc_now())
+        fetched = fetch_incidents(
+            instance.client, smallest_fetch, {}, utc_now()
+        )
+        if fetched.failures:
+            raise fetched.failures[0]
 
     return "ok"
 
@@ -4894,16 +5315,19 @@ def fetch_settings_of(instance: Instance) -> FetchSettings:
 def fetch_preview(instance: Instance, _: Args) -> CommandResults:
     """Return what the fetch settings select, without moving anything."""
     settings = fetch_settings_of(instance)
-    incidents = preview_incidents(instance.client, settings)
+    preview = preview_incidents(instance.client, settings, utc_now())
+    incidents = preview.incidents
     since = short_literal(instant(settings.since))
-    note = (
+    notes = [
         f"Newest first, since {since}, at most {settings.max_fetch}. "
         "Which of them were handed over already is not known here."
-    )
+    ]
+    if preview.failure:
+        notes.append(f"Incomplete: not all could be read. {preview.failure}")
     columns = ("name", "occurred", "severity", "dbotMirrorId")
     title = f"The fetch settings select {len(incidents)} incident(s)"
     return CommandResults(
-        readable_output=markdown_table(title, incidents, columns, [note]),
+        readable_output=markdown_table(title, incidents, columns, notes),
         raw_response=incidents,
     )
 
@@ -4911,14 +5335,14 @@ def fetch_preview(instance: Instance, _: Args) -> CommandResults:
 def fetch_command(instance: Instance) -> None:
     """Hand new incidents over to the platform, and keep how far that came."""
     settings = fetch_settings_of(instance)
-    last_run = demisto.getLastRun()
+    last_run = demisto.getLastRun() or {}
     fetched = fetch_incidents(instance.client, settings, last_run, utc_now())
     for note in fetched.notes:
-        demisto.info(
-            f"[Fetch] Reading broke off; the next fetch goes on from there. {note}"
-        )
+        demisto.info(f"[Fetch] {note}")
 
-    demisto.setLastRun(fetched.next_run)
+    # The platform keeps what it has.
+    if fetched.next_run != last_run:
+        demisto.setLastRun(fetched.next_run)
     demisto.incidents(fetched.incidents)
 
 

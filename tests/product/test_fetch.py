@@ -1,5 +1,6 @@
 """Detections and users become incidents: none lost, none twice, oldest first, whatever the service does meanwhile."""
 
+import contextlib
 import json
 import random
 import re
@@ -9,9 +10,22 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
-from helpers import BASE, LEVELS_ACCEPTED, NOW, SMALL, STATES_ACCEPTED, Row, contents, only_entry, shown, text_of
+from helpers import (
+    BASE,
+    LEVELS_ACCEPTED,
+    NOW,
+    SMALL,
+    STATES_ACCEPTED,
+    Row,
+    contents,
+    only_entry,
+    shown,
+    text_of,
+)
 from warroom.azure.arrivals import WAYS, Arrivals
 from warroom.azure.demo import demo_tenant
 from warroom.azure.rows import stamp
@@ -91,10 +105,9 @@ def client(instance: Row, simulator: Simulator) -> Iterator[aru.GraphClient]:
         yield aru.build_instance(aru.read_settings(instance), persistent=False).client
 
 
-def known(last_run: Row, fetch_type: str = "Risk Detections") -> Row:
+def known(last_run: Row, fetch_type: str = "Risk Detections") -> dict[str, aru.Remembered]:
     """What is remembered of one type."""
-    remembered: Row = json.loads(last_run[fetch_type])["known"]
-    return remembered
+    return aru.read_cursor(last_run[fetch_type], SINCE, aru.SOURCES[fetch_type].key_of).known
 
 
 class ForgetfulFetches:
@@ -102,7 +115,9 @@ class ForgetfulFetches:
 
     def __init__(self, client: aru.GraphClient, instance: Row, clock: Clock, remembered: int) -> None:
         self.client, self.clock = client, clock
-        self.settings = replace(aru.read_fetch_settings(instance), max_remembered=remembered, since=SINCE)
+        self.settings = replace(
+            aru.read_fetch_settings(instance), max_detections=remembered, max_users=remembered, since=SINCE
+        )
         self.last_run: Row = {}
 
     def __call__(self) -> list[str]:
@@ -110,7 +125,7 @@ class ForgetfulFetches:
         self.last_run = fetched.next_run
         return incident_ids(fetched.incidents)
 
-    def known(self) -> Row:
+    def known(self) -> dict[str, aru.Remembered]:
         return known(self.last_run)
 
 
@@ -495,7 +510,7 @@ def test_a_page_that_fails_half_way_hands_over_what_came_and_goes_on_there_next_
     broken.faults.clear()
     broken.requests.clear()
     assert fetch() == ["d2", "d3", "d4", "d5"]
-    assert broken.graph_requests[0].query["$filter"] == "detectedDateTime ge 2026-11-20T03:00:00Z"
+    assert broken.graph_requests[0].query["$filter"] == "detectedDateTime ge 2026-11-20T04:00:00Z"
 
 
 def test_a_first_page_that_fails_is_an_error_and_moves_nothing(broken: Simulator, room: WarRoom, fetch: Fetch) -> None:
@@ -507,15 +522,46 @@ def test_a_first_page_that_fails_is_an_error_and_moves_nothing(broken: Simulator
     assert fetch() == ["d0", "d1", "d2", "d3", "d4", "d5"]
 
 
-def test_where_a_second_type_cannot_be_read_the_first_comes_again_next_time(
-    room: WarRoom, tenant: Tenant, instance: Row, simulator: Simulator, fetch: Fetch
+@pytest.mark.parametrize(("refused", "brought"), [(BOTH[0], ["u1"]), (BOTH[1], ["d1"])])
+def test_where_one_type_is_refused_the_other_comes_and_the_log_says_why(
+    refused: str, brought: list[str], room: WarRoom, tenant: Tenant, instance: Row, simulator: Simulator, fetch: Fetch
+) -> None:
+    instance |= {"fetch_types": BOTH, "first_fetch": "12 hours"}
+    tenant.add_user(id="u1", riskLastUpdatedDateTime=stamp(ago(hours=11, minutes=58)))
+    tenant.arrive(id="d1", detected=ago(hours=11, minutes=58))
+    simulator.fail_next(403, after=BOTH.index(refused))
+    run = room.fetch()
+    assert incident_ids(run.incidents) == brought
+    (note,) = [line for line in run.logs if line.startswith("info: ")]
+    assert note.startswith(
+        f"info: [Fetch] {refused} could not be read and wait for a later fetch. Graph answered 403 Forbidden: "
+    )
+    room.clock = lambda: NOW + timedelta(hours=6)  # First fetch time still means what it meant at the first fetch.
+    assert sorted(brought + fetch()) == ["d1", "u1"]
+
+
+def test_where_every_type_is_refused_the_first_refusal_is_the_error_and_nothing_moves(
+    room: WarRoom, instance: Row, simulator: Simulator, tenant: Tenant
 ) -> None:
     instance["fetch_types"] = BOTH
-    detect(tenant, "d1")
-    simulator.fail_next(403, after=1)
-    assert room.fetch().failed
+    tenant.licence = "Free"
+    run = room.fetch()
+    assert "Licence missing: the tenant needs Microsoft Entra ID P1 or P2." in contents(run)[0]
+    assert len(simulator.graph_requests) == 2
     assert room.last_run == {}
-    assert fetch()[0] == "d1"
+
+
+def test_a_tenant_with_p1_has_its_detections_fetched_and_is_told_by_the_test_button_what_it_lacks(
+    room: WarRoom, tenant: Tenant, instance: Row, fetch: Fetch
+) -> None:
+    instance |= {"fetch_types": BOTH, "isFetch": True}
+    detect(tenant, "d1", "d2")
+    tenant.licence = "P1"
+    assert fetch() == ["d1", "d2"]
+    (text,) = messages(room.run_test())
+    assert "Licence missing: the tenant needs Microsoft Entra ID P2." in text
+    tenant.licence = "P2"
+    assert fetch() == list(tenant.users)
 
 
 @pytest.mark.parametrize("order", [shuffled, reversed_order])
@@ -682,8 +728,8 @@ def test_little_memory_loses_nothing_and_repeats_nothing(
     fetched = []
     for _ in range(12):
         fetched += fetch()
-        times = {time for time, *_ in fetch.known().values()}
-        assert len(fetch.known()) <= 5 or len(times) == 1  # Those of one instant are told apart by memory alone.
+        seconds = {each.second for each in fetch.known().values()}
+        assert len(fetch.known()) <= 5 or len(seconds) == 1  # Those of one second are told apart by memory alone.
     assert sorted(fetched) == names
 
 
@@ -775,6 +821,29 @@ def test_the_preview_shows_the_newest_that_the_settings_select_and_moves_nothing
     assert room.last_run == before
 
 
+@pytest.mark.parametrize("order", [shuffled, reversed_order])
+def test_the_preview_shows_the_newest_where_graph_keeps_to_no_order(
+    order: Order, room: WarRoom, tenant: Tenant, instance: Row
+) -> None:
+    instance["max_fetch"] = "3"
+    tenant.largest_page = 4
+    detect(tenant, *(f"d{number:02}" for number in range(20)))
+    tenant.order = order
+    assert incident_ids(only_entry(room.run(PREVIEW))["Contents"]) == ["d19", "d18", "d17"]
+
+
+def test_the_preview_says_that_it_is_incomplete(
+    room: WarRoom, tenant: Tenant, simulator: Simulator, no_waiting: list[float]
+) -> None:
+    assert no_waiting == []
+    tenant.largest_page = 2
+    detect(tenant, *(f"d{number}" for number in range(6)))
+    simulator.fail_next(500, times=1000, after=1)
+    entry = only_entry(room.run(PREVIEW))
+    assert incident_ids(entry["Contents"]) == ["d5", "d4"]
+    assert "\nIncomplete: not all could be read. Graph answered 500 InternalServerError" in entry["HumanReadable"]
+
+
 def test_the_preview_says_that_it_knows_of_no_earlier_fetch(room: WarRoom, tenant: Tenant) -> None:
     tenant.add_user(id=AD)
     tenant.arrive(id="d1", detected="2026-11-20T11:00:00Z")
@@ -813,7 +882,192 @@ def test_a_quiet_fetch_writes_nothing_about_the_sign_in(room: WarRoom, tenant: T
     assert room.context_version == version
 
 
-# State of the first version
+# A last run that stays small
+
+
+def test_a_fetch_that_brings_nothing_leaves_the_last_run_as_it_is_but_for_one_in_an_hour(
+    room: WarRoom, tenant: Tenant, clock: Clock, instance: Row
+) -> None:
+    instance |= {"fetch_types": BOTH, "max_fetch": "200"}
+    detect(tenant, *(f"d{number}" for number in range(30)))
+    add_users_hourly(tenant)
+    assert len(room.fetch().incidents) == 37
+    written = []
+    for minute in range(1, 181):
+        clock.advance(minutes=1)
+        before = room.last_run
+        assert room.fetch().incidents == []
+        if room.last_run is not before:
+            assert room.last_run != before
+            written.append(minute)
+    assert written == [60, 120, 180]
+
+
+def test_of_the_last_run_only_what_moved_changes(room: WarRoom, tenant: Tenant, clock: Clock, instance: Row) -> None:
+    instance |= {"fetch_types": BOTH, "max_fetch": "200"}
+    detect(tenant, *(f"d{number}" for number in range(30)))
+    add_users_hourly(tenant)
+    room.fetch()
+    before = {fetch_type: json.loads(text) for fetch_type, text in room.last_run.items()}
+    clock.advance(minutes=1)
+    tenant.arrive(id="new", detected=clock.now)
+    assert incident_ids(room.fetch().incidents) == ["new"]
+    after = {fetch_type: json.loads(text) for fetch_type, text in room.last_run.items()}
+    assert after["Risky Users"] == before["Risky Users"]
+    added = after["Risk Detections"]["known"].removeprefix(before["Risk Detections"]["known"])
+    assert len(added) == 14
+    assert after["Risk Detections"] == {
+        **before["Risk Detections"],
+        "known": before["Risk Detections"]["known"] + added,
+    }
+
+
+def full_cursor(fetch_type: str, number: int) -> aru.Cursor:
+    """A cursor with so many objects, over as many seconds as they may have."""
+    source = aru.SOURCES[fetch_type]
+    known = {}
+    for count in range(number):
+        second = aru.packed_second(aru.instant(stamp(ago(seconds=499 * count))))
+        row = {"id": f"{AD}{count}", "riskState": "confirmedCompromised", "riskLevel": "high"}
+        known[source.key(row)] = source.remembered(row, second)
+    time = aru.instant(stamp(NOW))
+    return aru.Cursor(time, known, deep_read=time, open_from=time, passed_key="0" * 64)
+
+
+def test_the_largest_last_run_stays_below_a_megabyte_and_is_read_as_it_was_written() -> None:
+    full = {BOTH[0]: full_cursor(BOTH[0], aru.MAX_DETECTIONS), BOTH[1]: full_cursor(BOTH[1], aru.MAX_USERS)}
+    assert [len(cursor.known) for cursor in full.values()] == [15_000, 50_000]
+    last_run = {fetch_type: aru.write_cursor(cursor) for fetch_type, cursor in full.items()}
+    assert len(json.dumps(last_run)) < 1_000_000
+    for fetch_type, cursor in full.items():
+        assert aru.read_cursor(last_run[fetch_type], SINCE, aru.SOURCES[fetch_type].key_of) == cursor
+
+
+def test_fifty_thousand_users_at_risk_who_change_harmlessly_are_no_news(
+    client: aru.GraphClient, tenant: Tenant, instance: Row, clock: Clock
+) -> None:
+    instance["fetch_types"] = ONLY_USERS
+    fetch = ForgetfulFetches(client, instance, clock, remembered=aru.MAX_USERS)
+    last_run = {BOTH[1]: aru.write_cursor(full_cursor(BOTH[1], aru.MAX_USERS))}
+    fetch.last_run = last_run
+    for count in (0, 1, aru.MAX_USERS - 1):
+        row = {"id": f"{AD}{count}", "riskState": "confirmedCompromised", "riskLevel": "high"}
+        tenant.add_user(**row, riskDetail="hidden", riskLastUpdatedDateTime=stamp(NOW))
+    assert fetch() == []
+    assert len(known(fetch.last_run, BOTH[1])) == aru.MAX_USERS
+
+
+@pytest.mark.parametrize(
+    ("time", "kept"),
+    [
+        ("2020-01-01T00:00:00Z", "2020-01-01T00:00:00Z"),
+        ("2026-11-20T11:00:00.9999999Z", "2026-11-20T11:00:00Z"),
+        ("2054-01-09T13:37:03Z", "2054-01-09T13:37:03Z"),
+        ("2054-01-09T13:37:04Z", "2054-01-09T13:37:03Z"),
+        ("1999-12-31T23:59:59Z", "2020-01-01T00:00:00Z"),
+        ("0001-01-01T00:00:00Z", "2020-01-01T00:00:00Z"),
+        ("9999-12-31T23:59:59.9999999Z", "2054-01-09T13:37:03Z"),
+    ],
+)
+def test_a_time_is_kept_to_the_second_over_thirty_four_years(time: str, kept: str) -> None:
+    packed = aru.packed_second(aru.instant(time))
+    assert (len(packed), aru.unpacked_second(packed)) == (5, aru.instant(kept))
+
+
+@given(st.lists(st.datetimes(datetime(2020, 1, 1), datetime(2054, 1, 1)), min_size=2, max_size=2))
+def test_packed_seconds_compare_as_the_seconds_do(moments: list[datetime]) -> None:
+    first, second = (aru.packed_second(aru.instant(f"{moment:%Y-%m-%dT%H:%M:%S}Z")) for moment in moments)
+    whole = [moment.replace(microsecond=0) for moment in moments]
+    assert (first < second, first == second) == (whole[0] < whole[1], whole[0] == whole[1])
+
+
+# What surfaces late
+
+
+def week_of_detections(tenant: Tenant, number: int) -> None:
+    """Let so many detections occur over the last week."""
+    for count in range(number):
+        tenant.arrive(id=f"w{count}", detected=ago(minutes=10_000 * (count + 1) / number))
+
+
+def test_a_week_of_look_back_is_read_once_an_hour_and_what_is_recent_with_every_fetch(
+    fetch: Fetch, tenant: Tenant, clock: Clock, instance: Row, simulator: Simulator
+) -> None:
+    instance |= {"look_back": "10080", "first_fetch": "8 days", "max_fetch": "200"}
+    tenant.largest_page = 10
+    week_of_detections(tenant, 200)
+    assert len(fetch()) == 200
+    requests = []
+    for _ in range(181):
+        simulator.requests.clear()
+        assert fetch() == []
+        requests.append(len(simulator.graph_requests))
+        clock.advance(minutes=1)
+    assert [minute for minute, number in enumerate(requests) if number > 1] == [60, 120, 180]
+    assert set(requests[:60]) == {1}
+    assert requests[60] > 20
+
+
+@pytest.mark.parametrize("delay", [0, 1, 59, 60, 61, 119, 120, 121, 600, 10_079, 10_080])
+def test_what_surfaces_within_an_hour_comes_at_once_and_what_surfaces_later_within_one_more(
+    delay: int, fetch: Fetch, tenant: Tenant, clock: Clock, instance: Row
+) -> None:
+    instance["look_back"] = "10080"
+    fetch()
+    clock.advance(minutes=7)
+    surfaces = clock.now + timedelta(minutes=delay)
+    tenant.arrive(id="late", detected=clock.now, surfaces_at=surfaces)
+    while clock.now < surfaces:
+        assert fetch() == []
+        clock.now = min(clock.now + timedelta(minutes=1 + delay // 60), surfaces)
+    while not (brought := fetch()):
+        clock.advance(minutes=1)
+    assert brought == ["late"]
+    assert clock.now - surfaces <= timedelta(minutes=0 if delay <= 60 else 60)
+    assert fetch() == []
+
+
+@pytest.mark.parametrize("pause", [61, 130, 300, 1440])
+def test_after_a_pause_of_the_fetches_nothing_is_missing(
+    pause: int, fetch: Fetch, tenant: Tenant, clock: Clock, instance: Row
+) -> None:
+    instance["look_back"] = "120"
+    fetch()
+    for minute in range(pause):
+        tenant.arrive(id=f"d{minute}", detected=clock.now, surfaces_at=clock.now + timedelta(minutes=minute % 120))
+        clock.advance(minutes=1)
+    clock.advance(minutes=120)
+    brought = sum((fetch() for _ in range(-(-pause // 50))), [])
+    assert sorted(brought) == sorted(f"d{minute}" for minute in range(pause))
+    assert fetch() == []
+
+
+def test_a_clock_that_is_set_back_keeps_no_fetch_from_looking_back(
+    fetch: Fetch, tenant: Tenant, clock: Clock, instance: Row
+) -> None:
+    instance["look_back"] = "1440"
+    fetch()
+    clock.advance(hours=-3)
+    tenant.arrive(id="late", detected=clock.now - timedelta(hours=10))
+    assert fetch() == ["late"]
+
+
+def test_a_backlog_is_gone_on_with_where_it_was_left(
+    fetch: Fetch, tenant: Tenant, instance: Row, simulator: Simulator
+) -> None:
+    instance |= {"look_back": "10080", "first_fetch": "8 days", "max_fetch": "50"}
+    tenant.largest_page = 10
+    week_of_detections(tenant, 200)
+    requests = []
+    for _ in range(4):
+        assert len(fetch()) == 50
+        requests.append(len(simulator.graph_requests))
+        simulator.requests.clear()
+    assert fetch() == []
+    assert max(requests) <= 7
+
+
+# States of earlier versions, and what is no state
 
 
 def first_version_tenant(tenant: Tenant, *, one_instant: bool) -> None:
@@ -826,21 +1080,106 @@ def first_version_tenant(tenant: Tenant, *, one_instant: bool) -> None:
         tenant.add_user(id=f"{AD[:-2]}0{number}", riskLastUpdatedDateTime=updated, riskLevel=level)
 
 
+@pytest.mark.parametrize("version", ["first", "second"])
 @pytest.mark.parametrize(
     ("recorded", "one_instant"),
     [("plain", False), ("overflow", True)],  # overflow: it remembered two, and forgot some of one instant
 )
-def test_a_state_of_the_first_version_is_taken_over_without_loss_or_repeat(
-    recorded: str, one_instant: bool, room: WarRoom, tenant: Tenant, instance: Row, fetch: Fetch
+def test_a_state_of_an_earlier_version_is_taken_over_without_loss_or_repeat(
+    version: str, recorded: str, one_instant: bool, room: WarRoom, tenant: Tenant, instance: Row, fetch: Fetch
 ) -> None:
     instance |= {"fetch_types": BOTH, "max_fetch": "8"}
     first_version_tenant(tenant, one_instant=one_instant)
-    state = json.loads(text_of(PROJECT / "test_data/first_version_last_runs.json"))[recorded]
+    state = json.loads(text_of(PROJECT / f"test_data/{version}_version_last_runs.json"))[recorded]
     room.last_run = state["last_run"]
     rest = {*tenant.detections, *tenant.users} - set(state["handed_over"])
     assert sorted(fetch()) == sorted(rest)
     assert fetch() == []
-    assert [json.loads(text)["version"] for text in room.last_run.values()] == [2, 2]
+    assert [json.loads(text)["version"] for text in room.last_run.values()] == [3, 3]
+
+
+HOW_TO_RESET = (
+    'To let its fetches begin anew, press Reset the "last run" timestamp in the settings of the instance; '
+    "what they brought since the first fetch time may come again then."
+)
+GOOD_STATE = {
+    "floor": "2026-11-20T10:00:00.0000000Z",
+    "known": "",
+    "deep_read": "",
+    "open_from": "",
+    "passed_key": "",
+    "passed_over": False,
+    "version": 3,
+}
+DAMAGED: dict[str, Any] = {
+    "a text": "2026-11-20T10:00:00Z",
+    "a list": ["2026-11-20T10:00:00Z"],
+    "a number": 5,
+    "no JSON": {"Risk Detections": "2026-11-20T10:00:00Z"},
+    "cut off": {"Risk Detections": json.dumps(GOOD_STATE)[:-9]},
+    "deep": {"Risk Detections": "[" * 100_000},
+    "an object": {"Risk Detections": GOOD_STATE},
+    "a time alone": {"Risk Detections": 1_795_172_400},
+    "JSON of a number": {"Risk Detections": "5"},
+    "JSON of a list": {"Risk Detections": "[]"},
+    "JSON of another shape": {"Risk Detections": '{"time": "2026-11-20T10:00:00Z", "ids": []}'},
+    "no version's": {"Risk Detections": '{"version": "two"}'},
+    "first: floor": {"Risk Detections": '{"floor": "x", "known": {}}'},
+    "first: records": {"Risk Detections": '{"known": {"0ad52e338662c923": 5}}'},
+    "first: keys": {"Risk Detections": '{"known": {"xyz": "2026-11-20T10:00:00Z"}}'},
+    "second: nothing": {"Risk Detections": '{"version": 2}'},
+    "second: records": {
+        "Risk Detections": '{"version": 2, "floor": "2026-11-20T10:00:00Z", "passed_key": "", "known": {"00": []}}'
+    },
+}
+BAD_VALUES: Row = {"floor": "", "known": "12345", "deep_read": None, "open_from": "soon", "passed_key": []}
+for name, value in BAD_VALUES.items():
+    DAMAGED[f"third: {name}"] = {"Risk Detections": json.dumps({**GOOD_STATE, name: value})}
+
+
+@pytest.mark.parametrize("last_run", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_last_run_is_an_error_that_says_how_to_reset_it(
+    last_run: Any, room: WarRoom, simulator: Simulator
+) -> None:
+    room.last_run = last_run
+    assert messages(room.fetch()) == [
+        f"Failed to execute fetch-incidents. The last run of this instance cannot be read. {HOW_TO_RESET}"
+    ]
+    assert simulator.requests == []
+
+
+@pytest.mark.parametrize("version", [4, 99])
+def test_a_last_run_of_a_later_version_is_called_that(version: int, room: WarRoom, simulator: Simulator) -> None:
+    room.last_run = {"Risk Detections": json.dumps({"version": version, "other": 1})}
+    assert messages(room.fetch()) == [
+        "Failed to execute fetch-incidents. The last run of this instance was left by a later version of the "
+        f"integration. {HOW_TO_RESET}"
+    ]
+    assert simulator.requests == []
+
+
+@pytest.mark.parametrize("last_run", [None, {}, [], "", {"Risk Detections": ""}, {"time": "2026-11-20T10:00:00Z"}])
+def test_a_last_run_that_says_nothing_of_a_type_lets_it_begin(
+    last_run: Any, room: WarRoom, tenant: Tenant, fetch: Fetch
+) -> None:
+    detect(tenant, "d1")
+    room.last_run = last_run
+    assert fetch() == ["d1"]
+
+
+KEPT = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from((*GOOD_STATE, "x")), inner),
+    max_leaves=12,
+)
+
+
+@given(kept=KEPT, good=st.sampled_from(sorted(GOOD_STATE)))
+def test_no_last_run_whatever_is_an_error_of_python(kept: Any, good: str) -> None:
+    key_of = aru.SOURCES["Risk Detections"].key_of
+    for text in (kept, json.dumps(kept), json.dumps({**GOOD_STATE, good: kept})):
+        with contextlib.suppress(aru.LastRunError):
+            aru.read_cursor(text, SINCE, key_of)
 
 
 # Users
@@ -938,6 +1277,33 @@ def test_a_type_that_gets_no_share_keeps_the_beginning_of_the_first_fetch(
         brought += fetch()
         clock.advance(minutes=1)
     assert sorted(brought) == ["d0", "d1", "d2", "d3", "u1"]
+
+
+def test_where_there_is_room_for_one_the_types_take_turns(
+    fetch: Fetch, tenant: Tenant, instance: Row, clock: Clock
+) -> None:
+    instance |= {"fetch_types": BOTH, "max_fetch": "1"}
+    add_users_hourly(tenant)
+    detect(tenant, *(f"d{number}" for number in range(8)))
+    brought = []
+    for _ in range(15):
+        brought += fetch()
+        clock.advance(minutes=1)
+    turns = [name for number in range(6) for name in (f"d{number}", f"u{number}")]
+    assert brought == [*turns, "d6", "d7"]
+
+
+def test_a_type_that_has_news_again_does_not_wait_for_the_other(
+    fetch: Fetch, tenant: Tenant, instance: Row, clock: Clock
+) -> None:
+    instance |= {"fetch_types": BOTH, "max_fetch": "1"}
+    tenant.add_user(id=AD, riskState="none", riskLevel="none", riskLastUpdatedDateTime=stamp(ago(hours=1)))
+    brought = []
+    for number in range(4):
+        detect(tenant, f"d{number}")
+        brought.append(fetch())
+        clock.advance(minutes=1)
+    assert brought == [["d0"], ["d1"], ["d2"], ["d3"]]
 
 
 # The war room's own fetches

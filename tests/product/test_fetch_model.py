@@ -36,6 +36,7 @@ from warroom.azure.tenant import CLIENT_ID, Tenant, as_asked, reversed_order
 
 START = datetime(2026, 11, 20, 9, tzinfo=timezone.utc)
 SINCE = "2026-11-19T09:00:00Z"
+HOUR = timedelta(hours=1)
 LEVELS = ("low", "medium", "high", "hidden")
 STATES = ("atRisk", "confirmedCompromised", "remediated", "dismissed")
 
@@ -128,16 +129,30 @@ class Conditions(NamedTuple):
     pace: int
 
 
+# To the end of what is seen at once, and beyond.
+MINUTES = st.one_of(st.integers(0, 60), st.sampled_from((50, 59, 60, 60, 60, 61, 120, 179, 600, 1440)))
+
 CONDITIONS = st.builds(
     Conditions,
     max_fetch=st.integers(1, 4),
     page_size=st.integers(1, 4),
-    look_back=st.sampled_from((1, 10, 60)),
+    look_back=st.sampled_from((1, 10, 60, 180, 1440)),
     ahead=st.integers(-10, 5),
     newest_first=st.booleans(),
     levels=st.sampled_from(((), (), ("high", "medium"))),
     pace=st.sampled_from((0, 1, 20)),
 )
+
+
+class Appearance(NamedTuple):
+    """What a detection or a change of a user is dated, and when it can first be seen."""
+
+    dated: datetime
+    surfaces: datetime
+
+    def is_owed(self, now: datetime) -> bool:
+        """Whether a complete fetch has to see it: if it surfaced within an hour, at once; or else an hour later."""
+        return self.surfaces - self.dated <= HOUR or now - self.surfaces >= HOUR
 
 
 class History(RuleBasedStateMachine):
@@ -182,6 +197,12 @@ class History(RuleBasedStateMachine):
         """Fetch once. meanwhile: (before which attempt, and two numbers to choose by) of what happens in the tenant."""
         self.try_fetch(troubles, meanwhile, crashes)
 
+    @rule(minutes=st.integers(1, 59), times=st.integers(1, 9))
+    def fetch_regularly(self, minutes: int, times: int) -> None:
+        for _ in range(times):
+            self.clock += timedelta(minutes=minutes)
+            self.try_fetch([], [])
+
     def try_fetch(self, troubles: list[str], meanwhile: list[tuple[int, int, int]], crashes: bool = False) -> Wire:
         def before(attempt: int) -> None:
             self.clock += self.pace if attempt else timedelta()
@@ -200,14 +221,15 @@ class History(RuleBasedStateMachine):
             assert not wire.answers
         else:
             if not crashes:
-                self.persist(wire, *outcome)
+                self.persist(wire, outcome)
         return wire
 
-    def persist(self, wire: Wire, next_run: Row, incidents: list[Row], notes: list[str]) -> None:
+    def persist(self, wire: Wire, fetched: aru.Fetched) -> None:
+        next_run, incidents, notes, failures = fetched
         assert wire.answers
         assert len(incidents) <= self.fetch_settings.max_fetch
         assert [ticks(new["occurred"]) for new in incidents] == sorted(ticks(new["occurred"]) for new in incidents)
-        assert bool(notes) == bool(wire.lasting)
+        assert bool(notes) == bool(failures) == bool(wire.lasting)
         assert all(isinstance(text, str) for text in next_run.values())
         self.last_run = json.loads(json.dumps(next_run))
         complete = not notes and len(incidents) < self.fetch_settings.max_fetch
@@ -219,7 +241,7 @@ class History(RuleBasedStateMachine):
         for _ in range(-(-self.number() // self.fetch_settings.max_fetch) + 1):
             self.try_fetch([], [])
         self.check_account()
-        self.clock += self.look_back + timedelta(minutes=21)
+        self.clock += self.look_back + 2 * HOUR + timedelta(minutes=21)
         self.try_fetch([], [])
         assert self.try_fetch([], []).attempts == 1
 
@@ -259,30 +281,31 @@ class Detections(History):
         changing: detections leave the filter; see keep_order.
         """
         self.begin(given)
-        self.made: dict[str, datetime] = {}  # when it surfaces, by id
+        self.made: dict[str, Appearance] = {}
         self.handed: Counter[str] = Counter()
         self.resolved: set[str] = set()
         self.certain: set[str] = set()
         self.small_memory, self.changing = bool(small_memory), changing
         if small_memory:
-            self.fetch_settings = replace(self.fetch_settings, max_remembered=small_memory)
+            self.fetch_settings = replace(self.fetch_settings, max_detections=small_memory)
         if changing:
             self.keep_order()
             self.fetch_settings = replace(self.fetch_settings, states=("atRisk",))
         for hours in behind:
-            self.arrive(START - timedelta(hours=hours, minutes=1), START, hours)
+            detected = START - timedelta(hours=hours, minutes=1)
+            self.arrive(detected, detected, hours)
 
     def arrive(self, detected: datetime, surfaces: datetime, number: int) -> None:
         if self.changing:
             detected += timedelta(microseconds=len(self.made))
         text = stamp(detected, 7 if self.changing else (0, 3, 7)[number % 3])
         row = self.tenant.arrive(detected=text, surfaces_at=surfaces, riskLevel=LEVELS[number % 4])
-        self.made[row["id"]] = surfaces
+        self.made[row["id"]] = Appearance(detected, surfaces)
 
     @rule(
         number=st.integers(1, 3),
-        ago=st.integers(0, 60),
-        delay=st.integers(0, 60),
+        ago=MINUTES,
+        delay=MINUTES,
         spread=st.sampled_from((0, 0, 1, 7)),
         choices=st.integers(0, 9),
     )
@@ -318,7 +341,7 @@ class Detections(History):
 
     def remember_start(self) -> None:
         self.tenant.begin_request()
-        self.certain = self.matching()
+        self.certain = {name for name in self.matching() if self.made[name].is_owed(self.clock)}
 
     def account(self, handed: list[Row], _: list[Row], complete: bool) -> None:
         self.handed.update(row["id"] for row in handed)
@@ -351,10 +374,13 @@ class Users(History):
         self.ids = [f"00000000-0000-0000-0000-{number:012}" for number in range(users)]
         self.changes = 0
         self.unchanged: dict[str, Row] = {}
+        self.changed: dict[str, Appearance] = {}
         for number, user_id in enumerate(self.ids):
-            self.tenant.add_user(id=user_id, riskLastUpdatedDateTime=stamp(START - timedelta(hours=2, seconds=number)))
+            dated = START - timedelta(hours=2, seconds=number)
+            self.tenant.add_user(id=user_id, riskLastUpdatedDateTime=stamp(dated))
+            self.changed[user_id] = Appearance(dated, dated)
 
-    @rule(who=st.integers(0, 5), what=st.integers(0, 15), ago=st.sampled_from((0, 0, 1, 60)))
+    @rule(who=st.integers(0, 5), what=st.integers(0, 15), ago=st.sampled_from((0, 0, 1, 60, 61, 120, 600, 1440)))
     def change(self, who: int, what: int, ago: int) -> None:
         """ago: minutes since the change that is only seen now."""
         user = self.tenant.users[self.ids[who % len(self.ids)]]
@@ -363,6 +389,7 @@ class Users(History):
         self.changes += 1
         dated = max(dated, before + timedelta(seconds=1)) + timedelta(microseconds=self.changes * self.changing)
         self.clock = max(self.clock, dated)
+        self.changed[user["id"]] = Appearance(dated, self.clock)
         state, level = STATES[what // 4], LEVELS[what % 4]
         self.tenant.change_user(user["id"], riskLastUpdatedDateTime=stamp(dated), riskState=state, riskLevel=level)
 
@@ -371,7 +398,8 @@ class Users(History):
             self.change(first, second, 0)
 
     def remember_start(self) -> None:
-        self.unchanged = {user_id: dict(row) for user_id, row in self.tenant.users.items()}
+        users = self.tenant.users.items()
+        self.unchanged = {name: dict(row) for name, row in users if self.changed[name].is_owed(self.clock)}
 
     def owed(self, row: Row) -> bool:
         """Whether a user's state is one to hand over, after what was seen of that user before."""

@@ -271,7 +271,6 @@ GOOD_REASONS: dict[str, tuple[Row, str]] = {
         NO_JSON.format("200, application/json"),
     ),
     "no list": ({"status": 200, "body": {"value": None}}, "Graph's answer holds no list of risky users."),
-    "no objects": ({"status": 200, "body": {"value": ["a"]}}, "Graph's answer holds no list of risky users."),
     "redirect": (
         {"status": 302, "location": "https://fabrikam.example/"},
         "graph.microsoft.com was not reached: it answered with a redirect, which is not followed. "
