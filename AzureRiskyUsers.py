@@ -553,6 +553,8 @@ CLOUDS = {
 FETCH_TYPES = ("Risk Detections", "Risky Users")
 MAX_FETCH = 200  # incidents in one fetch
 MAX_LOOK_BACK = 10_080  # minutes, a week
+# Of a detection the event type, of a user the detail.
+CONFIRMED_BY_ADMIN = "adminConfirmedUserCompromised"
 # Objects that are remembered; beyond that, the oldest are forgotten (see Cursor.trim).
 MAX_DETECTIONS = 15_000
 MAX_USERS = 50_000
@@ -564,6 +566,7 @@ class FetchSettings:
 
     since: the literal of where the very first fetch begins. look_back: minutes in which a
     detection may surface late. event_types: any texts, since Graph's set is open.
+    admin_confirmations: whether what an administrator confirmed is fetched too.
     max_detections, max_users: no parameters; how many are remembered, so that none is
     handed over twice.
     """
@@ -575,6 +578,7 @@ class FetchSettings:
     levels: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
     event_types: tuple[str, ...] = ()
+    admin_confirmations: bool = False
     max_detections: int = MAX_DETECTIONS
     max_users: int = MAX_USERS
 
@@ -589,6 +593,10 @@ def read_fetch_settings(params: Args) -> FetchSettings:
     levels = choices(params, "fetch_risk_levels", RISK_LEVELS)
     states = choices(params, "fetch_risk_states", RISK_STATES)
     event_types = argToList(params.get("fetch_event_types"))
+    confirmations = argToBoolean(
+        params.get("fetch_admin_confirmations") or False
+    )
+    by_name = CONFIRMED_BY_ADMIN in event_types
     return FetchSettings(
         since=since,
         max_fetch=max_fetch,
@@ -597,6 +605,7 @@ def read_fetch_settings(params: Args) -> FetchSettings:
         levels=levels,
         states=states,
         event_types=tuple(event_types),
+        admin_confirmations=confirmations or by_name,
     )
 
 
@@ -4372,7 +4381,8 @@ class Source:
 
 
 class DetectionSource(Source):
-    """Risk detections as incidents: each once."""
+    """Risk detections as incidents: each once, but for those that only record what an
+    administrator confirmed."""
 
     resource = RISK_DETECTIONS
     time_property = "detectedDateTime"
@@ -4389,8 +4399,11 @@ class DetectionSource(Source):
         return Remembered(second)
 
     def is_new(
-        self, _: Row, before: Remembered | None, __: FetchSettings
+        self, row: Row, before: Remembered | None, fetch: FetchSettings
     ) -> bool:
+        event_type = property_text(row, "riskEventType")
+        if event_type == CONFIRMED_BY_ADMIN and not fetch.admin_confirmations:
+            return False
         return before is None
 
     def is_remembered(self, _: Row, before: Remembered | None) -> bool:
@@ -4424,7 +4437,7 @@ def is_selected(user: Row, fetch: FetchSettings) -> bool:
 
 class UserSource(Source):
     """Risky users as incidents: when one comes to be at risk or confirmed compromised,
-    and when the level rises.
+    unless by an administrator, and when the level rises.
 
     Remembered are the users at risk; one who is not remembered was not at risk.
     """
@@ -4452,7 +4465,9 @@ class UserSource(Source):
             return False
         if before and state == before.state:
             return severity_of(row) > before.severity
-        return True
+
+        by_admin = property_text(row, "riskDetail") == CONFIRMED_BY_ADMIN
+        return fetch.admin_confirmations or not by_admin
 
     def is_remembered(self, row: Row, _: Remembered | None) -> bool:
         return property_text(row, "riskState") in AT_RISK

@@ -22,13 +22,15 @@ from helpers import (
     STATES_ACCEPTED,
     Row,
     contents,
+    ids,
+    listed_rows,
     only_entry,
     shown,
     text_of,
 )
 from warroom.azure.arrivals import WAYS, Arrivals
 from warroom.azure.demo import demo_tenant
-from warroom.azure.rows import stamp
+from warroom.azure.rows import safe_user, stamp
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Order, Tenant, reversed_order, shuffled
 from warroom.terminal.backend import RealTenant
@@ -280,6 +282,7 @@ FETCH_PARAMETERS = (
     "fetch_risk_levels",
     "fetch_risk_states",
     "fetch_event_types",
+    "fetch_admin_confirmations",
 )
 
 
@@ -1065,6 +1068,79 @@ def test_a_backlog_is_gone_on_with_where_it_was_left(
         simulator.requests.clear()
     assert fetch() == []
     assert max(requests) <= 7
+
+
+# An administrator's confirmation
+
+CONFIRMED = "adminConfirmedUserCompromised"
+CONFIRM = f"!azure-risky-users-confirm-compromise user={AD}"
+
+
+@pytest.fixture
+def confirmed(room: WarRoom, tenant: Tenant, instance: Row, clock: Clock, fetch: Fetch) -> Tenant:
+    """A user at risk who was fetched and then confirmed compromised by this integration."""
+    instance |= {"fetch_types": BOTH, "allow_response": True}
+    tenant.add_user(id=AD, riskLastUpdatedDateTime=stamp(ago(minutes=9)))
+    assert fetch() == [AD]
+    assert not room.run(CONFIRM).failed
+    clock.advance(minutes=1)
+    tenant.begin_request()
+    return tenant
+
+
+def test_our_own_confirmation_is_no_news(confirmed: Tenant, fetch: Fetch, room: WarRoom, clock: Clock) -> None:
+    assert [row["riskEventType"] for row in confirmed.detections.values()] == [CONFIRMED]
+    assert confirmed.users[AD]["riskDetail"] == CONFIRMED
+    for _ in range(3):
+        assert fetch() == []
+        clock.advance(hours=7)
+    assert only_entry(room.run(PREVIEW))["Contents"] == []
+    listed = room.run("!azure-risky-users-risk-detections-list")
+    assert ids(listed_rows(listed)) == list(confirmed.detections)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"fetch_admin_confirmations": True}, {"fetch_event_types": f"leakedCredentials, {CONFIRMED}"}]
+)
+def test_a_confirmation_is_fetched_by_those_who_ask_for_it(
+    asked: Row, confirmed: Tenant, fetch: Fetch, instance: Row
+) -> None:
+    instance |= asked
+    assert fetch() == [*confirmed.detections, AD]
+    assert fetch() == []
+
+
+def test_a_user_nobody_knew_to_be_at_risk_who_is_confirmed_is_no_news(
+    room: WarRoom, tenant: Tenant, instance: Row, fetch: Fetch
+) -> None:
+    instance |= {"fetch_types": BOTH}
+    tenant.directory[AD] = safe_user(AD)
+    assert not room.run(CONFIRM).failed
+    tenant.begin_request()
+    assert tenant.users[AD]["riskState"] == "confirmedCompromised"
+    assert fetch() == []
+
+
+def test_what_happens_to_a_confirmed_user_later_is_news(
+    confirmed: Tenant, fetch: Fetch, room: WarRoom, clock: Clock
+) -> None:
+    assert fetch() == []
+    clock.advance(minutes=1)
+    confirmed.arrive(id="d1", detected=clock.now, userId=AD)
+    assert fetch() == ["d1"]
+    clock.advance(minutes=1)
+    confirmed.change_user(AD, riskState="atRisk", riskLevel="high", riskDetail="none")
+    assert states(room.fetch()) == ["atRisk (high)"]
+
+
+def test_a_confirmed_user_whose_level_rises_is_news(
+    confirmed: Tenant, fetch: Fetch, room: WarRoom, clock: Clock
+) -> None:
+    confirmed.change_user(AD, riskLevel="medium")
+    assert fetch() == []
+    clock.advance(minutes=1)
+    confirmed.change_user(AD, riskLevel="high")
+    assert states(room.fetch()) == ["confirmedCompromised (high)"]
 
 
 # States of earlier versions, and what is no state
