@@ -4316,6 +4316,11 @@ def property_text(row: Row, name: str) -> str:
     return "" if value is None else str(value).strip()
 
 
+def shown_text(row: Row, name: str) -> str:
+    """Return a property as the name of an incident shows it."""
+    return property_text(row, name) or "unknown"
+
+
 def severity_of(row: Row) -> int:
     """Return the severity of an object's level, as the platform counts."""
     return SEVERITIES.get(property_text(row, "riskLevel"), 0)
@@ -4413,10 +4418,9 @@ class DetectionSource(Source):
         return fetch.max_detections
 
     def name(self, row: Row) -> str:
-        event = word_for("riskEventType", row.get("riskEventType"))
-        return (
-            f"{event}: {row.get('userPrincipalName')} ({row.get('riskLevel')})"
-        )
+        event = word_for("riskEventType", shown_text(row, "riskEventType"))
+        user = shown_text(row, "userPrincipalName")
+        return f"{event}: {user} ({shown_text(row, 'riskLevel')})"
 
     def filters(self, fetch: FetchSettings) -> Args:
         values = {
@@ -4476,8 +4480,9 @@ class UserSource(Source):
         return fetch.max_users
 
     def name(self, row: Row) -> str:
-        user = row.get("userPrincipalName")
-        return f"Risky user: {user} is {row.get('riskState')} ({row.get('riskLevel')})"
+        user = shown_text(row, "userPrincipalName")
+        state = shown_text(row, "riskState")
+        return f"Risky user: {user} is {state} ({shown_text(row, 'riskLevel')})"
 
     def filters(self, _: FetchSettings) -> Args:
         # None: to see a user come back, one has to see the user go.

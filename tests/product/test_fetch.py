@@ -1030,6 +1030,17 @@ def test_what_surfaces_within_an_hour_comes_at_once_and_what_surfaces_later_with
     assert fetch() == []
 
 
+def test_what_surfaces_within_an_hour_comes_at_once_where_the_clock_is_five_minutes_ahead(
+    fetch: Fetch, tenant: Tenant, clock: Clock, room: WarRoom, instance: Row
+) -> None:
+    instance["look_back"] = "10080"
+    room.clock = lambda: clock.now + timedelta(minutes=5)
+    fetch()
+    tenant.arrive(id="late", detected=NOW - timedelta(minutes=59), surfaces_at=NOW + timedelta(minutes=1))
+    clock.advance(minutes=59)
+    assert fetch() == ["late"]
+
+
 @pytest.mark.parametrize("pause", [61, 130, 300, 1440])
 def test_after_a_pause_of_the_fetches_nothing_is_missing(
     pause: int, fetch: Fetch, tenant: Tenant, clock: Clock, instance: Row

@@ -316,6 +316,20 @@ def test_a_history_bears_whatever_activity_an_item_names(
 
 # Anything
 
+
+def test_an_object_that_says_nothing_becomes_this_incident(war_room: WarRoom, serve: Serve) -> None:
+    serve({})
+    (incident,) = war_room.fetch().incidents
+    assert len(incident.pop("dbotMirrorId")) == 8
+    assert incident == {
+        "name": "unknown: unknown (unknown)",
+        "occurred": "2026-11-20T12:00:00.0000000Z",
+        "severity": 0,
+        "rawJSON": '{"additionalDetails": {}, "fetchType": "Risk Detections"}',
+    }
+    assert handed_over(war_room.fetch()) == []
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
