@@ -478,7 +478,9 @@ def datetime_literal(name: str, value: Any) -> str:
 
 
 # As Graph writes a time; whatever else is ISO 8601 is read as an argument is.
-GRAPH_TIME = re.compile(r"[0-9-]{10}T[0-9:]{8}(?:\.[0-9]{1,7})?Z")
+GRAPH_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,7})?Z"
+)
 
 
 def graph_time_literal(text: str) -> str:
