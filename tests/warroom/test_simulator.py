@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes
 from dateutil import parser
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
 from helpers import BASE, COLLECTIONS_URL, GRAPH, IMDS, LOGIN, LOGIN_HOST, NOW, READ_SCOPES, Certificate, ids
@@ -1517,6 +1518,35 @@ def test_the_loopback_keeps_the_retries_it_was_given(simulator: Simulator) -> No
         simulator.fail_next(503, times=2)
         assert caller.get("riskyUsers").status_code == 200
         assert len(simulator.graph_requests) == 3
+
+
+def test_the_loopback_sends_by_way_of_the_carrier_it_was_given(simulator: Simulator) -> None:
+    carried: list[str] = []
+
+    class Carrier(HTTPAdapter):
+        def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+            carried.append(str(request.url))
+            return super().send(request, *args, **kwargs)
+
+    with requests.Session() as session:
+        session.mount("https://", simulator.adapter(carrier=Carrier()))
+        answer = session.get(f"{COLLECTIONS_URL}riskyUsers?a=1")
+    assert carried == [f"http://127.0.0.1:{simulator.port}{BASE}riskyUsers?a=1"]
+    assert answer.url == f"{COLLECTIONS_URL}riskyUsers?a=1"
+
+
+@pytest.mark.parametrize("drips_head", [False, True], ids=["body", "all of it"])
+def test_an_answer_may_come_byte_by_byte(caller: Caller, simulator: Simulator, drips_head: bool) -> None:
+    waits: list[float] = []
+    simulator.sleep = waits.append
+    simulator.fail_next(drip_s=7, drips_head=drips_head)
+    dripped = caller.get("riskyUsers/333")
+    assert dripped.json()["id"] == "333"
+    assert set(waits) == {7}
+    assert (len(waits) > len(dripped.content)) is drips_head
+    assert len(waits) >= len(dripped.content)
+    assert caller.get("riskyUsers/333").json() == dripped.json()
+    assert set(waits) == {7}
 
 
 def test_an_answer_over_the_loopback_bears_the_address_that_was_meant(caller: Caller) -> None:

@@ -19,7 +19,8 @@ class Fault:
 
     status: 200 without a body means that the request is carried out, only its answer
     is delayed, truncated (half-way through the body) or dropped (the connection is
-    closed without one). retry_after: seconds or an HTTP date.
+    closed without one). retry_after: seconds or an HTTP date. drip_s: seconds between two
+    bytes of the body, and with drips_head of what precedes it too.
     """
 
     status: int = 200
@@ -32,6 +33,8 @@ class Fault:
     drop: bool = False
     truncate: bool = False
     delay_s: float = 0
+    drip_s: float = 0
+    drips_head: bool = False
     location: str | None = None
 
     @property

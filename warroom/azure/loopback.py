@@ -14,7 +14,8 @@ from urllib3.util.retry import Retry
 class LoopbackAdapter(HTTPAdapter):
     """Sends every request to one port.
 
-    Its headers tell the host, scheme and proxy that it was meant for.
+    Its headers tell the host, scheme and proxy that it was meant for. carrier: the adapter
+    that sends it, with its own retries and limits; without one it is sent from here.
     """
 
     def __init__(
@@ -22,8 +23,10 @@ class LoopbackAdapter(HTTPAdapter):
         port: int,
         max_retries: Retry | int | None = DEFAULT_RETRIES,
         scheme: str = "http",
+        carrier: HTTPAdapter | None = None,
     ) -> None:
         super().__init__(max_retries=max_retries)
+        self.carry = carrier.send if carrier else super().send
         self.origin = f"{scheme}://127.0.0.1:{port}"
 
     def _led_here(self, request: PreparedRequest) -> PreparedRequest:
@@ -44,7 +47,7 @@ class LoopbackAdapter(HTTPAdapter):
         proxy = select_proxy(url, proxies)
         if proxy:
             led.headers["X-Loopback-Proxy"] = proxy
-        response = super().send(led, *args, **kwargs)
+        response = self.carry(led, *args, **kwargs)
         response.request = request
         response.url = url
         return response

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import sys
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase, RawIOBase
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from urllib.parse import parse_qsl, urlsplit
 
-from requests.adapters import DEFAULT_RETRIES
+from requests.adapters import DEFAULT_RETRIES, HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from urllib3.util.retry import Retry
 
@@ -47,6 +50,20 @@ def _content(answer: Answer) -> bytes:
     if isinstance(answer.body, str):
         return answer.body.encode()
     return json.dumps(answer.body).encode()
+
+
+class _Dripping(RawIOBase):
+    """Sends one byte after another, with a wait before each."""
+
+    def __init__(self, connection: socket.socket, wait: Callable[[], object]) -> None:
+        self.connection = connection
+        self.wait = wait
+
+    def write(self, content: Any) -> int:
+        for byte in content:
+            self.wait()
+            self.connection.sendall(bytes([byte]))
+        return len(content)
 
 
 class _Server(ThreadingHTTPServer):
@@ -115,6 +132,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
 
+    def _drip(self, seconds: float) -> None:
+        """Let what follows come byte by byte, to the end of the connection."""
+        self.close_connection = True
+        services = self.server.services
+        file = _Dripping(self.connection, lambda: services.sleep(seconds))
+        self.wfile.flush()
+        self.wfile = cast(BufferedIOBase, file)
+
     def _serve(self) -> None:
         services = self.server.services
         request = self._recorded()
@@ -125,10 +150,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         if fault.drop:
             return
+        if fault.drips_head:
+            self._drip(fault.drip_s)
         self._send_headers(request, answer)
         content = _content(answer)
         if fault.truncate:
             content = content[: len(content) // 2]
+        if fault.drip_s:
+            self._drip(fault.drip_s)
         self.wfile.write(content)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - the base class's names
@@ -178,7 +207,10 @@ class Simulator(Services):
         return int(self._server.server_address[1])
 
     def adapter(
-        self, max_retries: Retry | int | None = DEFAULT_RETRIES
+        self,
+        max_retries: Retry | int | None = DEFAULT_RETRIES,
+        carrier: HTTPAdapter | None = None,
     ) -> LoopbackAdapter:
-        """A new adapter for `requests` that leads here."""
-        return LoopbackAdapter(self.port, max_retries, self._server.scheme)
+        """A new adapter for `requests` that leads here, by way of the carrier if given."""
+        scheme = self._server.scheme
+        return LoopbackAdapter(self.port, max_retries, scheme, carrier)

@@ -7,13 +7,12 @@ from typing import Any, Protocol, cast
 
 from requests import Session
 from requests.adapters import HTTPAdapter
-from urllib3.util.retry import Retry
 
 
 class Destination(Protocol):
     """Where requests are led in place of the hosts they name."""
 
-    def adapter(self, max_retries: Retry) -> HTTPAdapter: ...
+    def adapter(self, *, carrier: HTTPAdapter) -> HTTPAdapter: ...
 
 
 @contextlib.contextmanager
@@ -43,14 +42,14 @@ def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def led_to(destination: Destination, session_class: type[Session]) -> Iterator[None]:
-    """Lead the requests of these sessions elsewhere, each with the retries of its own adapter."""
+    """Lead the requests of these sessions elsewhere, each by way of its own adapter."""
     adapters: dict[HTTPAdapter, HTTPAdapter] = {}
     original = session_class.get_adapter
 
     def get_adapter(session: Session, url: str) -> HTTPAdapter:
         own = cast(HTTPAdapter, original(session, url))
         if own not in adapters:
-            adapters[own] = destination.adapter(own.max_retries)
+            adapters[own] = destination.adapter(carrier=own)
         return adapters[own]
 
     with replaced(session_class, "get_adapter", get_adapter):
