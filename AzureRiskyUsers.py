@@ -20,10 +20,14 @@ from CommonServerPython import *  # noqa: F401
 # isort: split
 import base64
 import dataclasses
+import email.utils
 import hashlib
+import http.client
+import io
 import json
 import math
 import re
+import socket
 import time
 import uuid
 from collections import Counter
@@ -631,6 +635,7 @@ class Settings:
     cloud: Cloud = CLOUDS["Worldwide"]
     allow_response: bool = False  # decides what a device code asks for
     verify: bool = field(default=True, metadata=NOT_SIGN_IN)
+    use_proxy: bool = field(default=False, metadata=NOT_SIGN_IN)
     fetch: FetchSettings | None = field(default=None, metadata=NOT_SIGN_IN)
 
     @property
@@ -790,6 +795,7 @@ def read_settings(params: Args, *, with_fetch: bool = False) -> Settings:
         settings,
         allow_response=argToBoolean(params.get("allow_response") or False),
         verify=not argToBoolean(params.get("insecure") or False),
+        use_proxy=argToBoolean(params.get("proxy") or False),
         fetch=read_fetch_settings(params) if with_fetch else None,
     )
 
@@ -799,17 +805,19 @@ def read_settings(params: Args, *, with_fetch: bool = False) -> Settings:
 
 # Seconds: to connect, and between two bytes of the answer.
 REQUEST_TIMEOUT = (5, 30)
-# Seconds from the command's start. A request that fails later is not repeated: a list
-# then ends with what came.
-RETRY_PERIOD = 90
+# Seconds from the command's start after which nothing more is sent or read; the platform
+# ends a command after 300.
+COMMAND_PERIOD = 270
+# Seconds from a request's first failure; one that fails later is not repeated.
+OUTAGE_PERIOD = 60
 FIRST_WAIT = 1.0  # seconds before the first repetition
+LEAST_TOLD_WAIT = 1.5  # seconds
 
 RETRY_RULES = {
     "total": 6,
     "read": 3,
     "status": 6,
     "other": 0,  # Certificates that fail will fail again.
-    "status_forcelist": (429, 500, 502, 503, 504),
     "allowed_methods": None,  # A POST to Graph sets a state: twice is once.
     "backoff_factor": 1,  # seconds
     "backoff_jitter": 0.5,  # seconds
@@ -817,42 +825,89 @@ RETRY_RULES = {
     "raise_on_status": False,  # Graph's own words are wanted, not urllib3's.
 }
 
+OUTAGES = (500, 502, 503, 504)
+TOO_MANY_REQUESTS = 429
+
+
+def pause(seconds: float, reason: str) -> None:
+    """Wait, if there is anything to wait for. A wait that a person would notice is told in
+    the server's log."""
+    if seconds <= 0:
+        return
+
+    if seconds >= LEAST_TOLD_WAIT:
+        demisto.debug(f"{reason}: waiting {seconds:.0f} s")
+    # The vendor's linter refuses a bare variable here.
+    time.sleep(float(seconds))
+
+
+def retry_after(response: Any) -> float:
+    """Return the seconds that an answer asks to wait, which may be infinite; 0 where it
+    asks for nothing that can be read."""
+    text = str(response.headers.get("Retry-After") or "").strip()
+    if re.fullmatch("[0-9]+", text):
+        # Not int, which refuses more than 4,300 digits.
+        return float(text)
+
+    try:
+        moment = email.utils.parsedate_to_datetime(text).timestamp()
+    except (OverflowError, TypeError, ValueError):
+        return 0
+
+    return max(moment - time.time(), 0)
+
 
 class BoundedRetry(urllib3.Retry):
-    """Repeats failed requests after growing waits, never beyond a deadline.
+    """Repeats failed requests after growing waits, never for long.
 
-    deadline: a value of time.monotonic(). Throttled requests count against the tenant's
-    limit (https://learn.microsoft.com/graph/throttling), so even the first repetition
-    waits. The attempts end where no time is left for the next wait (is_exhausted), and at
-    once where the answer asks for a longer one (increment).
+    deadline: a value of time.monotonic(), the command's end. outage_end: another, the end
+    of the repetitions of one request; None until it has failed. The attempts end where no
+    time is left for the next wait (is_exhausted), and at once where the answer asks for a
+    longer one (increment).
     """
 
-    def __init__(self, *, deadline: float, **rules: Any):
+    def __init__(
+        self,
+        *,
+        deadline: float,
+        outage_end: float | None = None,
+        **rules: Any,
+    ):
         super().__init__(**rules)
         self.deadline = deadline
+        self.outage_end = outage_end
+
+    @property
+    def end(self) -> float:
+        """When the last repetition may begin."""
+        if self.outage_end is None:
+            return min(self.deadline, time.monotonic() + OUTAGE_PERIOD)
+        return self.outage_end
 
     def new(self, **changes: Any) -> "BoundedRetry":
-        """Copy the rules, as urllib3 does for each attempt; the deadline goes along."""
-        return super().new(deadline=self.deadline, **changes)
+        """Copy the rules, as urllib3 does at each failure."""
+        return super().new(
+            deadline=self.deadline, outage_end=self.end, **changes
+        )
 
     def get_backoff_time(self) -> float:
         return super().get_backoff_time() or FIRST_WAIT
 
-    def get_retry_after(self, response: Any) -> float | None:
-        """Return how long the answer asks to wait; a header that is no time asks nothing."""
-        try:
-            return super().get_retry_after(response)
-        except urllib3.exceptions.InvalidHeader:
-            return None
-
     def is_too_long(self, seconds: float) -> bool:
-        """Tell whether a wait that begins now would end beyond the deadline."""
-        return time.monotonic() + seconds > self.deadline
+        """Tell whether a wait that begins now would end too late."""
+        return time.monotonic() + seconds > self.end
 
     def is_exhausted(self) -> bool:
         return super().is_exhausted() or self.is_too_long(
             self.get_backoff_time()
         )
+
+    def sleep(self, response: Any = None) -> None:
+        asked = 0.0 if response is None else retry_after(response)
+        happened = "There was no answer"
+        if response is not None:
+            happened = f"The answer was {response.status}"
+        pause(asked or self.get_backoff_time(), happened)
 
     def increment(self, *request: Any, **named: Any) -> Any:
         """Count an attempt; end the attempts where the answer asks to wait too long.
@@ -860,14 +915,115 @@ class BoundedRetry(urllib3.Retry):
         urllib3 then hands over that answer as it is, since `raise_on_status` is off.
         """
         response = named.get("response")
-        if response is not None:
-            wait = self.get_retry_after(response) or 0
-            if self.is_too_long(wait):
-                raise urllib3.exceptions.MaxRetryError(
-                    named["_pool"], str(response.url)
-                )
+        if response is not None and self.is_too_long(retry_after(response)):
+            raise urllib3.exceptions.MaxRetryError(
+                named["_pool"], str(response.url)
+            )
 
         return super().increment(*request, **named)
+
+
+class BoundedReader(io.RawIOBase):
+    """What a socket receives until a deadline.
+
+    Its timeout alone counts from byte to byte, so that an answer which comes byte by byte
+    would never end.
+    """
+
+    def __init__(self, receiver: socket.socket, deadline: float):
+        self.receiver = receiver
+        self.deadline = deadline
+        self.file = receiver.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("The command's time is up.")
+
+        timeout = self.receiver.gettimeout()
+        self.receiver.settimeout(
+            left if timeout is None else min(left, timeout)
+        )
+        return self.file.readinto(buffer)
+
+    def close(self) -> None:
+        self.file.close()
+        super().close()
+
+
+class BoundedAnswer(http.client.HTTPResponse):
+    """An answer, or a proxy's, that is read until a deadline, its headers included."""
+
+    def __init__(
+        self,
+        receiver: socket.socket,
+        *options: Any,
+        deadline: float,
+        **named: Any,
+    ):
+        super().__init__(receiver, *options, **named)
+        self.fp.close()
+        self.fp = io.BufferedReader(BoundedReader(receiver, deadline))
+
+
+def bounded_pool(pool: Any, deadline: float) -> Any:
+    """Return a kind of urllib3's connection pools, made such that it reads answers until a
+    deadline."""
+
+    class Connection(pool.ConnectionCls):  # type: ignore[misc]
+        def response_class(self, *options: Any, **named: Any) -> BoundedAnswer:
+            return BoundedAnswer(*options, deadline=deadline, **named)
+
+    class Pool(pool):  # type: ignore[misc]
+        ConnectionCls = Connection
+
+    return Pool
+
+
+class BoundedAdapter(requests.adapters.HTTPAdapter):
+    """Sends requests, through a proxy too, and reads their answers until a deadline."""
+
+    def __init__(self, deadline: float, retries: BoundedRetry):
+        self.deadline = deadline
+        super().__init__(max_retries=retries)
+
+    def bound(self, manager: urllib3.PoolManager) -> None:
+        """Bound the pools that a manager will make."""
+        pools = manager.pool_classes_by_scheme
+        manager.pool_classes_by_scheme = {
+            scheme: bounded_pool(pool, self.deadline)
+            for scheme, pool in pools.items()
+        }
+
+    def init_poolmanager(self, *sizes: Any, **options: Any) -> None:
+        super().init_poolmanager(*sizes, **options)
+        self.bound(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        is_known = proxy in self.proxy_manager
+        manager = super().proxy_manager_for(proxy, **options)
+        if not is_known:
+            self.bound(manager)
+        return manager
+
+
+class TooLate(requests.exceptions.Timeout):
+    """The command's time was up before a request."""
+
+
+class OutOfTime(requests.exceptions.Timeout):
+    """The command's time was up before an answer had come in full."""
+
+
+class ProxyNotUsable(requests.exceptions.ProxyError):
+    """The address of a proxy in the environment is no address of one."""
+
+
+class CertificatesNotFound(requests.exceptions.RequestException):
+    """The file of certificates that the environment names cannot be read."""
 
 
 def unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -880,9 +1036,13 @@ class HttpSession(requests.Session):
     time limits, retries.
 
     msal is handed it too, so that both obey the same switches. `cloud` holds the only
-    hosts that it reaches; None allows any. Proxies come from the environment, which the
-    platform's handle_proxy() has put in order. A redirect raises TooManyRedirects:
-    nothing follows it, least of all a token or a secret.
+    hosts that it reaches; None allows any. A redirect raises TooManyRedirects: nothing
+    follows it, least of all a token or a secret.
+
+    period: seconds from now, after which nothing is sent or read any more.
+
+    Attributes: use_proxy (whether the proxies of the environment are used; the platform's
+    handle_proxy() puts them in order, but leaves ALL_PROXY where there are to be none).
     """
 
     def __init__(
@@ -892,27 +1052,45 @@ class HttpSession(requests.Session):
         verify: bool = True,
         timeout: tuple[int, int] = REQUEST_TIMEOUT,
         connect_retries: int = 2,
+        period: float = COMMAND_PERIOD,
     ):
         super().__init__()
         self.cloud = cloud
         self.verify = verify
+        self.use_proxy = True
         self.timeout = timeout
         self.started = time.monotonic()
+        self.deadline = self.started + period
         self.max_redirects = 0
         self.auth = unsigned
         self.mount_retries(connect_retries)
         if not verify:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
+    def adapter(self, **rules: Any) -> BoundedAdapter:
+        retries = BoundedRetry(
+            deadline=self.deadline, **{**RETRY_RULES, **rules}
+        )
+        return BoundedAdapter(self.deadline, retries)
+
     def mount_retries(self, connect_retries: int) -> None:
         """Repeat failed requests, and failed connections so many times, to any host."""
-        deadline = self.started + RETRY_PERIOD
-        retries = BoundedRetry(
-            deadline=deadline, connect=connect_retries, **RETRY_RULES
+        usual = self.adapter(
+            connect=connect_retries,
+            status_forcelist=(TOO_MANY_REQUESTS, *OUTAGES),
         )
-        adapter = requests.adapters.HTTPAdapter(max_retries=retries)
         for prefix in list(self.adapters):
-            self.mount(prefix, adapter)
+            self.mount(prefix, usual)
+
+    def time_left(self) -> float:
+        """Return the seconds until the command's end."""
+        return max(self.deadline - time.monotonic(), 0)
+
+    def merge_environment_settings(self, *request: Any) -> Any:
+        settings = super().merge_environment_settings(*request)
+        if not self.use_proxy:
+            settings["proxies"] = {}
+        return settings
 
     def request(  # type: ignore[override]
         self, method: str, url: str, **options: Any
@@ -938,12 +1116,42 @@ class HttpSession(requests.Session):
                 "The host is none of the cloud's."
             )
 
+    def check_time(self) -> None:
+        """Raise TooLate when the command's time is up."""
+        if not self.time_left():
+            raise TooLate("No request is sent any more.")
+
+    def deliver(
+        self, request: requests.PreparedRequest, options: Json
+    ) -> requests.Response:
+        """Send a request to a host that is allowed. Raises RequestException of the kind
+        that tells what happened."""
+        limits = [min(limit, self.time_left()) for limit in options["timeout"]]
+        try:
+            return super().send(
+                request, **{**options, "timeout": tuple(limits)}
+            )
+        except (
+            requests.exceptions.InvalidSchema,
+            requests.exceptions.InvalidURL,
+        ):
+            # The request's own URL is good. msal would take these, which are ValueErrors
+            # too, for a wrong answer.
+            raise ProxyNotUsable from None
+        except requests.RequestException:
+            if not self.time_left():
+                raise OutOfTime from None
+            raise
+        except OSError:
+            raise CertificatesNotFound from None
+
     def send(
         self, request: requests.PreparedRequest, **options: Any
     ) -> requests.Response:
         try:
             self.check_host(str(request.url))
-            return super().send(request, **options)
+            self.check_time()
+            return self.deliver(request, options)
         except requests.RequestException as error:
             # Not every error names its request, and the error text names its host.
             error.request = request
@@ -953,10 +1161,29 @@ class HttpSession(requests.Session):
 # From the special to the general: the first that fits is told.
 NETWORK_FAULTS: tuple[tuple[type[Exception], str], ...] = (
     (
+        TooLate,
+        "the command had taken as long as it may. Nothing was sent",
+    ),
+    (
+        OutOfTime,
+        "its answer had not come in full when the command had taken as long as it may. Try "
+        "again later, or ask for less",
+    ),
+    (
+        CertificatesNotFound,
+        "the file of certificates that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names on the "
+        "engine or server cannot be read. Nothing was sent",
+    ),
+    (
         requests.exceptions.SSLError,
         "its certificate is not trusted. If a proxy with a certificate of its own stands "
         "between, add that certificate to the engine or server, or select 'Trust any "
         "certificate (not secure)'",
+    ),
+    (
+        ProxyNotUsable,
+        "the address of the server's proxy is wrong, or of a kind that cannot be used here. "
+        "Check 'Use system proxy settings' and the server's proxy. Nothing was sent",
     ),
     (
         requests.exceptions.ProxyError,
@@ -1168,13 +1395,14 @@ def ask_login(acquire: Callable[[], Json]) -> Json:
     try:
         return acquire()
     except requests.RequestException as error:
-        raise SignInError(f"Sign-in failed. {network_fault(error)}") from error
+        # None, here and below: msal's and requests' errors quote what was sent.
+        raise SignInError(f"Sign-in failed. {network_fault(error)}") from None
     except msal.exceptions.MsalServiceError as error:
         raise SignInError(
             f"Sign-in failed. The login service is out of order ({error}). Try again later."
-        ) from error
+        ) from None
     except STUMBLES as error:
-        raise sign_in_error(buried_description(error)) from error
+        raise sign_in_error(buried_description(error)) from None
 
 
 def has_ended(answer: Json) -> bool:
@@ -1851,7 +2079,11 @@ class ManagedIdentity(Authenticator):
     """
 
     def acquire(self) -> Json:
-        session = HttpSession(timeout=IDENTITY_TIMEOUT, connect_retries=0)
+        session = HttpSession(
+            timeout=IDENTITY_TIMEOUT,
+            connect_retries=0,
+            period=self.session.time_left(),
+        )
         session.trust_env = False
         client = msal.ManagedIdentityClient(
             self.identity(), http_client=session, token_cache=self.store.cache
@@ -1866,7 +2098,7 @@ class ManagedIdentity(Authenticator):
                 "No managed identity answered. This sign-in type works only where the "
                 "integration runs on an Azure resource that has a managed identity "
                 f"({type(error).__name__})."
-            ) from error
+            ) from None
 
         return answer
 
@@ -5416,6 +5648,7 @@ def build_instance(settings: Settings, *, persistent: bool) -> Instance:
     persistent: whether a sign-in is kept from command to command.
     """
     session = HttpSession(cloud=settings.cloud, verify=settings.verify)
+    session.use_proxy = settings.use_proxy
     store = IntegrationStore(
         settings.credentials_fingerprint, persistent=persistent
     )

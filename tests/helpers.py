@@ -140,11 +140,18 @@ def typed(command: str, **arguments: str) -> str:
 
 # The environment
 
+PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
+
 
 def set_proxy(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """Name a proxy in the environment, as the platform's server does."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+    for name in PROXY_VARIABLES:
         monkeypatch.setenv(name, url)
+
+
+def unset_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in PROXY_VARIABLES:
+        monkeypatch.delenv(name)
 
 
 # Keys and certificates

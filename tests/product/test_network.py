@@ -12,7 +12,7 @@ import trustme
 import urllib3
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
-from helpers import FAILED, GRAPH_HOST, LOGIN_HOST, READ_ONE, Fail, Succeed, set_proxy
+from helpers import FAILED, GRAPH_HOST, LOGIN_HOST, READ_ONE, Fail, Succeed, set_proxy, unset_proxy
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
 from warroom.xsoar.runner import WarRoom
@@ -170,6 +170,18 @@ def test_a_bundle_of_the_platforms_is_honoured_for_login_and_graph(
     assert hosts(simulator) == [LOGIN_HOST, LOGIN_HOST, GRAPH_HOST]
 
 
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_a_bundle_that_is_not_there_is_named_as_the_cause(
+    error: Fail, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, str(tmp_path / "none.pem"))
+    assert error(READ_ONE) == (
+        f"{FAILED}Sign-in failed. {LOGIN_HOST} was not reached: the file of certificates that REQUESTS_CA_BUNDLE or "
+        "CURL_CA_BUNDLE names on the engine or server cannot be read. Nothing was sent (CertificatesNotFound)."
+    )
+    assert simulator.requests == []
+
+
 def test_a_host_whose_name_leads_nowhere_is_named(
     error: Fail, simulator: Simulator, routes: Routes, no_waiting: list[float]
 ) -> None:
@@ -255,9 +267,32 @@ def test_login_and_graph_go_through_the_proxy_and_nowhere_else(
     assert hosts(simulator) == [LOGIN_HOST, LOGIN_HOST, GRAPH_HOST]
 
 
-def test_without_the_proxy_setting_neither_does_though_the_variable_is_set(
-    run: Succeed, simulator: Simulator, proxy: Proxy
+@pytest.mark.parametrize("variable", ["ALL_PROXY", "all_proxy"])
+@pytest.mark.parametrize("scheme", ["http://", ""])
+def test_a_proxy_for_everything_is_used_where_the_instance_says_so(
+    run: Succeed,
+    war_room: WarRoom,
+    simulator: Simulator,
+    proxy: Proxy,
+    routes: Routes,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    scheme: str,
 ) -> None:
+    del routes[LOGIN_HOST, 443], routes[GRAPH_HOST, 443]
+    unset_proxy(monkeypatch)
+    monkeypatch.setenv(variable, proxy.url.replace("http://", scheme))
+    war_room.params["proxy"] = True
+    run(READ_ONE)
+    assert proxy.connections == [f"CONNECT {LOGIN_HOST}:443", f"CONNECT {GRAPH_HOST}:443"]
+    assert hosts(simulator) == [LOGIN_HOST, LOGIN_HOST, GRAPH_HOST]
+
+
+def test_without_the_proxy_setting_neither_does_though_the_variables_are_set(
+    run: Succeed, simulator: Simulator, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(variable, proxy.url)
     run(READ_ONE)
     assert proxy.connections == []
     assert hosts(simulator) == [LOGIN_HOST, LOGIN_HOST, GRAPH_HOST]
@@ -274,6 +309,33 @@ def test_a_proxy_that_refuses_is_named_as_the_cause(
     )
     assert simulator.requests == []
     assert sum(no_waiting) < 120
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://",
+        "ftp://proxy.contoso.example",
+        "http://proxy.contoso.example:port",
+        "http://[::1",
+        "socks5://proxy.contoso.example",
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_named_as_the_cause(
+    error: Fail,
+    war_room: WarRoom,
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    address: str,
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", address)
+    war_room.params["proxy"] = True
+    assert error(READ_ONE) == (
+        f"{FAILED}Sign-in failed. {LOGIN_HOST} was not reached: the address of the server's proxy is wrong, or of a "
+        "kind that cannot be used here. Check 'Use system proxy settings' and the server's proxy. Nothing was sent "
+        "(ProxyNotUsable)."
+    )
+    assert simulator.requests == []
 
 
 # .netrc

@@ -199,14 +199,14 @@ CHANGED: dict[str, Any] = {
 
 
 def test_each_changed_setting_changes_the_fingerprint_of_stored_tokens() -> None:
-    assert set(CHANGED) == {field.name for field in fields(aru.Settings)} - {"verify", "fetch"}
+    assert set(CHANGED) == {field.name for field in fields(aru.Settings)} - {"verify", "use_proxy", "fetch"}
     changed = [replace(SECRET_SETTINGS, **{name: value}) for name, value in CHANGED.items()]
     fingerprints = {settings.credentials_fingerprint for settings in [SECRET_SETTINGS, *changed]}
     assert len(fingerprints) == len(CHANGED) + 1
 
 
 def test_what_does_not_sign_in_has_no_part_in_the_fingerprint() -> None:
-    others = replace(SECRET_SETTINGS, verify=False, fetch=aru.read_fetch_settings({}))
+    others = replace(SECRET_SETTINGS, verify=False, use_proxy=True, fetch=aru.read_fetch_settings({}))
     assert others.credentials_fingerprint == SECRET_SETTINGS.credentials_fingerprint
 
 
