@@ -26,8 +26,10 @@ import http.client
 import io
 import json
 import math
+import random
 import re
 import socket
+import ssl
 import time
 import uuid
 from collections import Counter
@@ -105,9 +107,9 @@ class SignInError(RequestError):
 class GraphError(RequestError):
     """Graph refused, could not be reached, or answered something that is not Graph's.
 
-    Attributes: status (None when no answer came), summary (a short sentence for a table:
-    what to do about it, else Graph's own message), was_sent (False where surely no
-    request left).
+    Attributes: status (None when no answer of Graph's came), summary (a short sentence for
+    a table: what to do about it, else Graph's own message), was_sent (False where surely
+    no request left this machine).
     """
 
     def __init__(
@@ -912,7 +914,8 @@ class BoundedRetry(urllib3.Retry):
     def increment(self, *request: Any, **named: Any) -> Any:
         """Count an attempt; end the attempts where the answer asks to wait too long.
 
-        urllib3 then hands over that answer as it is, since `raise_on_status` is off.
+        urllib3 then hands over that answer as it is, since `raise_on_status` is off. The
+        error that ends them tells how all attempts failed (see `was_sent`).
         """
         response = named.get("response")
         if response is not None and self.is_too_long(retry_after(response)):
@@ -920,7 +923,13 @@ class BoundedRetry(urllib3.Retry):
                 named["_pool"], str(response.url)
             )
 
-        return super().increment(*request, **named)
+        try:
+            return super().increment(*request, **named)
+        except urllib3.exceptions.MaxRetryError as ended:
+            failures = [attempt.error for attempt in self.history]
+            failures.append(named.get("error"))
+            ended.failures = failures  # type: ignore[attr-defined]
+            raise
 
 
 class BoundedReader(io.RawIOBase):
@@ -1037,7 +1046,8 @@ class HttpSession(requests.Session):
 
     msal is handed it too, so that both obey the same switches. `cloud` holds the only
     hosts that it reaches; None allows any. A redirect raises TooManyRedirects: nothing
-    follows it, least of all a token or a secret.
+    follows it, least of all a token or a secret. What Graph refuses for coming too often
+    is not repeated here but paced (see Pacer).
 
     period: seconds from now, after which nothing is sent or read any more.
 
@@ -1082,6 +1092,14 @@ class HttpSession(requests.Session):
         for prefix in list(self.adapters):
             self.mount(prefix, usual)
 
+        if self.cloud:
+            to_graph = self.adapter(
+                connect=connect_retries,
+                status_forcelist=OUTAGES,
+                respect_retry_after_header=False,
+            )
+            self.mount(f"{self.cloud.graph}/", to_graph)
+
     def time_left(self) -> float:
         """Return the seconds until the command's end."""
         return max(self.deadline - time.monotonic(), 0)
@@ -1102,7 +1120,16 @@ class HttpSession(requests.Session):
             return super().request(method, url, **options)
         except requests.exceptions.ChunkedEncodingError:
             # The body broke off after the headers, where urllib3 repeats no more.
+            return self.request_again(method, url, options)
+
+    def request_again(
+        self, method: str, url: str, options: Json
+    ) -> requests.Response:
+        try:
             return super().request(method, url, **options)
+        except requests.RequestException as error:
+            error.is_second = True  # type: ignore[attr-defined]
+            raise
 
     def check_host(self, url: str) -> None:
         """Raise InvalidURL for a host outside the cloud.
@@ -1226,6 +1253,41 @@ def network_fault(error: requests.RequestException) -> str:
     ]
     name = type(error).__name__
     return f"{host} was not reached: {meanings[0]} ({name})."
+
+
+NEVER_SENT = (
+    TooLate,
+    CertificatesNotFound,
+    ProxyNotUsable,
+    requests.exceptions.InvalidURL,
+)
+# urllib3's errors before a connection stands. Where a connection to a proxy fails later,
+# it is another one.
+NOT_CONNECTED = (
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ProxyError,
+)
+
+
+def is_before_sending(failure: Exception | None) -> bool:
+    """Tell whether an attempt failed before the request left."""
+    if isinstance(failure, urllib3.exceptions.SSLError):
+        return isinstance(failure.args[0], ssl.SSLCertVerificationError)
+    return isinstance(failure, NOT_CONNECTED)
+
+
+def was_sent(error: requests.RequestException) -> bool:
+    """Tell whether a request may have left this machine: False only where surely none of
+    its attempts did."""
+    if getattr(error, "is_second", False):
+        return True
+    if isinstance(error, NEVER_SENT):
+        return False
+
+    ended = error.args[0] if error.args else None
+    failures = getattr(ended, "failures", [None])
+    return not all(is_before_sending(failure) for failure in failures)
 
 
 # ==== Sign-in =================================================================
@@ -2441,9 +2503,36 @@ def error_details(answer: Json) -> Json:
     return error if isinstance(error, dict) else {}
 
 
+LONGEST_HEADER = 200  # characters shown of one
+LONGEST_MESSAGE = 1_000  # characters shown of one
+
+
+def shown_header(response: requests.Response, name: str, missing: str) -> str:
+    """Return the start of a header's value, with ? for what cannot be printed."""
+    value = response.headers.get(name)
+    if value is None:
+        return missing
+
+    start = value[:LONGEST_HEADER]
+    return "".join(
+        character if character.isprintable() else "?" for character in start
+    )
+
+
+def error_text(details: Json, name: str, missing: str) -> str:
+    """Return a text of Graph's error. Older services of Microsoft send an object with the
+    text as its value."""
+    value = details.get(name)
+    if isinstance(value, dict):
+        value = value.get("value")
+    if not isinstance(value, str):
+        return missing
+    return value[:LONGEST_MESSAGE] or missing
+
+
 def retry_after_advice(response: requests.Response) -> str:
-    seconds = response.headers.get("Retry-After")
-    return "" if seconds is None else f"Retry-After: {seconds}."
+    seconds = shown_header(response, "Retry-After", "")
+    return f"Retry-After: {seconds}." if seconds else ""
 
 
 def joined_sentences(*sentences: str) -> str:
@@ -2463,33 +2552,44 @@ def objects_among(values: list[Any], noun: str) -> list[Row]:
     return rows
 
 
-def was_throttled(response: requests.Response) -> bool:
-    """Tell whether an earlier attempt of this request was refused for coming too often.
+SOMETHING_BETWEEN = (
+    "A gateway, a proxy or a sign-in page of the network may stand between."
+)
 
-    urllib3 keeps the attempts on the answer.
-    """
-    retries = getattr(response.raw, "retries", None)
-    attempts = getattr(retries, "history", ())
-    return any(attempt.status == 429 for attempt in attempts)
+
+def described(response: requests.Response) -> str:
+    kind = shown_header(response, "Content-Type", "nothing")
+    return f"{response.status_code}, {kind}"
+
+
+def finite_number(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def parsed_json(response: requests.Response) -> Any:
+    """Return the JSON of an answer, with null for numbers that JSON cannot hold: the
+    platform could not send them on. Raises ValueError, RecursionError: it cannot be read."""
+    return response.json(
+        parse_float=finite_number, parse_constant=lambda _: None
+    )
 
 
 def json_object(response: requests.Response) -> Json:
     """Return the JSON object of an answer. Raises GraphError: it is none, as when a
     gateway answers in HTML."""
     try:
-        answer = response.json()
-    except (ValueError, RecursionError):
+        answer = parsed_json(response)
+    except (RecursionError, ValueError):
         answer = None
 
     if isinstance(answer, dict):
         return answer
 
-    status = response.status_code
-    kind = response.headers.get("Content-Type", "nothing")
     raise GraphError(
-        f"Graph was not reached: what answered ({status}, {kind}) is no JSON object. "
-        "A gateway, a proxy or a sign-in page of the network may stand between.",
-        status,
+        f"Graph was not reached: what answered ({described(response)}) is no JSON object. "
+        f"{SOMETHING_BETWEEN}",
+        response.status_code,
     )
 
 
@@ -2519,13 +2619,84 @@ def check_rows(
             )
 
 
+# Seconds between an answer and the next request, each from and to. What keeps several
+# commands from asking at the same moments again and again is chance.
+PACE = (1.0, 1.3)
+SHARED_PACE = (2.4, 2.6)
+FIRST_BACK_OFF = (1.0, 1.5)
+LATER_BACK_OFF = (1.5, 2.2)
+SHARED_TURNS = 8  # requests
+ONE_A_SECOND = "Graph allows one request a second"
+
+
+class Pacer:
+    """Says when the next request to Graph may leave.
+
+    The service allows one request a second for the whole tenant, names no time to wait
+    and counts the requests it refuses
+    (https://learn.microsoft.com/graph/throttling-limits). Requests are sent at once until
+    the first refusal for that reason, and a second apart from then on. A refusal that
+    comes all the same tells that others ask too: for some requests, every other second is
+    left to them. Otherwise the first of two commands would take every one.
+
+    last_start: a value of time.monotonic(), after which no request is repeated.
+    """
+
+    def __init__(self, last_start: float):
+        self.last_start = last_start
+        self.next_start = float("-inf")
+        self.is_pacing = False
+        self.refusals = 0  # in a row
+        self.shared_turns = 0  # to come
+
+    def note(self, *, refused: bool) -> None:
+        """Count an answer."""
+        if not refused:
+            self.refusals = 0
+            self.shared_turns = max(self.shared_turns - 1, 0)
+            return
+
+        if self.is_pacing:
+            self.shared_turns = SHARED_TURNS
+        self.is_pacing = True
+        self.refusals += 1
+
+    def interval(self) -> float:
+        """Return the seconds from the last answer to the next request."""
+        if self.refusals > 1:
+            return random.uniform(*LATER_BACK_OFF)
+        if self.refusals:
+            return random.uniform(*FIRST_BACK_OFF)
+        if self.shared_turns:
+            return random.uniform(*SHARED_PACE)
+        return random.uniform(*PACE) if self.is_pacing else 0
+
+    def has_to_repeat(self, response: requests.Response) -> bool:
+        """Take in an answer; tell whether its request is to be sent again. One that asks
+        for a longer wait than there is time for is final."""
+        refused = response.status_code == TOO_MANY_REQUESTS
+        self.note(refused=refused)
+        now = time.monotonic()
+        self.next_start = now + self.interval()
+        if not refused:
+            return False
+
+        asked = retry_after(response)
+        repetition = now + asked if asked else self.next_start
+        if repetition > self.last_start:
+            return False
+
+        self.next_start = repetition
+        return True
+
+    def await_turn(self) -> None:
+        """Wait until the next request may leave."""
+        pause(self.next_start - time.monotonic(), ONE_A_SECOND)
+
+
 class GraphClient:
     """Reads and changes the collections of Graph, one request at a
     time.
-
-    The service allows one request a second for the whole tenant
-    (https://learn.microsoft.com/graph/throttling-limits). Requests are sent at once until
-    the first refusal for that reason, and a second apart from then on.
 
     Its methods raise GraphError where Graph refuses, is not reached or answers something
     that is not Graph's, and SignInError where there is no token.
@@ -2537,18 +2708,15 @@ class GraphClient:
         self.session = session
         self.authenticator = authenticator
         self.base_url = f"{graph_url}/{GRAPH_VERSION}"
-        self.throttled = False
+        self.pacer = Pacer(session.started + PAGING_PERIOD)
 
     def collection_url(self, resource: Resource) -> str:
         return f"{self.base_url}/{resource.path}"
 
-    def send(
+    def send_once(
         self, method: str, url: str, token: str, content: Json
     ) -> requests.Response:
-        """Return the answer to a request, sent a second late once Graph has throttled."""
-        if self.throttled:
-            time.sleep(1)
-
+        """Return the answer to a request, sent when it is its turn."""
         # Prefer keeps Graph from replacing newer enum members by unknownFutureValue
         # (https://learn.microsoft.com/graph/best-practices-concept). Links to next pages
         # do not carry it.
@@ -2558,16 +2726,24 @@ class GraphClient:
             "client-request-id": str(uuid.uuid4()),
         }
         auth = BearerAuth(token)
+        self.pacer.await_turn()
         try:
-            response = self.session.request(
+            return self.session.request(
                 method, url, headers=headers, auth=auth, **content
             )
         except requests.RequestException as error:
-            raise GraphError(network_fault(error)) from error
+            fault = network_fault(error)
+            # None: the error quotes the URL, whose $filter may hold a name.
+            raise GraphError(fault, was_sent=was_sent(error)) from None
 
-        if was_throttled(response):
-            self.throttled = True
-
+    def send(
+        self, method: str, url: str, token: str, content: Json
+    ) -> requests.Response:
+        """Return the answer to a request, which is sent again while Graph refuses it for
+        coming too often and there is time."""
+        response = self.send_once(method, url, token, content)
+        while self.pacer.has_to_repeat(response):
+            response = self.send_once(method, url, token, content)
         return response
 
     def send_authorized(
@@ -2634,8 +2810,8 @@ class GraphClient:
     ) -> GraphError:
         """Make the error for a refusal: Graph's code, message and request id, what to do."""
         details = error_details(answer)
-        code = details.get("code") or "no code"
-        message = str(details.get("message") or "no message.")
+        code = error_text(details, "code", "no code")
+        message = error_text(details, "message", "no message.")
 
         status = response.status_code
         advice = ADVICE.get(status, "")
@@ -2644,7 +2820,7 @@ class GraphClient:
         retry_after = retry_after_advice(response)
         words = joined_sentences(message, advice, retry_after)
 
-        request_id = response.headers.get("request-id", "unknown")
+        request_id = shown_header(response, "request-id", "unknown")
         text = f"Graph answered {status} {code}: {words}"
         summary = joined_sentences(advice or message, retry_after)
         return GraphError(f"{text} (request-id {request_id})", status, summary)
@@ -2723,6 +2899,8 @@ class GraphClient:
         taken as long as it may.
         """
         yield page
+        number = 1
+        rows = len(page.rows)
         seen_links = set[str]()
         while page.next_link:
             if page.next_link in seen_links:
@@ -2730,9 +2908,12 @@ class GraphClient:
                     "Graph's link to the next page leads back to one that was already read."
                 )
 
+            demisto.debug(f"page {number}, {rows:,} rows")
             seen_links.add(page.next_link)
             self.check_paging_period()
             page = self.next_page(resource, page.next_link)
+            number += 1
+            rows += len(page.rows)
             yield page
 
     def pages(self, resource: Resource, query: Json) -> Iterator[Page]:
@@ -2751,15 +2932,21 @@ class GraphClient:
         """Ask Graph to change something about a collection's objects.
 
         Graph accepts with an empty answer and changes it within minutes; where it
-        refuses, nothing is changed.
+        refuses, nothing is changed. Where the GraphError has no status but was_sent, the
+        change may have been made.
         """
         url = f"{self.collection_url(resource)}/{action}"
         response = self.send_authorized("POST", url, json=body)
-        # A success with a body comes from something that stands between.
-        if not response.ok or response.content:
+        if not response.ok:
             answer = json_object(response)
             raise self.refusal(
                 response, answer, resource.permissions, write=True
+            )
+
+        # Graph's success has no body.
+        if response.content:
+            raise GraphError(
+                f"What answered ({described(response)}) was not Graph. {SOMETHING_BETWEEN}"
             )
 
 

@@ -658,7 +658,7 @@ def test_a_fetch_that_is_only_throttled_ends_in_time_and_moves_nothing(
     run = room.fetch()
     assert run.failed
     assert room.last_run == {}
-    assert sum(no_waiting) <= 90
+    assert sum(no_waiting) <= aru.PAGING_PERIOD
 
 
 def test_a_long_walk_ends_before_the_platform_ends_it_and_goes_on_next_time(

@@ -1,5 +1,6 @@
 """Reading Graph: pages, links that lead elsewhere, repeated requests, and what is said when Graph refuses."""
 
+import random
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from typing import Any
@@ -8,6 +9,7 @@ from uuid import UUID
 import pytest
 from requests.adapters import HTTPAdapter
 
+import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
 from helpers import (
     BASE,
     COLLECTIONS_URL,
@@ -33,6 +35,7 @@ from warroom.azure.server import Simulator
 from warroom.azure.tenant import CLIENT_ID, Tenant
 from warroom.xsoar.entries import Run
 from warroom.xsoar.runner import WarRoom
+from warroom.xsoar.surroundings import led_to
 
 NUMBER_OF_USERS = 1300
 USERS_PATH = f"{BASE}riskyUsers"
@@ -65,6 +68,17 @@ def crowd() -> list[Row]:
 @pytest.fixture
 def tenant(crowd: list[Row]) -> Tenant:
     return Tenant(clock=NOW, users={row["id"]: dict(row) for row in crowd})
+
+
+def approx(seconds: float) -> Any:
+    """Seconds of a wait, less those that passed before it began."""
+    return pytest.approx(seconds, abs=0.09)
+
+
+@pytest.fixture
+def least_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without chance: of what it could choose from, it is the least."""
+    monkeypatch.setattr(random, "uniform", lambda low, _: low)
 
 
 def numbers(run: Run) -> range:
@@ -270,6 +284,22 @@ GOOD_REASONS: dict[str, tuple[Row, str]] = {
         {"status": 200, "body": '{"value": [', "content_type": "application/json"},
         NO_JSON.format("200, application/json"),
     ),
+    "endless JSON": (
+        {"status": 200, "body": '{"value": ' * 100_000, "content_type": "application/json"},
+        NO_JSON.format("200, application/json"),
+    ),
+    "half a surrogate": (
+        {"status": 200, "body": '{"value": [{"id": "\\ud83d"}]}', "content_type": "application/json"},
+        NO_JSON.format("200, application/json"),
+    ),
+    "an endless number": (
+        {"status": 200, "body": f'{{"value": [], "a": {"9" * 5000}}}', "content_type": "application/json"},
+        NO_JSON.format("200, application/json"),
+    ),
+    "a strange kind": (
+        {"status": 200, "body": "", "content_type": f"a\tb{'c' * 999}"},
+        NO_JSON.format(f"200, a?b{'c' * 197}"),
+    ),
     "no list": ({"status": 200, "body": {"value": None}}, "Graph's answer holds no list of risky users."),
     "redirect": (
         {"status": 302, "location": "https://fabrikam.example/"},
@@ -358,11 +388,28 @@ def test_what_would_fail_again_is_not_repeated(
     assert (len(simulator.graph_requests), no_waiting) == (1, [])
 
 
-def test_each_wait_is_longer_than_the_one_before(run: Succeed, simulator: Simulator, no_waiting: list[float]) -> None:
-    simulator.fail_next(429, times=5)
+def test_in_an_outage_each_wait_is_longer_than_the_one_before(
+    run: Succeed, simulator: Simulator, no_waiting: list[float]
+) -> None:
+    simulator.fail_next(503, times=5)
     run(LIST)
     assert [round(wait - 0.25) for wait in no_waiting] == [1, 2, 4, 8, 16]
     assert all(later > earlier for earlier, later in zip(no_waiting, no_waiting[1:], strict=False))
+
+
+def test_a_request_that_fails_late_in_a_walk_is_repeated_as_at_its_start(
+    run: Succeed, simulator: Simulator, no_waiting: list[float]
+) -> None:
+    no_waiting.append(0)
+    simulator.fail_next(503, after=1, times=3)
+
+    def note(link: str) -> str:
+        no_waiting[0] = 200
+        return link
+
+    simulator.next_link_override = note
+    assert numbers(run(f"{LIST} limit=1300")) == range(1300)
+    assert [round(wait - 0.25) for wait in no_waiting[1:]] == [1, 2, 4]
 
 
 def date(seconds: float) -> str:
@@ -372,18 +419,33 @@ def date(seconds: float) -> str:
 
 @pytest.mark.parametrize(
     ("retry_after", "seconds"),
-    [(7, 7), ("7", 7), ("Tue, 03 Nov 2026 12:00:00 GMT", 1), ("soon", 1), ("-5", 1), (0, 1), ("", 1)],
+    [
+        (7, 7),
+        ("7", 7),
+        ("Tue, 03 Nov 2026 12:00:00 GMT", 1),
+        ("Tue, 03 Nov 99999999999 12:00:00 GMT", 1),
+        ("soon", 1),
+        ("inf", 1),
+        ("nan", 1),
+        ("-5", 1),
+        ("1.5", 1),
+        (0, 1),
+        ("", 1),
+    ],
 )
+@pytest.mark.usefixtures("least_chance")
+@pytest.mark.parametrize("status", [429, 503])
 def test_a_retry_after_is_obeyed_where_it_can_be_read(
-    run: Succeed, simulator: Simulator, no_waiting: list[float], retry_after: int | str, seconds: float
+    run: Succeed, simulator: Simulator, no_waiting: list[float], status: int, retry_after: int | str, seconds: float
 ) -> None:
-    simulator.fail_next(429, retry_after=retry_after)
+    simulator.fail_next(status, retry_after=retry_after)
     run(LIST)
-    assert no_waiting == [seconds]
+    assert no_waiting == [approx(seconds)]
 
 
-def test_a_retry_after_may_be_a_date(run: Succeed, simulator: Simulator, no_waiting: list[float]) -> None:
-    simulator.fail_next(429, retry_after=date(30))
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_retry_after_may_be_a_date(run: Succeed, simulator: Simulator, no_waiting: list[float], status: int) -> None:
+    simulator.fail_next(status, retry_after=date(30))
     run(LIST)
     (wait,) = no_waiting
     assert 20 < wait <= 30
@@ -402,13 +464,110 @@ def test_an_hours_retry_after_is_not_obeyed_and_told(
     assert (len(simulator.graph_requests), no_waiting) == (1, [])
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_of_a_retry_after_of_thousands_of_digits_only_the_beginning_is_told(
+    error: Fail, simulator: Simulator, no_waiting: list[float], status: int
+) -> None:
+    simulator.fail_next(status, times=9, retry_after="9" * 5000)
+    text = error(LIST)
+    assert f"Retry-After: {'9' * 200}. (request-id {request_id(simulator)})" in text
+    assert "9" * 201 not in text
+    assert (len(simulator.graph_requests), no_waiting) == (1, [])
+
+
+# One request a second, for all that ask
+
+
+@pytest.mark.usefixtures("least_chance")
 def test_after_the_first_429_a_walk_keeps_to_one_request_a_second(
     run: Succeed, simulator: Simulator, no_waiting: list[float]
 ) -> None:
     simulator.throttle = 1
     assert numbers(run(f"{LIST} limit=5000 page_size=500 page=3")) == range(1000, 1300)
-    assert no_waiting == [1, 1]
+    assert no_waiting == [approx(1), approx(1)]
     assert len(simulator.graph_requests) == 4
+
+
+@pytest.fixture
+def chances(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
+    """Between what each wait was chosen by chance, which here is always the least."""
+    asked: list[tuple[float, float]] = []
+
+    def uniform(low: float, high: float) -> float:
+        asked.append((low, high))
+        return low
+
+    monkeypatch.setattr(random, "uniform", uniform)
+    return asked
+
+
+def test_waits_after_refusals_stay_near_two_seconds_and_hang_on_chance(
+    run: Succeed, simulator: Simulator, no_waiting: list[float], chances: list[tuple[float, float]]
+) -> None:
+    simulator.fail_next(429, times=5)
+    run(LIST)
+    assert no_waiting == [approx(1)] + [approx(1.5)] * 4
+    assert set(chances) == {(1, 1.5), (1.5, 2.2), (2.4, 2.6)}
+
+
+def test_a_walk_alone_is_as_fast_as_graph_allows(
+    run: Succeed, tenant: Tenant, simulator: Simulator, no_waiting: list[float], chances: list[tuple[float, float]]
+) -> None:
+    tenant.largest_page = 10
+    simulator.throttle = 1
+    run(f"{LIST} limit=100")
+    assert no_waiting == [approx(1)] * 9
+    assert set(chances) == {(1, 1.5), (1, 1.3)}
+
+
+def test_a_walk_that_is_not_alone_leaves_every_other_second_for_a_while(
+    run: Succeed, tenant: Tenant, simulator: Simulator, no_waiting: list[float], chances: list[tuple[float, float]]
+) -> None:
+    tenant.largest_page = 10
+    simulator.fail_next(429, after=1)
+    simulator.fail_next(429, after=2)
+    run(f"{LIST} limit=150")
+    assert no_waiting == [approx(each) for each in [1, 1, 1, 1] + [2.4] * 7 + [1] * 4]
+    assert len(chances) == 16
+
+
+def test_a_refusal_is_waited_out_as_long_as_a_walk_may_last(
+    error: Fail, simulator: Simulator, no_waiting: list[float]
+) -> None:
+    simulator.fail_next(429, times=999)
+    assert "Graph answered 429 TooManyRequests" in error(LIST)
+    assert 235 < sum(no_waiting) <= 240
+    assert len(simulator.graph_requests) == len(no_waiting) + 1
+
+
+def test_after_a_final_429_the_next_request_of_the_command_waits_too(
+    war_room: WarRoom, simulator: Simulator, no_waiting: list[float]
+) -> None:
+    instance = aru.build_instance(aru.read_settings(war_room.params), persistent=False)
+    simulator.fail_next(429, retry_after=3600)
+    with led_to(simulator, aru.HttpSession):
+        with pytest.raises(aru.GraphError):
+            instance.client.first_page(aru.RISKY_USERS, {})
+        assert no_waiting == []
+        instance.client.first_page(aru.RISKY_USERS, {})
+    (wait,) = no_waiting
+    assert 0.9 < wait < 1.5
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_long_wait_and_each_page_before_the_last_is_told_in_the_log(run: Succeed, simulator: Simulator) -> None:
+    simulator.fail_next(429, retry_after=7)
+    simulator.fail_next(503, times=2, after=1)
+    simulator.fail_next(drop=True, times=2)
+    done = run(f"{LIST} limit=1300")
+    assert done.logs[2:] == [
+        "debug: Graph allows one request a second: waiting 7 s",
+        "debug: page 1, 434 rows",
+        "debug: The answer was 503: waiting 2 s",
+        "debug: There was no answer: waiting 4 s",
+        "debug: There was no answer: waiting 8 s",
+        "debug: page 2, 868 rows",
+    ]
 
 
 def test_a_walk_that_is_not_throttled_never_waits(run: Succeed, no_waiting: list[float]) -> None:
@@ -562,6 +721,36 @@ ODD_BODIES: dict[str, Any] = {
 def test_a_refusal_of_odd_shape_is_told_without_its_body(error: Fail, simulator: Simulator, body: Row) -> None:
     simulator.fail_next(400, body=body)
     assert error(LIST) == f"{FAILED}Graph answered 400 no code: no message. (request-id {request_id(simulator)})"
+
+
+ODD_MESSAGES: dict[str, tuple[Any, str]] = {
+    "nothing": (None, "no message."),
+    "an object": ({"lang": "en", "value": "Not today."}, "Not today."),
+    "an object without text": ({"value": {"a": 1}}, "no message."),
+    "a list": (["Not", "today."], "no message."),
+    "a number": (1, "no message."),
+    "very long": ("a" * 100_000, "a" * 1000),
+}
+
+
+@pytest.mark.parametrize(("message", "told"), ODD_MESSAGES.values(), ids=ODD_MESSAGES)
+def test_a_403_whose_message_is_odd_is_told_readably(
+    error: Fail, simulator: Simulator, message: Any, told: str
+) -> None:
+    simulator.fail_next(403, body={"error": {"code": message, "message": message}})
+    text = (
+        f"Graph answered 403 {told if told != 'no message.' else 'no code'}: {told} The token does hold the permission "
+        "IdentityRiskyUser.Read.All; Graph says no more."
+    )
+    assert error(LIST) == failure("azure-risky-users-list", text, simulator)
+
+
+NO_NUMBERS = '{"value": [{"id": "a", "x": NaN, "y": -Infinity, "z": 1e999, "é": "\\ud83d\\ude00"}]}'
+
+
+def test_numbers_that_json_does_not_have_are_null(run: Succeed, simulator: Simulator) -> None:
+    simulator.fail_next(200, body=NO_NUMBERS, content_type="application/json")
+    assert listed_rows(run(LIST)) == [{"id": "a", "x": None, "y": None, "z": None, "é": "\U0001f600"}]
 
 
 def test_a_refusal_for_no_lack_of_permission_is_not_said_to_be_one(error: Fail, simulator: Simulator) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import trustme
 import urllib3
 
@@ -336,6 +337,84 @@ def test_a_proxy_that_cannot_be_used_is_named_as_the_cause(
         "(ProxyNotUsable)."
     )
     assert simulator.requests == []
+
+
+# What surely was not sent
+
+
+def failure_of(*, use_proxy: bool = False, **options: Any) -> requests.RequestException:
+    """The error with which a request to Graph ends."""
+    session = aru.HttpSession(**options)
+    session.use_proxy = use_proxy
+    with pytest.raises(requests.RequestException) as caught:
+        session.post(f"https://{GRAPH_HOST}/")
+    return caught.value
+
+
+@pytest.mark.usefixtures("no_waiting", "simulator")
+def test_a_request_surely_was_not_sent_without_a_connection(
+    routes: Routes, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy.answer = "407 Proxy Authentication Required"
+    refused = failure_of(use_proxy=True)
+    routes.clear()
+    no_connection = failure_of()
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/none.pem")
+    no_bundle = failure_of()
+    other_cloud = failure_of(cloud=aru.CLOUDS["US Government L5 (DoD)"])
+    errors = [refused, no_connection, no_bundle, other_cloud, failure_of(period=0)]
+    assert [(type(error).__name__, aru.was_sent(error)) for error in errors] == [
+        ("ProxyError", False),
+        ("ConnectionError", False),
+        ("CertificatesNotFound", False),
+        ("InvalidURL", False),
+        ("TooLate", False),
+    ]
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_request_surely_was_not_sent_to_a_host_that_is_not_trusted(simulator: Simulator) -> None:
+    error = failure_of()
+    assert (type(error), aru.was_sent(error)) == (requests.exceptions.SSLError, False)
+    assert simulator.requests == []
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("fault", [{"drop": True}, {"truncate": True}], ids=["no answer", "half an answer"])
+def test_a_request_may_have_been_sent_where_any_of_its_attempts_was(
+    simulator: Simulator, routes: Routes, bundle: str, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any]
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
+    take = simulator.take
+
+    def take_once(request: Any) -> Any:
+        routes.clear()
+        return take(request)
+
+    monkeypatch.setattr(simulator, "take", take_once)
+    simulator.fail_next(**fault)
+    error = failure_of()
+    assert (type(error), aru.was_sent(error)) == (requests.exceptions.ConnectionError, True)
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+@pytest.mark.usefixtures("no_waiting")
+def test_an_error_of_graph_tells_whether_anything_was_sent(
+    war_room: WarRoom,
+    simulator: Simulator,
+    routes: Routes,
+    bundle: str,
+    monkeypatch: pytest.MonkeyPatch,
+    reachable: bool,
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
+    instance = aru.build_instance(aru.read_settings(war_room.params), persistent=False)
+    simulator.fail_next(drop=True, times=9)
+    if not reachable:
+        del routes[GRAPH_HOST, 443]
+    with pytest.raises(aru.GraphError) as caught:
+        instance.client.invoke_action(aru.RISKY_USERS, "dismiss", {"userIds": []})
+    assert (caught.value.status, caught.value.was_sent) == (None, reachable)
 
 
 # .netrc
