@@ -11,6 +11,7 @@ from warroom.azure.demo import demo_tenant
 from warroom.azure.server import Simulator
 from warroom.demo import demo_instance
 from warroom.terminal.options import Options
+from warroom.terminal.progress import live_line
 from warroom.xsoar.integration import MANIFEST, load_integration
 from warroom.xsoar.manifest import Manifest
 from warroom.xsoar.runner import WarRoom
@@ -82,6 +83,7 @@ class SimulatedTenant:
             demo_instance(),
             simulator=self.simulator,
             sleep=self._skip,
+            listener=live_line(sys.stderr),
         )
 
     @cached_property
@@ -126,5 +128,6 @@ def open_backend(options: Options, console: Console) -> Backend:
     if options.instance is None:
         return SimulatedTenant(options, console)
     module = load_integration()
-    room = WarRoom(module, MANIFEST, options.instance)
+    listener = live_line(sys.stderr)
+    room = WarRoom(module, MANIFEST, options.instance, listener=listener)
     return RealTenant(room)

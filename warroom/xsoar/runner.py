@@ -115,6 +115,8 @@ class WarRoom:
     context_store: keeps the instance's integration context (a ContextStore of the
     stand-in, or what reads and writes as one). War rooms that share one have their
     commands overlap.
+    listener: is told each line that the integration logs, when it does, and then "" when
+    the call is over.
     """
 
     module: Any
@@ -126,6 +128,7 @@ class WarRoom:
     sleep: Callable[[float], None] = field(default=time.sleep, kw_only=True)
     server_version: str = field(default="6.12.0", kw_only=True)
     context_store: Any = field(default=None, kw_only=True)
+    listener: Callable[[str], None] | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         self.manifest = Manifest.read(self.manifest_path)
@@ -155,6 +158,7 @@ class WarRoom:
         call = self.module.demisto.Call(command, args, params, is_debug=is_debug)
         call.context_store = self.context_store
         call.last_run = self.last_run
+        call.listener = self.listener
         call.server["version"] = self.server_version
         call.calling_context["context"] = {
             "IntegrationBrand": self.brand,
@@ -170,6 +174,8 @@ class WarRoom:
         with contextlib.ExitStack() as stack:
             stack.enter_context(contextlib.redirect_stdout(output))
             stack.enter_context(restored_environment())
+            if self.listener:
+                stack.callback(self.listener, "")
             if self.clock:
                 stack.enter_context(replaced(self.module, "utc_now", self.clock))
             if self.simulator:

@@ -8,6 +8,7 @@ wrongly raises `PlatformRuleError`.
 import copy
 import json
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,7 +61,10 @@ class ContextStore:
 
 @dataclass
 class Call:
-    """One running command: what it is given, what it keeps, what it gives back."""
+    """One running command: what it is given, what it keeps, what it gives back.
+
+    listener: is told each line of the log when it is written.
+    """
 
     command: str = ""
     args: dict[str, Any] = field(default_factory=dict)
@@ -73,6 +77,7 @@ class Call:
     entries: list[dict[str, Any]] = field(default_factory=list)
     incidents: list[dict[str, Any]] | None = None
     logs: list[str] = field(default_factory=list)
+    listener: Callable[[str], None] | None = None
 
 
 call = Call()
@@ -106,6 +111,8 @@ def demistoVersion() -> dict[str, Any]:
 def _log(level: str, parts: tuple[Any, ...]) -> None:
     text = " ".join(map(str, parts))
     call.logs.append(f"{level}: {text}")
+    if call.listener:
+        call.listener(text)
 
 
 def debug(*parts: Any) -> None:
