@@ -1,8 +1,12 @@
-"""Measures what a list costs: requests to Graph, time of the whole process, memory, start.
+"""Measures what a list costs, and how long commands wait that share a tenant's one second.
+
+A list costs requests to Graph, time of the whole process, memory, and time to its start; the
+figures depend on the machine. For the waits the tenant allows one request a second, as
+Graph does, and time passes for real, some minutes of it.
 
 Each measured run is a process of its own that runs the integration as the server does; the
-simulated tenant stays in this process, so that it is in no figure. `make bench` prints the
-table; the figures depend on the machine.
+simulated tenant stays in this process, so that it is in no figure. `make bench` prints it
+all.
 """
 
 import json
@@ -11,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from datetime import datetime, timezone
 from statistics import median
 from typing import Any, NamedTuple
@@ -33,21 +38,23 @@ standins = time.time() - started
 import demistomock, requests
 import AzureRiskyUsers as integration
 from warroom.azure.server import LoopbackAdapter
+from warroom.xsoar.surroundings import led_to
 port, params, args = json.loads(sys.argv[1])
 first = []
 class Adapter(LoopbackAdapter):
     def send(self, *request, **options):
         first.append(time.time())
         return super().send(*request, **options)
-adapters = {}
-def get_adapter(session, url):
-    return adapters.setdefault(session, Adapter(port, max_retries=0))
-integration.HttpSession.get_adapter = get_adapter
+class Port:
+    def adapter(self, *, carrier):
+        return Adapter(port, carrier=carrier)
 demistomock.call = demistomock.Call("azure-risky-users-list", args, params)
-integration.main()
+with led_to(Port(), integration.HttpSession):
+    integration.main()
 entry = demistomock.call.entries[0]
 rows = len(entry["Contents"]["value"])
 report = {"first": first[0], "standins": standins, "type": entry["Type"], "rows": rows}
+report["asked"] = time.time() - first[0]
 print(json.dumps({**report, "cpu": time.process_time()}))
 """
 
@@ -67,6 +74,21 @@ ROW = (
 GROWTH = """
 memory per 1,000 rows: {memory:.2f} MiB
 CPU time of {large:,} rows against {middle:,} (less that of {small}): {times:.1f} times"""
+
+
+# One request a second for all: pages, of rows, that walks of it have; seconds after which one
+# row is asked for during a walk; trials of that.
+PAGE = 20
+ALONE, DURING, SIDE_BY_SIDE = 20, 50, 60
+BEGINNING = 5
+TRIALS = 10
+
+WALK_ALONE = "one walk of {pages} pages: {seconds:.1f} s, Graph requests: {requests}"
+ONE_ROW = "one row during a walk of {pages} pages: median {median:.1f} s, longest {longest:.1f} s"
+TWO_WALKS = (
+    "two walks of {pages} pages side by side: {rows} rows, {seconds:.0f} s, "
+    "Graph requests: {requests}"
+)
 
 
 class Process(NamedTuple):
@@ -191,6 +213,96 @@ def print_growth(small: Result, middle: Result, large: Result) -> None:
     print(growth)
 
 
+Child = subprocess.Popen[str]
+
+
+def begin_list(simulator: Simulator, rows: int) -> Child:
+    """Starts a list of so many rows in a process of its own."""
+    args = {"limit": str(rows)}
+    argument = json.dumps([simulator.port, demo_instance(), args])
+    return subprocess.Popen(
+        [sys.executable, "-c", CHILD, argument],
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def report_of(process: Child) -> dict[str, Any]:
+    output, _ = process.communicate()
+    report: dict[str, Any] = json.loads(output)
+    return report
+
+
+def throttled(simulator: Simulator) -> Simulator:
+    """The simulator with one request a second, as if nobody had asked before."""
+    simulator.throttle = 1
+    simulator.requests.clear()
+    return simulator
+
+
+def print_walk_alone(simulator: Simulator) -> None:
+    process = begin_list(simulator, ALONE * PAGE)
+    report = report_of(process)
+    line = WALK_ALONE.format(
+        pages=ALONE,
+        seconds=report["asked"],
+        requests=len(simulator.graph_requests),
+    )
+    print(line)
+
+
+def seconds_for_one_row(simulators: list[Simulator]) -> list[float]:
+    """How long one row takes that is asked for during a walk, of each of some tenants."""
+    walks = [begin_list(simulator, DURING * PAGE) for simulator in simulators]
+    time.sleep(BEGINNING)
+    lists = [begin_list(simulator, 1) for simulator in simulators]
+    reports = [report_of(process) for process in lists]
+    for walk in walks:
+        walk.kill()
+        walk.communicate()
+    return [report["asked"] for report in reports]
+
+
+def print_one_row(simulators: list[Simulator]) -> None:
+    seconds = seconds_for_one_row(simulators)
+    line = ONE_ROW.format(
+        pages=DURING,
+        median=median(seconds),
+        longest=max(seconds),
+    )
+    print(line)
+
+
+def print_two_walks(simulator: Simulator) -> None:
+    walks = [begin_list(simulator, SIDE_BY_SIDE * PAGE) for _ in range(2)]
+    reports = [report_of(walk) for walk in walks]
+    rows = [str(report["rows"]) for report in reports]
+    line = TWO_WALKS.format(
+        pages=SIDE_BY_SIDE,
+        rows=" and ".join(rows),
+        seconds=max(report["asked"] for report in reports),
+        requests=len(simulator.graph_requests),
+    )
+    print(line)
+
+
+def print_waits() -> None:
+    """Prints how the commands of one tenant get along with one request a second."""
+    print("\nWith one request a second for the whole tenant:")
+    now = datetime.now(timezone.utc)
+    tenant = demo_tenant(now, users=(SIDE_BY_SIDE + 1) * PAGE)
+    tenant.largest_page = PAGE
+    with ExitStack() as stack:
+        simulators = []
+        for _ in range(TRIALS):
+            simulator = stack.enter_context(Simulator(tenant))
+            simulators.append(throttled(simulator))
+        print_walk_alone(simulators[0])
+        print_one_row(simulators)
+        print_two_walks(throttled(simulators[0]))
+
+
 def main() -> None:
     print_imports()
     now = datetime.now(timezone.utc)
@@ -198,6 +310,7 @@ def main() -> None:
     with Simulator(demo_tenant(now, users=users)) as simulator:
         results = print_lists(simulator)
     print_growth(*results)
+    print_waits()
 
 
 if __name__ == "__main__":
