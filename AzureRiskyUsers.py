@@ -2619,14 +2619,21 @@ def check_rows(
             )
 
 
-# Seconds between an answer and the next request, each from and to. What keeps several
-# commands from asking at the same moments again and again is chance.
-PACE = (1.0, 1.3)
+# Seconds from one request to the next, each from and to. What keeps several commands from
+# asking at the same moments again and again is chance.
+PACE = (1.05, 1.3)
 SHARED_PACE = (2.4, 2.6)
-FIRST_BACK_OFF = (1.0, 1.5)
+FIRST_BACK_OFF = (1.05, 1.5)
 LATER_BACK_OFF = (1.5, 2.2)
 SHARED_TURNS = 8  # requests
 ONE_A_SECOND = "Graph allows one request a second"
+
+
+def was_repeated(response: requests.Response) -> bool:
+    """Tell whether the session sent this request more than once. urllib3 keeps the
+    attempts on the answer."""
+    retries = getattr(response.raw, "retries", None)
+    return bool(getattr(retries, "history", ()))
 
 
 class Pacer:
@@ -2644,6 +2651,7 @@ class Pacer:
 
     def __init__(self, last_start: float):
         self.last_start = last_start
+        self.start = float("-inf")  # of the last request
         self.next_start = float("-inf")
         self.is_pacing = False
         self.refusals = 0  # in a row
@@ -2662,7 +2670,7 @@ class Pacer:
         self.refusals += 1
 
     def interval(self) -> float:
-        """Return the seconds from the last answer to the next request."""
+        """Return the seconds from the last request to the next."""
         if self.refusals > 1:
             return random.uniform(*LATER_BACK_OFF)
         if self.refusals:
@@ -2677,7 +2685,8 @@ class Pacer:
         refused = response.status_code == TOO_MANY_REQUESTS
         self.note(refused=refused)
         now = time.monotonic()
-        self.next_start = now + self.interval()
+        start = now if was_repeated(response) else self.start
+        self.next_start = start + self.interval()
         if not refused:
             return False
 
@@ -2692,6 +2701,7 @@ class Pacer:
     def await_turn(self) -> None:
         """Wait until the next request may leave."""
         pause(self.next_start - time.monotonic(), ONE_A_SECOND)
+        self.start = time.monotonic()
 
 
 class GraphClient:
