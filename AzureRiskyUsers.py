@@ -1046,8 +1046,7 @@ class HttpSession(requests.Session):
 
     msal is handed it too, so that both obey the same switches. `cloud` holds the only
     hosts that it reaches; None allows any. A redirect raises TooManyRedirects: nothing
-    follows it, least of all a token or a secret. What Graph refuses for coming too often
-    is not repeated here but paced (see Pacer).
+    follows it, least of all a token or a secret.
 
     period: seconds from now, after which nothing is sent or read any more.
 
@@ -1084,7 +1083,8 @@ class HttpSession(requests.Session):
         return BoundedAdapter(self.deadline, retries)
 
     def mount_retries(self, connect_retries: int) -> None:
-        """Repeat failed requests, and failed connections so many times, to any host."""
+        """Repeat failed requests, and failed connections so many times, to any host. What
+        Graph refuses for coming too often is left to its client."""
         usual = self.adapter(
             connect=connect_retries,
             status_forcelist=(TOO_MANY_REQUESTS, *OUTAGES),

@@ -29,14 +29,17 @@ OUT_OF_TIME = (
 
 
 @pytest.fixture(autouse=True)
-def short_period(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands that have no longer than PERIOD."""
+def periods(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Commands that have no longer than PERIOD; what each of their sessions was given."""
+    given: list[float] = []
 
     class ShortSession(aru.HttpSession):
         def __init__(self, *, period: float = PERIOD, **options: Any) -> None:
-            super().__init__(period=min(period, PERIOD), **options)
+            super().__init__(period=period, **options)
+            given.append(period)
 
     monkeypatch.setattr(aru, "HttpSession", ShortSession)
+    return given
 
 
 @pytest.fixture
@@ -81,7 +84,7 @@ def test_the_refusals_of_graph_may_drip_too(error: Fail, drip: Callable[..., Non
 
 @pytest.mark.parametrize("drips_head", [False, True], ids=["body", "headers"])
 def test_a_managed_identity_that_drips_is_given_up_with_the_command(
-    error: Fail, war_room: WarRoom, drip: Callable[..., None], drips_head: bool
+    error: Fail, war_room: WarRoom, periods: list[float], drip: Callable[..., None], drips_head: bool
 ) -> None:
     war_room.params = with_defaults({"authentication_type": "Azure Managed Identities"})
     drip(face="identity", drips_head=drips_head)
@@ -89,6 +92,8 @@ def test_a_managed_identity_that_drips_is_given_up_with_the_command(
         f"{FAILED}No managed identity answered. This sign-in type works only where the integration runs on an Azure "
         "resource that has a managed identity (OutOfTime)."
     )
+    whole, rest = periods
+    assert 0 < rest < whole == PERIOD
 
 
 def test_an_action_that_drips_may_have_been_made(war_room: WarRoom, tenant: Tenant, drip: Callable[..., None]) -> None:
