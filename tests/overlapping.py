@@ -8,7 +8,6 @@ from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 from requests.adapters import HTTPAdapter
-from urllib3.util.retry import Retry
 
 from demistomock import ContextStore
 from helpers import Params, Row
@@ -46,8 +45,8 @@ class Port(NamedTuple):
 
     number: int
 
-    def adapter(self, max_retries: Retry) -> HTTPAdapter:
-        return LoopbackAdapter(self.number, max_retries)
+    def adapter(self, *, carrier: HTTPAdapter) -> HTTPAdapter:
+        return LoopbackAdapter(self.number, carrier=carrier)
 
 
 class RemoteStore:

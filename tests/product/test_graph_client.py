@@ -292,10 +292,6 @@ GOOD_REASONS: dict[str, tuple[Row, str]] = {
         {"status": 200, "body": '{"value": ' * 100_000, "content_type": "application/json"},
         NO_JSON.format("200, application/json"),
     ),
-    "half a surrogate": (
-        {"status": 200, "body": '{"value": [{"id": "\\ud83d"}]}', "content_type": "application/json"},
-        NO_JSON.format("200, application/json"),
-    ),
     "an endless number": (
         {"status": 200, "body": f'{{"value": [], "a": {"9" * 5000}}}', "content_type": "application/json"},
         NO_JSON.format("200, application/json"),
@@ -577,7 +573,8 @@ def test_a_long_wait_and_each_page_before_the_last_is_told_in_the_log(run: Succe
     simulator.fail_next(503, times=2, after=1)
     simulator.fail_next(drop=True, times=2)
     done = run(f"{LIST} limit=1300")
-    assert done.logs[2:] == [
+    told = [line for line in done.logs if "ntegration context" not in line]
+    assert told[1:] == [
         "debug: Graph allows one request a second: waiting 7 s",
         "debug: page 1, 434 rows",
         "debug: The answer was 503: waiting 2 s",

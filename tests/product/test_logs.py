@@ -16,7 +16,7 @@ COMMANDS = [
     f"!azure-risky-user-get id={NAME}",
     f"!azure-risky-user-history-list user_principal_name={NAME}",
     f"!azure-risky-users-risk-detections-list user_principal_name={NAME}",
-    f"!azure-risky-users-dismiss user_principal_names={NAME}",
+    f"!azure-risky-users-dismiss user={NAME}",
 ]
 FAULTS: dict[str, dict[str, Any]] = {
     "no answer": {"drop": True},

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable
 from typing import TextIO
 
-from warroom.terminal.markdown import harmless
+from warroom.terminal.characters import harmless
 
 CLEARED = "\r\x1b[K"  # to the start of the line, and delete to its end
 
