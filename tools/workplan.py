@@ -41,6 +41,8 @@ COLOURS = {  # by the kind of a task
     "regular": "#e2f0fb",
 }
 
+ANSWERS = {"#default#": "otherwise", "#error#": "on error"}
+
 Json = dict[str, Any]
 
 
@@ -127,7 +129,7 @@ def label_of(line: Line) -> str:
     """What stands at the end of a line that is one of several answers."""
     if line.label == "#none#":
         return ""
-    text = "otherwise" if line.label == "#default#" else line.label
+    text = ANSWERS.get(line.label, line.label)
     end = line.points[-1]
     place = f'x="{end.x}" y="{end.y - LABEL_RISE}"'
     return f'<text {place} class="label">{escape(text)}</text>'
