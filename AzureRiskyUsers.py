@@ -40,7 +40,7 @@ from enum import Enum
 from itertools import starmap
 from operator import itemgetter
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import msal
 import requests
@@ -215,7 +215,7 @@ def text_value(name: str, value: Any) -> str:
     text = str(value).strip()
     if not text or not text.isprintable():
         raise ArgumentError(
-            name, value, "a text that is not empty and has no line breaks"
+            name, value, "a text that is not empty, of visible characters"
         )
 
     return text
@@ -251,12 +251,15 @@ def exactly_one(args: Args, *names: str) -> tuple[str, str]:
     raise ArgumentError(" / ".join(names), shown, "exactly one of them")
 
 
-# Objects that can be changed have GUIDs. Of detections the form is open: most have 64
-# hexadecimal digits.
+# Objects that can be changed have GUIDs. Of detections the form is open (most have 64
+# hexadecimal digits), but no id is without a digit, as names, None and null are.
 GUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-OBJECT_ID = re.compile("[0-9A-Za-z_-]{1,128}")
-# A user principal name may hold more than an address; these it cannot hold.
-USER_PRINCIPAL_NAME = re.compile(r"""[^\s@*/\\?%"<>]+@[^\s@*/\\?%"<>]+""")
+OBJECT_ID = re.compile("(?=.*[0-9])[0-9A-Za-z_-]{1,128}")
+# What a user principal name cannot hold; without a space that hides in a list or a quote.
+NAME_CHARACTER = r"""[^\s@*/\\?%"<>()\[\]{}|;:,]"""
+USER_PRINCIPAL_NAME = re.compile(
+    rf"(?!'){NAME_CHARACTER}+@[\w.-]*\w", re.UNICODE
+)
 
 
 def is_guid(text: str) -> bool:
@@ -272,11 +275,18 @@ def object_id(name: str, value: Any) -> str:
     reads as an all-clear."""
     text = str(value or "").strip()
     if not OBJECT_ID.fullmatch(text):
-        raise ArgumentError(
-            name, text, "an object ID: letters, digits and hyphens"
-        )
+        raise ArgumentError(name, text, "an object ID, such as a GUID")
 
-    return text
+    return text.lower() if is_guid(text) else text
+
+
+def guid(name: str, value: Any) -> str:
+    """Return an id of an object that is known to have a GUID, in lower case: its case
+    means nothing."""
+    text = str(value).strip()
+    if not is_guid(text):
+        raise ArgumentError(name, text, "object IDs (GUIDs)")
+    return text.lower()
 
 
 # Times: a *literal* is one as OData writes it; an *instant* is a literal with all seven
@@ -1620,7 +1630,7 @@ def update_context(change: Callable[[Json], Json]) -> bool:
         try:
             set_integration_context(changed, version=version)
         except ValueError:
-            time.sleep(WRITE_PAUSE)
+            pause(WRITE_PAUSE, "Another command writes too")
         else:
             return True
 
@@ -1639,9 +1649,11 @@ class StoredSignIn(NamedTuple):
     sign_in_id: str  # random; renewed by each completed sign-in and each reset
     token_cache: str  # msal's, renewed with each new token
 
-    @classmethod
-    def of(cls, context: Json) -> "StoredSignIn":
-        return cls(*[stored_text(context, key) for key in cls._fields])
+
+def stored_sign_in(context: Json) -> StoredSignIn:
+    """Return the sign-in that stands in an integration context."""
+    values = [stored_text(context, key) for key in StoredSignIn._fields]
+    return StoredSignIn(*values)
 
 
 class IntegrationStore:
@@ -1668,7 +1680,7 @@ class IntegrationStore:
     def read(self) -> None:
         """Take over what is stored now, and mask it in the log."""
         context = read_context()[0] if self.persistent else {}
-        self.known = StoredSignIn.of(context)
+        self.known = stored_sign_in(context)
         is_ours = self.known.binding == self.credentials_fingerprint
         own = context if is_ours else {}
         self.cache = read_token_cache(stored_text(own, "token_cache"))
@@ -1746,7 +1758,7 @@ class IntegrationStore:
         token_cache = self.cache.serialize()
 
         def renewed(context: Json) -> Json:
-            if StoredSignIn.of(context) != self.known:
+            if stored_sign_in(context) != self.known:
                 return context
             return {**self.bound(context), "token_cache": token_cache}
 
@@ -1781,7 +1793,7 @@ class IntegrationStore:
 
         def signed_in(context: Json) -> Json:
             # Tokens that were renewed meanwhile are those of the person before.
-            if StoredSignIn.of(context)[:2] != self.known[:2]:
+            if stored_sign_in(context)[:2] != self.known[:2]:
                 return context
             bound = self.bound(context)
             return {**without_device_flow(bound, flow), **completed}
@@ -2014,8 +2026,8 @@ class DeviceCode(Authenticator):
     """
 
     consent_hint = (
-        f"{SIGN_IN_ANEW} For more than reading users and detections, first select 'Allow "
-        "response commands' in the instance."
+        f"Once it is granted: {SIGN_IN_ANEW} What changes risk, and service principals, "
+        "need 'Allow response commands' in the instance before."
     )
 
     @property
@@ -2207,13 +2219,15 @@ class Filter(NamedTuple):
 
     read_literal: reads one value. empty_is_error: whether '' is refused. An empty user id
     is mostly a look-up of a playbook that found nothing, and left out it would list
-    everybody; an empty choice means "any".
+    everybody; an empty choice means "any". in_lower_case_too: whether a value with
+    capitals is asked for in both ways, since Graph may mind the case.
     """
 
     property_name: str
     operator: str
     read_literal: Reader
     empty_is_error: bool = False
+    in_lower_case_too: bool = False
 
     def is_asked_for(self, args: Args, name: str) -> bool:
         if self.empty_is_error:
@@ -2232,6 +2246,8 @@ class Filter(NamedTuple):
             raise ArgumentError(name, value, "at least one value")
 
         literals = [self.read_literal(name, each) for each in values]
+        if self.in_lower_case_too:
+            literals += [literal.lower() for literal in literals]
         return [
             Comparison(self.property_name, self.operator, literal)
             for literal in dict.fromkeys(literals)
@@ -2253,12 +2269,36 @@ def id_literal(name: str, value: Any) -> str:
     return f"'{object_id(name, value)}'"
 
 
+def event_type_literal(name: str, value: Any) -> str:
+    """Return an event type as an OData string. The set is open, but no name has spaces:
+    the words of a table would find nothing."""
+    text = text_value(name, value)
+    if not re.fullmatch("[0-9A-Za-z_]+", text):
+        accepted = "event types by Graph's names, such as leakedCredentials"
+        raise ArgumentError(name, value, accepted)
+    return f"'{text}'"
+
+
 def text_filter(property_name: str) -> Filter:
     return Filter(property_name, "eq", text_literal, empty_is_error=True)
 
 
+def name_filter(property_name: str) -> Filter:
+    return Filter(
+        property_name,
+        "eq",
+        text_literal,
+        empty_is_error=True,
+        in_lower_case_too=True,
+    )
+
+
 def id_filter(property_name: str) -> Filter:
     return Filter(property_name, "eq", id_literal, empty_is_error=True)
+
+
+def event_type_filter(property_name: str) -> Filter:
+    return Filter(property_name, "eq", event_type_literal, empty_is_error=True)
 
 
 def enum_filter(property_name: str, members: Iterable[str]) -> Filter:
@@ -2593,10 +2633,17 @@ def json_object(response: requests.Response) -> Json:
     )
 
 
-def is_among(value: Any, folded: set[str]) -> bool:
+def refused_answer(response: requests.Response) -> Json:
+    """Return the JSON object of a refusal, {} for one without a body. Raises GraphError:
+    it comes from something that stands between."""
+    return json_object(response) if response.content else {}
+
+
+def is_among(value: Any, in_lower_case: set[str]) -> bool:
     """Tell whether a text of Graph's is one of some texts, whatever its case; no value at
     all is none of them."""
-    return isinstance(value, str) and value.casefold() in folded
+    # Not casefold, which takes strasse for straße: another account.
+    return isinstance(value, str) and value.lower() in in_lower_case
 
 
 def check_rows(
@@ -2610,9 +2657,9 @@ def check_rows(
     A looser comparison of Graph's, or a filter that was lost on the way, would otherwise
     lead to somebody whom nobody named.
     """
-    folded = {value.casefold() for value in values}
+    in_lower_case = {value.lower() for value in values}
     for row in rows:
-        if not is_among(row.get(property_name), folded):
+        if not is_among(row.get(property_name), in_lower_case):
             raise GraphError(
                 f"Graph answered with another {resource.noun} than was asked for: its "
                 f"{property_name} is none of those that were named. The answer is not used."
@@ -2840,13 +2887,11 @@ class GraphClient:
     ) -> Json:
         """Return the object that Graph answers."""
         response = self.send_authorized("GET", url, params=query)
-        answer = json_object(response)
-        if not response.ok:
-            raise self.refusal(
-                response, answer, resource.permissions, write=False
-            )
+        if response.ok:
+            return json_object(response)
 
-        return answer
+        answer = refused_answer(response)
+        raise self.refusal(response, answer, resource.permissions, write=False)
 
     def get_item(self, resource: Resource, item_id: str) -> Row:
         """Return one object as it goes to context."""
@@ -2948,13 +2993,13 @@ class GraphClient:
         url = f"{self.collection_url(resource)}/{action}"
         response = self.send_authorized("POST", url, json=body)
         if not response.ok:
-            answer = json_object(response)
+            answer = refused_answer(response)
             raise self.refusal(
                 response, answer, resource.permissions, write=True
             )
 
-        # Graph's success has no body.
-        if response.content:
+        # Graph's success has no body; response.ok holds for a redirect too.
+        if response.status_code >= 300 or response.content:
             raise GraphError(
                 f"What answered ({described(response)}) was not Graph. {SOMETHING_BETWEEN}"
             )
@@ -3223,7 +3268,7 @@ RISKY_USERS = Resource(
         **RISK_FILTERS,
         **UPDATED_FILTERS,
         "user_id": id_filter("id"),
-        "user_principal_name": text_filter("userPrincipalName"),
+        "user_principal_name": name_filter("userPrincipalName"),
         "is_deleted": Filter("isDeleted", "eq", one_of(("true", "false"))),
     },
     orders=("riskLastUpdatedDateTime",),
@@ -3235,8 +3280,8 @@ DIRECTORY_USERS = Resource(
     path="users",
     noun="account",
     permissions=DIRECTORY_PERMISSIONS,
-    properties=("id", "displayName", "userPrincipalName"),
-    filters={"user_principal_name": text_filter("userPrincipalName")},
+    properties=("id", "userPrincipalName"),
+    filters={"user_principal_name": name_filter("userPrincipalName")},
     options=("$filter", "$select"),
 )
 
@@ -3273,8 +3318,8 @@ RISK_DETECTIONS = Resource(
         **RISK_FILTERS,
         **DETECTED_FILTERS,
         "user_id": id_filter("userId"),
-        "user_principal_name": text_filter("userPrincipalName"),
-        "risk_event_type": text_filter("riskEventType"),
+        "user_principal_name": name_filter("userPrincipalName"),
+        "risk_event_type": event_type_filter("riskEventType"),
     },
     orders=DETECTION_ORDERS,
     default_order="detectedDateTime desc",
@@ -3332,7 +3377,7 @@ SERVICE_PRINCIPAL_DETECTIONS = Resource(
         **RISK_FILTERS,
         **DETECTED_FILTERS,
         "service_principal_id": id_filter("servicePrincipalId"),
-        "risk_event_type": text_filter("riskEventType"),
+        "risk_event_type": event_type_filter("riskEventType"),
     },
     orders=DETECTION_ORDERS,
     to_context=detection_to_context,
@@ -3621,12 +3666,26 @@ CONTINUE = "Continue with next_token."
 NARROW = "Raise limit, or narrow the list, to see them."
 
 
-def no_match_notes(request: ListRequest, result: ListResult) -> list[str]:
-    """Return the note that says what was looked for, where nothing matches it."""
-    looked_for = [text for text in request.filters if text]
-    if result.rows or result.failure or not looked_for:
+def filter_of(link: str) -> str:
+    """Return the $filter that travels in a link, '' for none."""
+    query = parse_qs(urlsplit(link).query)
+    return "".join(query.get("$filter", []))
+
+
+def no_rows_notes(
+    result: ListResult, filters: list[str], *, from_start: bool
+) -> list[str]:
+    """Return the note that says what was looked for, where no row came.
+
+    from_start: whether that was all there is, and not a later page of it.
+    """
+    looked_for = [text for text in filters if text]
+    if result.rows or not looked_for:
         return []
-    return [f"Nothing matches: {text}" for text in looked_for]
+
+    is_all = from_start and not result.failure
+    lead = "Nothing matches" if is_all else "No rows here of"
+    return [f"{lead}: {text}" for text in looked_for]
 
 
 def more_notes(result: ListResult, *, with_token: bool) -> list[str]:
@@ -3759,10 +3818,14 @@ def list_resource(
     request = read_list_request(resource, args)
     if request.next_token is not None:
         result = follow_token(client, resource, request.next_token)
-        return list_entries(resource, result, [], with_token=True)
+        filters = [filter_of(request.next_token)]
+        notes = no_rows_notes(result, filters, from_start=False)
+        return list_entries(resource, result, notes, with_token=True)
 
     result = read_list(client, resource, request)
-    notes = page_notes(resource, request) + no_match_notes(request, result)
+    is_first = request.row_range.start == 0
+    notes = page_notes(resource, request)
+    notes += no_rows_notes(result, request.filters, from_start=is_first)
     with_token = request.row_range.whole_pages
     return list_entries(resource, result, notes, with_token=with_token)
 
@@ -3816,9 +3879,7 @@ def find_all(
         return []
 
     rows: list[Row] = []
-    # Graph may mind the case, so what is written in capitals is asked for in both ways.
-    spellings = [*values, *(value.lower() for value in values)]
-    for text in build_filters(resource.filters, {argument: spellings}):
+    for text in build_filters(resource.filters, {argument: values}):
         query = build_query(resource, text, "", MAX_PAGE_SIZE)
         for page in client.pages(resource, query):
             rows += page.rows
@@ -3982,6 +4043,15 @@ def target(action: Action, text: str) -> str:
     raise ArgumentError(action.argument, text, action.accepted)
 
 
+def read_targets(action: Action, args: Args) -> list[str]:
+    """Return the ids and names of those whom an action is for. Raises ArgumentError: one
+    is neither, or there is none."""
+    texts = text_values(args, action.argument)
+    if not texts:
+        raise ArgumentError(action.argument, "", action.accepted)
+    return [target(action, text) for text in texts]
+
+
 def check_number(request: ActionRequest, number: int) -> None:
     """Raise ArgumentError where more are to be changed than the command may change."""
     if number > request.maximum and not request.dry_run:
@@ -3996,11 +4066,7 @@ def check_number(request: ActionRequest, number: int) -> None:
 def read_action_request(action: Action, args: Args) -> ActionRequest:
     """Return what is asked for. Raises ArgumentError where it cannot be read, nobody is
     named, or more than the command may change."""
-    texts = text_values(args, action.argument)
-    targets = [target(action, text) for text in texts]
-    if not targets:
-        raise ArgumentError(action.argument, "", action.accepted)
-
+    targets = read_targets(action, args)
     ids = [each for each in targets if is_guid(each)]
     names = [each for each in targets if not is_guid(each)]
     request = ActionRequest(
@@ -4032,15 +4098,19 @@ RESPONSE_IS_OFF = (
 
 
 def by_id(rows: Iterable[Row]) -> KnownRows:
-    """Return objects by id, each once. Raises GraphError: one has no id."""
-    known = {}
+    """Return objects by id, each once. Raises GraphError: one has no GUID, or two with one
+    id are not the same."""
+    known: KnownRows = {}
     for row in rows:
-        item_id = row.get("id")
-        if not item_id or not isinstance(item_id, str):
+        item_id = str(row.get("id")).lower()
+        if not is_guid(item_id):
             raise GraphError(
-                "Graph answered with an object that has no id. The answer is not used."
+                "Graph answered with an object whose id is no GUID. The answer is not used."
             )
-        known[item_id.lower()] = row
+        if known.setdefault(item_id, row) != row:
+            raise GraphError(
+                f"Graph answered with two states of {item_id}. The answer is not used."
+            )
 
     return known
 
@@ -4059,7 +4129,7 @@ def find_namesakes(
         name: by_id(
             row
             for row in rows
-            if row["userPrincipalName"].casefold() == name.casefold()
+            if row["userPrincipalName"].lower() == name.lower()
         )
         for name in names
     }
@@ -4068,37 +4138,72 @@ def find_namesakes(
 def find_accounts(client: GraphClient, names: list[str]) -> Namesakes:
     """Return the accounts of the directory that have each of the names.
 
-    Raises GraphError: the directory cannot be asked, which ids would not need.
+    Raises GraphError: the directory is of no use, which ids would not need.
     """
     try:
         return find_namesakes(client, DIRECTORY_USERS, names)
     except GraphError as error:
         shown = ", ".join(names)
         raise GraphError(
-            f"No risky user has the name {shown}, and the directory could not be asked. "
-            f"An object ID works without it. Nothing was changed. {error}",
+            f"No living risky user has the name {shown}, and the directory could not be "
+            f"used. An object ID works without it. Nothing was changed. {error}",
             error.status,
         ) from None
 
 
+def is_true(value: Any) -> bool:
+    """Tell whether a value of Graph's is true, or says so as a text."""
+    return str(value).lower() == "true"
+
+
+def is_deleted(row: Row) -> bool:
+    return is_true(row.get("isDeleted"))
+
+
+def id_and_state(item_id: str, row: Row) -> str:
+    return f"{item_id}, deleted" if is_deleted(row) else item_id
+
+
 def objection(action: Action, name: str, namesakes: KnownRows) -> str:
     """Say why a name cannot be acted on; '' where it means one living account."""
-    ids = ", ".join(namesakes)
+    ids = "; ".join(starmap(id_and_state, namesakes.items()))
     if len(namesakes) > 1:
         return (
             f"{name}: {len(namesakes)} users have that name ({ids}). Give an ID"
         )
-
-    for row in namesakes.values():
-        if row.get("isDeleted"):
-            return f"{name}: that account is deleted. Give its ID ({ids}) to act on it"
+    if any(is_deleted(row) for row in namesakes.values()):
+        return (
+            f"{name}: that account is deleted ({ids}). Give its ID to act on it"
+        )
+    if namesakes:
         return ""
-
     if action.needs_record:
         return (
             f"{name}: no risky user has that name, so there is no risk to close"
         )
     return f"{name}: neither a risky user nor an account of the directory has that name"
+
+
+def without_living(found: Namesakes) -> list[str]:
+    """Return the names that no living risky user has."""
+    return [
+        name
+        for name, namesakes in found.items()
+        if all(is_deleted(row) for row in namesakes.values())
+    ]
+
+
+def with_accounts(client: GraphClient, found: Namesakes) -> Namesakes:
+    """Return the namesakes with those of the directory, where no living one is known."""
+    unknown = without_living(found)
+    if not unknown:
+        return found
+
+    accounts = find_accounts(client, unknown)
+    return {
+        name: {**accounts.get(name, {}), **namesakes}
+        for name, namesakes in found.items()
+    }
 
 
 def resolve_names(client: GraphClient, request: ActionRequest) -> KnownRows:
@@ -4110,9 +4215,8 @@ def resolve_names(client: GraphClient, request: ActionRequest) -> KnownRows:
     """
     action = request.action
     found = find_namesakes(client, RISKY_USERS, request.names)
-    unknown = [name for name, namesakes in found.items() if not namesakes]
-    if unknown and not action.needs_record:
-        found |= find_accounts(client, unknown)
+    if not action.needs_record:
+        found = with_accounts(client, found)
 
     objections = [
         objection(action, name, namesakes) for name, namesakes in found.items()
@@ -4123,11 +4227,10 @@ def resolve_names(client: GraphClient, request: ActionRequest) -> KnownRows:
         accepted = f"names of one account each. {texts}. Nothing was changed"
         raise ArgumentError(action.argument, shown, accepted)
 
-    return {
-        item_id: row
-        for namesakes in found.values()
-        for item_id, row in namesakes.items()
-    }
+    known: KnownRows = {}
+    for namesakes in found.values():
+        known.update(namesakes)
+    return known
 
 
 def dry_run_outcome(action: Action, row: Row) -> Outcome:
@@ -4360,7 +4463,7 @@ def verified_outcome(action: Action, row: Row) -> Outcome:
     leads to."""
     if not row:
         return Outcome(NOT_APPLIED, "Graph knows no risk for this ID")
-    if row.get("isProcessing"):
+    if is_true(row.get("isProcessing")):
         return Outcome(NOT_APPLIED, "Graph is still processing it")
     if row.get("riskState") != action.state:
         return Outcome(NOT_APPLIED)
@@ -4406,10 +4509,11 @@ def verify_action(
     Raises as `verification` does, when the time is up. ArgumentError: an argument cannot
     be read.
     """
-    request = read_action_request(action, args)
+    targets = read_targets(action, args)
+    ids = [guid(action.argument, each) for each in targets]
     until = datetime_literal("verify_until", args["verify_until"])
     try:
-        return verification(client, action, request.ids)
+        return verification(client, action, ids)
     except CommandFailed as failed:
         error: Exception = failed
     except GraphError as refused:
@@ -4422,7 +4526,7 @@ def verify_action(
 
     text = f"{error} Looking again in {VERIFY_INTERVAL} seconds."
     return with_next_look(
-        CommandResults(readable_output=text), action, request.ids, until
+        CommandResults(readable_output=text), action, ids, until
     )
 
 
@@ -4435,7 +4539,7 @@ def run_action(
     ArgumentError, SettingsError, RequestError: nothing was changed. CommandFailed: not
     all ids were accepted. Looking at an earlier action raises as `verify_action` does.
     """
-    if given(args, "verify_until"):
+    if args.get("verify_until") is not None:
         return verify_action(instance.client, action, args)
 
     request = read_action_request(action, args)
@@ -5458,12 +5562,17 @@ def token_access(client: GraphClient, check: AccessCheck) -> str:
     return HAS_PERMISSION
 
 
-def read_access(client: GraphClient, resource: Resource) -> GraphError | None:
-    """Read one row. Returns Graph's refusal, None when it did not refuse."""
+def read_access(
+    client: GraphClient, resource: Resource, *, reached: bool
+) -> GraphError | None:
+    """Read one row. Returns why that failed, None when it did not.
+
+    Raises GraphError: no answer came, and Graph was not reached before either.
+    """
     try:
         client.first_page(resource, {"$top": "1"})
     except GraphError as error:
-        if error.status is None:
+        if error.status is None and not reached:
             raise
         return error
 
@@ -5486,27 +5595,35 @@ def write_access(instance: Instance, check: AccessCheck, token: str) -> str:
     return "permitted (not tried)"
 
 
-def check_access(instance: Instance, check: AccessCheck) -> Access:
+def check_access(
+    instance: Instance, check: AccessCheck, *, reached: bool
+) -> Access:
     """Find out about one thing: by a read of one row, or for a change by the token alone.
 
-    Raises GraphError where no answer came at all, and SignInError where there is no
-    token.
+    reached: whether Graph has answered before. Raises GraphError where it does not now
+    either, and SignInError where there is no token.
     """
     token = token_access(instance.client, check)
     access = Access(check.name, check.permission, token, "works", "")
     if check.write:
         return access._replace(result=write_access(instance, check, token))
 
-    refusal = read_access(instance.client, check.resource)
+    refusal = read_access(instance.client, check.resource, reached=reached)
     if refusal:
         return access._replace(result=refusal.summary, error=str(refusal))
     return access
 
 
 def check_all(
-    instance: Instance, checks: Iterable[AccessCheck]
+    instance: Instance, checks: Iterable[AccessCheck], *, reached: bool = False
 ) -> list[Access]:
-    return [check_access(instance, check) for check in checks]
+    """Find out about several things. Raises as `check_access` does."""
+    found: list[Access] = []
+    for check in checks:
+        was_reached = reached or bool(found)
+        found.append(check_access(instance, check, reached=was_reached))
+
+    return found
 
 
 def all_errors(found: list[Access]) -> str:
@@ -5563,7 +5680,7 @@ def auth_test(instance: Instance, _: Args) -> CommandResults:
     SignInError: there is no token.
     """
     essential = check_all(instance, ESSENTIAL_CHECKS)
-    others = check_all(instance, OTHER_CHECKS)
+    others = check_all(instance, OTHER_CHECKS, reached=True)
     rows = [access._asdict() for access in essential + others]
     report = markdown_table("What this instance may do", rows, ACCESS_COLUMNS)
 
@@ -5622,20 +5739,30 @@ def no_risk_known(name: str) -> CommandResults:
     return CommandResults(readable_output=text, raw_response=[])
 
 
+NAME_OR_ID = (
+    "one object ID, or one user principal name such as adele.vance@contoso.com"
+)
+
+
 def user_by_id_or_name(args: Args) -> tuple[str, str]:
-    """Return the argument that says which user is meant, and its value; a user principal
-    name that was given as an id counts as what it is."""
+    """Return the argument that says which user is meant, and its value. An id and a name
+    are told apart by their form, whichever argument holds them.
+
+    Raises ArgumentError: it is neither, which would find nobody and read as an all-clear.
+    """
     argument, value = exactly_one(args, "id", "user_principal_name")
     if is_user_principal_name(value):
         return "user_principal_name", value
-    return argument, value
+    if argument == "id" or is_guid(value):
+        return "id", value
+    raise ArgumentError(argument, value, NAME_OR_ID)
 
 
 def risky_user_get(instance: Instance, args: Args) -> CommandResults:
     """Return one risky user by id, or those of a name; of a name, no risk is an answer."""
     argument, value = user_by_id_or_name(args)
     if argument == "id":
-        return get_resource(instance.client, RISKY_USERS, args)
+        return get_resource(instance.client, RISKY_USERS, {"id": value})
 
     rows = find_all(instance.client, RISKY_USERS, argument, [value])
     if not rows:
@@ -5647,11 +5774,10 @@ def risky_user_get(instance: Instance, args: Args) -> CommandResults:
 
 
 def history_list(
-    client: GraphClient, resource: Resource, args: Args
+    client: GraphClient, resource: Resource, item_id: str, args: Args
 ) -> list[CommandResults]:
     """Return the history of the object with an id. Raises GraphError: none has the id (it
     is named), or no answer came."""
-    item_id = str(args.get("id") or "").strip()
     try:
         return list_resource(client, resource.for_owner(item_id), args)
     except GraphError as error:
@@ -5664,18 +5790,19 @@ def risky_user_history_list(
     """Return how a user's risk came to be what it is, for an id or a name."""
     argument, value = user_by_id_or_name(args)
     if argument == "id":
-        return history_list(instance.client, RISKY_USER_HISTORY, args)
+        return history_list(instance.client, RISKY_USER_HISTORY, value, args)
 
     users = find_all(instance.client, RISKY_USERS, argument, [value])
     if not users:
         return no_risk_known(value)
-    if len(users) > 1:
-        ids = ", ".join(by_id(users))
-        accepted = f"an id ({ids}): {len(users)} risky users have that name"
+
+    ids = {str(user.get("id")) for user in users}
+    if len(ids) > 1:
+        shown = ", ".join(sorted(ids))
+        accepted = f"an id ({shown}): {len(ids)} risky users have that name"
         raise ArgumentError(argument, value, accepted)
 
-    its_id = {"id": users[0]["id"]}
-    return history_list(instance.client, RISKY_USER_HISTORY, {**args, **its_id})
+    return history_list(instance.client, RISKY_USER_HISTORY, ids.pop(), args)
 
 
 def risk_detections_list(
@@ -5708,7 +5835,10 @@ def risky_service_principal_history_list(
     instance: Instance, args: Args
 ) -> list[CommandResults]:
     """Return how a service principal's risk came to be what it is."""
-    return history_list(instance.client, SERVICE_PRINCIPAL_HISTORY, args)
+    item_id = str(args.get("id") or "").strip()
+    return history_list(
+        instance.client, SERVICE_PRINCIPAL_HISTORY, item_id, args
+    )
 
 
 def service_principal_detections_list(

@@ -287,6 +287,60 @@ def test_a_list_without_rows_is_a_success_with_an_empty_table(command: str, more
     assert entry["Contents"] == {"value": []}
 
 
+@pytest.mark.parametrize("more", [" page=2", " page=2 page_size=50"])
+def test_a_page_past_the_end_is_not_told_as_if_nothing_matched(more: str, run: Succeed) -> None:
+    entry = only_entry(run(f"!{USERS} risk_level=high{more}"))
+    assert entry["HumanReadable"] == ("### Risky Users List:\nNo rows here of: riskLevel eq 'high'\n**No entries.**\n")
+
+
+def test_a_token_that_leads_to_no_rows_says_what_was_looked_for(run: Succeed, simulator: Simulator) -> None:
+    link = f"{COLLECTIONS_URL}riskyUsers?$filter=riskLevel%20eq%20'high'&$skiptoken=x"
+    simulator.fail_next(200, body={"value": []})
+    entry = only_entry(run(typed(USERS, next_token=link)))
+    assert entry["HumanReadable"] == ("### Risky Users List:\nNo rows here of: riskLevel eq 'high'\n**No entries.**\n")
+
+
+@pytest.mark.parametrize("value", ["Impossible travel", "leaked credentials", "a'b"])
+@pytest.mark.parametrize("command", [DETECTIONS, PRINCIPAL_DETECTIONS])
+def test_the_words_of_a_table_are_no_event_types(command: str, value: str, error: Fail, simulator: Simulator) -> None:
+    assert error(typed(command, risk_event_type=value)) == (
+        f'Failed to execute {command}. risk_event_type="{value}" cannot be used. '
+        "Accepted: event types by Graph's names, such as leakedCredentials."
+    )
+    assert simulator.requests == []
+
+
+NO_NAMES = [
+    "Anna Alvarez",
+    "anna",
+    "*",
+    "null",
+    "${incident.user}",
+    '["anna@contoso.com"]',
+    "a@b.c,d@e.f",
+    "<b>x</b>@y",
+]
+
+
+@pytest.mark.parametrize("command", ["azure-risky-user-get", "azure-risky-user-history-list"])
+@pytest.mark.parametrize("value", NO_NAMES)
+def test_what_is_no_name_is_refused_and_no_all_clear(
+    command: str, value: str, war_room: WarRoom, simulator: Simulator
+) -> None:
+    entry = only_entry(war_room.call(command, {"user_principal_name": value}))
+    assert entry["Contents"] == (
+        f'Failed to execute {command}. user_principal_name="{value}" cannot be used. Accepted: one object ID, or one '
+        "user principal name such as adele.vance@contoso.com."
+    )
+    assert simulator.requests == []
+
+
+def test_an_id_in_the_place_of_a_name_finds_the_user(run: Succeed) -> None:
+    adele = only_entry(run(f"!azure-risky-user-get id={ADELE_ID}"))["Contents"]
+    assert only_entry(run(f"!azure-risky-user-get user_principal_name={ADELE_ID.upper()}"))["Contents"] == adele
+    assert only_entry(run(f"!azure-risky-user-get id={ADELE_ID.upper()}"))["Contents"] == adele
+
+
 def test_raw_response_is_graphs_answer_and_can_be_kept_elsewhere(
     run: Succeed, war_room: WarRoom, tenant: Tenant
 ) -> None:
@@ -630,8 +684,8 @@ MOMENT_FORMS = (
 )
 NUMBER, ANY_TEXT, OBJECT_ID = (
     "a whole number from 1 up",
-    "a text that is not empty and has no line breaks",
-    "an object ID: letters, digits and hyphens",
+    "a text that is not empty, of visible characters",
+    "an object ID, such as a GUID",
 )
 UPDATED_ORDERS = f"{UPDATED} desc, {UPDATED} asc, {UPDATED}"
 DETECTED_ORDERS = ", ".join(DETECTION_ORDERS)
@@ -859,9 +913,10 @@ def test_more_values_than_a_filter_takes_are_split_over_requests(
     run: Succeed, tenant: Tenant, simulator: Simulator
 ) -> None:
     names = [row["userPrincipalName"] for row in tenant.users.values()]
-    assert len(names) == 40
+    in_capitals = [name for name in names if name != name.lower()]
+    assert (len(names), len(in_capitals)) == (40, 2)  # those are asked for in lower case too
     done = run(typed(USERS, user_principal_name=",".join(names)))
-    assert [query["$filter"].count(" eq ") for _, query in requested(simulator)] == [15, 15, 10]
+    assert [query["$filter"].count(" eq ") for _, query in requested(simulator)] == [15, 15, 12]
     assert {query["$top"] for _, query in requested(simulator)} == {"50"}
     assert kept(done, USERS) == listed(tenant, USERS)
     assert flags(only_entry(done)) == {"RiskyUserListTruncated": False}

@@ -634,7 +634,7 @@ READS = {
     f"azure-risky-user-get id={user_id(1)}": "IdentityRiskyUser.Read.All",
     f"azure-risky-user-history-list id={user_id(1)}": "IdentityRiskyUser.Read.All",
     "azure-risky-users-risk-detections-list": "IdentityRiskEvent.Read.All",
-    "azure-risky-users-risk-detection-get id=x": "IdentityRiskEvent.Read.All",
+    "azure-risky-users-risk-detection-get id=x1": "IdentityRiskEvent.Read.All",
     "azure-risky-service-principals-list": "IdentityRiskyServicePrincipal.Read.All",
     "azure-risky-service-principal-detections-list": "IdentityRiskEvent.Read.All",
 }
@@ -695,13 +695,28 @@ def test_a_missing_role_of_the_person_is_named(error: Fail, simulator: Simulator
     assert error(f"!{command}") == failure(command, text, simulator)
 
 
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        (401, "A new token was refused too. Check that application, tenant and cloud belong together."),
+        (500, "Graph is out of order. Try again later."),
+    ],
+)
+@pytest.mark.usefixtures("no_waiting")
+def test_a_refusal_without_a_body_says_what_to_do(status: int, advice: str, error: Fail, simulator: Simulator) -> None:
+    simulator.fail_next(status, body="", times=99)
+    message, _, request_id = error(LIST).partition(" (request-id ")
+    assert (message, bool(request_id)) == (f"{FAILED}Graph answered {status} no code: no message. {advice}", True)
+
+
 @pytest.mark.usefixtures("signed_in")
 def test_a_missing_permission_of_a_person_is_named_as_a_delegated_one(error: Fail, simulator: Simulator) -> None:
     command = "azure-risky-service-principals-list"
     text = (
         f"{NOT_SCOPED} Permission missing: the application needs the delegated permission "
-        "IdentityRiskyServicePrincipal.Read.All, with admin consent. Run !azure-risky-users-auth-start to sign in. For "
-        "more than reading users and detections, first select 'Allow response commands' in the instance."
+        "IdentityRiskyServicePrincipal.Read.All, with admin consent. Once it is granted: Run "
+        "!azure-risky-users-auth-start to sign in. What changes risk, and service principals, need 'Allow response "
+        "commands' in the instance before."
     )
     assert error(f"!{command}") == failure(command, text, simulator)
 

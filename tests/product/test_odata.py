@@ -412,7 +412,7 @@ def test_a_text_is_quoted_so_that_it_stays_one_literal(given: str, literal: str)
 @pytest.mark.parametrize("given", ["", "  ", "a\nb", "a\r\nb", "a\tb", "a\0b", "a\u2028b", "a\u202eb"])
 def test_a_text_with_control_characters_or_without_any_is_refused(given: str) -> None:
     assert refused(aru.ArgumentError, aru.text_literal, "user_principal_name", given) == (
-        f'user_principal_name="{given}" cannot be used. Accepted: a text that is not empty and has no line breaks.'
+        f'user_principal_name="{given}" cannot be used. Accepted: a text that is not empty, of visible characters.'
     )
 
 
@@ -551,7 +551,7 @@ def test_a_name_in_the_place_of_an_id_is_no_empty_list(
 ) -> None:
     assert error(f"!{command} {argument}=adele.vance@contoso.example") == (
         f'Failed to execute {command}. {argument}="adele.vance@contoso.example" cannot be used. '
-        "Accepted: an object ID: letters, digits and hyphens."
+        "Accepted: an object ID, such as a GUID."
     )
     assert simulator.requests == []
 

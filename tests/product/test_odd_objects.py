@@ -247,15 +247,15 @@ INFOS = {
 def test_whatever_additional_info_holds_fetch_list_and_get_have_what_can_be_had(
     info: Any, details: Row, war_room: WarRoom, run: Succeed, serve: Serve, simulator: Simulator
 ) -> None:
-    odd, good = detection("odd", additionalInfo=info), detection("good", additionalInfo="[]")
+    odd, good = detection("0dd", additionalInfo=info), detection("good", additionalInfo="[]")
     serve(odd, good)
     rows = handed_over(war_room.fetch())
-    assert {row["id"]: row["additionalDetails"] for row in rows} == {"odd": details, "good": {}}
+    assert {row["id"]: row["additionalDetails"] for row in rows} == {"0dd": details, "good": {}}
     listed = listed_rows(run(f"!{DETECTIONS} limit=2"))
     assert [row["additionalDetails"] for row in listed] == [details, {}]
     simulator.faults.clear()
     simulator.fail_next(200, body=odd)
-    entry = only_entry(run("!azure-risky-users-risk-detection-get id=odd"))
+    entry = only_entry(run("!azure-risky-users-risk-detection-get id=0dd"))
     assert read_strictly(json.dumps(entry))["Contents"]["additionalDetails"] == details
 
 

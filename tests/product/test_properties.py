@@ -103,7 +103,7 @@ TEXTS = st.one_of(
 )
 COMPARISON = re.compile(r"(\w+) (eq|ge|lt) ('(?:[^']|'')*'|[\w:.-]+)")
 # User principal names, some with what needs escaping.
-NAMES = st.text("aZé0'.-_!#^~+&$=;", min_size=1, max_size=20).map(lambda text: f"{text}@contoso.example")
+NAMES = st.text("aZé0'.-_!#^~+&$=", max_size=20).map(lambda text: f"a{text}@contoso.example")
 
 
 def disjunction(condition: str, place: int) -> tuple[list[tuple[str, str, str]], int]:
@@ -190,7 +190,10 @@ def test_a_text_in_a_filter_is_one_literal_and_nothing_else(
     condition = query.pop("$filter")
     assert query == {**({"$orderby": orders[resource]} if resource in orders else {}), "$top": "50"}
     parsed_by_graph(condition, resource)
-    own = [[(name, "eq", item) for item in meant(value)]] if value else []
+    items = list(meant(value))
+    if argument == "user_principal_name":
+        items = list(dict.fromkeys([*items, *(item.lower() for item in items)]))
+    own = [[(name, "eq", item) for item in items]] if value else []
     assert comparisons(condition) == [[("riskLevel", "eq", "high")], *own]
 
 
@@ -258,7 +261,7 @@ def test_an_id_is_one_segment_of_the_path_whatever_it_holds(
 ) -> None:
     sent = send(room, simulator, command, id=value)
     if not sent.targets:
-        assert not re.fullmatch("[0-9A-Za-z_-]{1,128}", value.strip())
+        assert not re.fullmatch("(?=.*[0-9])[0-9A-Za-z_-]{1,128}", value.strip())
         assert len(sent.errors) == 1
         return
     (target,) = sent.targets

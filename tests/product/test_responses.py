@@ -31,6 +31,7 @@ from warroom.xsoar.runner import WarRoom
 
 ADELE = "adele.vance@contoso.example"
 OTHER_ID, OTHER = "6513270e-269e-4d37-82a7-4de452e6b438", "noor.haddad0@contoso.example"
+SEAN_ID = "6b0d549b-6f03-475a-8600-a35a099950d8"
 UNKNOWN_ID = "00000000-0000-4000-8000-000000004711"
 GUIDS = [str(UUID(int=number)) for number in range(61)]
 DISMISS = "azure-risky-users-dismiss"
@@ -181,21 +182,25 @@ def test_an_action_sends_the_ids_in_one_body_and_says_what_it_leads_to(
 def test_names_are_resolved_before_anything_is_changed(
     response: Response, run: Succeed, tenant: Tenant, simulator: Simulator
 ) -> None:
-    entry = only_entry(run(f"!{response.command} user={OTHER_ID},{ADELE},ShalevI@test.com"))
-    spellings = (ADELE, "ShalevI@test.com", "shalevi@test.com")
+    entry = only_entry(run(f"!{response.command} user={OTHER_ID},{ADELE},Sean.Haddad1@contoso.example"))
+    spellings = (ADELE, "Sean.Haddad1@contoso.example", "sean.haddad1@contoso.example")
     comparisons = [f"userPrincipalName eq '{spelling}'" for spelling in spellings]
     names = f"({' or '.join(comparisons)})"
-    ids = {OTHER_ID, ADELE_ID, "777"}
+    ids = {OTHER_ID, ADELE_ID, SEAN_ID}
     (first, (path, body)) = sent_to_graph(simulator)
     assert first == ("riskyUsers", names)
     assert (path, set(body)) == (f"riskyUsers/{response.action}", {"userIds"})
     assert (body["userIds"][0], set(body["userIds"])) == (OTHER_ID, ids)
     adele = {"userPrincipalName": ADELE, "riskLevel": "high", "riskState": "atRisk"}
-    shalev = {"userPrincipalName": "ShalevI@test.com", "riskLevel": "none", "riskState": "remediated"}
+    sean = {
+        "userPrincipalName": "sean.haddad1@contoso.example",
+        "riskLevel": "high",
+        "riskState": "atRisk",
+    }
     by_id = {row["id"]: row for row in acted(entry)}
     assert by_id == {
         OTHER_ID: outcome(OTHER_ID, response.action, "submitted"),
-        "777": outcome("777", response.action, "submitted", **shalev),
+        SEAN_ID: outcome(SEAN_ID, response.action, "submitted", **sean),
         ADELE_ID: outcome(ADELE_ID, response.action, "submitted", **adele),
     }
     assert tenant.users[ADELE_ID]["isProcessing"]
@@ -237,7 +242,7 @@ def test_an_unknown_name_stops_everything(
 def test_a_name_that_several_have_is_refused_with_their_ids(error: Fail, tenant: Tenant, simulator: Simulator) -> None:
     namesake = tenant.add_user(userPrincipalName=ADELE)["id"]
     message = error(f"!{DISMISS} user={ADELE}")
-    found = ", ".join(user_id for user_id in tenant.users if user_id in (ADELE_ID, namesake))
+    found = "; ".join(user_id for user_id in tenant.users if user_id in (ADELE_ID, namesake))
     assert message == (
         f'Failed to execute {DISMISS}. user="{ADELE}" cannot be used. Accepted: names of one account each. '
         f"{ADELE}: 2 users have that name ({found}). Give an ID. Nothing was changed."
@@ -252,9 +257,38 @@ def test_the_name_of_a_deleted_account_is_refused_with_its_id(
     tenant.users[ADELE_ID]["isDeleted"] = True
     assert error(f"!{response.command} user={ADELE}") == (
         f'Failed to execute {response.command}. user="{ADELE}" cannot be used. Accepted: names of one account each. '
-        f"{ADELE}: that account is deleted. Give its ID ({ADELE_ID}) to act on it. Nothing was changed."
+        f"{ADELE}: that account is deleted ({ADELE_ID}, deleted). Give its ID to act on it. Nothing was changed."
     )
-    assert [path for path, _ in sent_to_graph(simulator)] == ["riskyUsers"]
+    assert posted(simulator) == []
+
+
+def test_a_living_account_of_the_directory_is_named_beside_a_deleted_one(
+    error: Fail, tenant: Tenant, simulator: Simulator
+) -> None:
+    tenant.users[ADELE_ID]["isDeleted"] = True
+    account = next(iter(tenant.directory.values()))
+    account["userPrincipalName"] = ADELE
+    message = error(f"!azure-risky-users-confirm-compromise user={ADELE}")
+    assert message.endswith(
+        f"{ADELE}: 2 users have that name ({account['id']}; {ADELE_ID}, deleted). Give an ID. Nothing was changed."
+    )
+    assert posted(simulator) == []
+
+
+@pytest.mark.parametrize(("deleted", "is_deleted"), [("true", True), ("True", True), ("false", False), (None, False)])
+def test_a_switch_that_graph_sends_as_a_text_means_what_it_says(
+    deleted: Any, is_deleted: bool, war_room: WarRoom, simulator: Simulator
+) -> None:
+    foreign(simulator, user_row(ADELE, ADELE_ID) | {"isDeleted": deleted})
+    assert war_room.run(f"!{DISMISS} user={ADELE}").failed is is_deleted
+
+
+def test_two_states_of_one_account_refuse_the_whole_command(error: Fail, simulator: Simulator) -> None:
+    foreign(simulator, user_row(ADELE, ADELE_ID), user_row(ADELE, ADELE_ID) | {"isDeleted": True})
+    assert error(f"!{DISMISS} user={ADELE}") == (
+        f"Failed to execute {DISMISS}. Graph answered with two states of {ADELE_ID}. The answer is not used."
+    )
+    assert posted(simulator) == []
 
 
 # Answers that name others
@@ -293,10 +327,11 @@ def test_a_row_without_a_name_is_nobody_called_none(error: Fail, simulator: Simu
     assert posted(simulator) == []
 
 
-def test_a_row_without_an_id_refuses_the_whole_command(error: Fail, simulator: Simulator) -> None:
-    foreign(simulator, user_row(ADELE) | {"id": None})
+@pytest.mark.parametrize("row_id", [None, "", "*", "../x", OTHER, f" {OTHER_ID}", 7, [OTHER_ID]])
+def test_a_row_without_a_guid_refuses_the_whole_command(row_id: Any, error: Fail, simulator: Simulator) -> None:
+    foreign(simulator, user_row(ADELE) | {"id": row_id})
     assert error(f"!{DISMISS} user={ADELE}") == (
-        f"Failed to execute {DISMISS}. Graph answered with an object that has no id. The answer is not used."
+        f"Failed to execute {DISMISS}. Graph answered with an object whose id is no GUID. The answer is not used."
     )
     assert posted(simulator) == []
 
@@ -336,18 +371,18 @@ def test_an_account_without_risk_is_found_in_the_directory(run: Succeed, tenant:
         (f"{BASE}riskyUsers", {"$filter": f"userPrincipalName eq '{name}'", "$top": "500"}),
         (
             "/v1.0/users",
-            {"$filter": f"userPrincipalName eq '{name}'", "$select": "id,displayName,userPrincipalName"},
+            {"$filter": f"userPrincipalName eq '{name}'", "$select": "id,userPrincipalName"},
         ),
     ]
     assert posted(simulator) == [[account["id"]]]
-    known = {"userPrincipalName": name, "displayName": account["userDisplayName"]}
+    known = {"userPrincipalName": name}
     assert acted(entry) == [outcome(account["id"], "confirmCompromised", "submitted", **known)]
 
 
 def test_an_account_without_risk_shows_in_a_dry_run_as_such(run: Succeed, tenant: Tenant) -> None:
     account = next(iter(tenant.directory.values()))
     entry = only_entry(run(f"!azure-risky-users-confirm-compromise user={account['userPrincipalName']} dry_run=true"))
-    known = {"userPrincipalName": account["userPrincipalName"], "displayName": account["userDisplayName"]}
+    known = {"userPrincipalName": account["userPrincipalName"]}
     assert acted(entry) == [
         outcome(account["id"], "confirmCompromised", "dry run", "an account without any risk so far", **known)
     ]
@@ -372,8 +407,8 @@ def test_a_directory_that_may_not_be_asked_is_told_with_the_permission(
     message = error(f"!azure-risky-users-confirm-compromise user={name}")
     start, _, request_id = message.partition(" (request-id ")
     assert start == (
-        f"Failed to execute azure-risky-users-confirm-compromise. No risky user has the name {name}, and the directory "
-        "could not be asked. An object ID works without it. Nothing was changed. Graph answered 403 "
+        f"Failed to execute azure-risky-users-confirm-compromise. No living risky user has the name {name}, and "
+        "the directory could not be used. An object ID works without it. Nothing was changed. Graph answered 403 "
         "Authorization_RequestDenied: Insufficient privileges to complete the operation. Permission missing: the "
         "application needs the application permission User.ReadBasic.All, with admin consent. Once it is granted, run "
         "!azure-risky-users-auth-reset, which drops the stored token."
@@ -443,7 +478,7 @@ def test_names_that_cannot_all_be_looked_up_stop_everything(error: Fail, tenant:
     ("arguments", "text"),
     [
         ("user=[]", 'user="[]" cannot be used. Accepted: at least one value.'),
-        (f"user={ADELE_ID},,", 'user="" cannot be used. Accepted: a text that is not empty and has no line breaks.'),
+        (f"user={ADELE_ID},,", 'user="" cannot be used. Accepted: a text that is not empty, of visible characters.'),
         (f"user={ADELE_ID} dry_run=maybe", 'dry_run="maybe" cannot be used. Accepted: true, false.'),
         (f"user={ADELE_ID} verify=1", 'verify="1" cannot be used. Accepted: true, false.'),
         (f"user={ADELE_ID} max_users=0", 'max_users="0" cannot be used. Accepted: a whole number from 1 up.'),
@@ -850,6 +885,36 @@ def test_a_change_of_somebody_who_is_not_seen_is_not_applied(war_room: WarRoom, 
     assert posted(simulator) == []
 
 
+def test_more_than_sixty_are_looked_at_until_the_change_has_taken_effect(
+    war_room: WarRoom, tenant: Tenant, simulator: Simulator
+) -> None:
+    ids = risky_ids(tenant, 61)
+    _, *_, last = war_room.rounds(f"{dismissal(ids, maximum=61)} verify=true")
+    assert statuses(only_entry(last)) == dict.fromkeys(ids, "applied")
+    assert [len(each) for each in posted(simulator)] == [60, 1]
+
+
+@pytest.mark.parametrize("until", ["", "2026-11-20T12:10:00Z"])
+def test_a_look_takes_ids_alone_and_a_moment(until: str, war_room: WarRoom, simulator: Simulator) -> None:
+    name = OTHER if until else OTHER_ID
+    entry = only_entry(war_room.call(DISMISS, {"user": name, "verify_until": until}))
+    at_fault = f'user="{OTHER}"' if until else 'verify_until=""'
+    assert entry["Contents"].startswith(f"Failed to execute {DISMISS}. {at_fault} cannot be used. Accepted: ")
+    assert simulator.requests == []
+
+
+@pytest.mark.parametrize(
+    "fault", [{"status": 302}, {"status": 304}, {"status": 200, "body": {"value": None}}, {"status": 204, "body": "x"}]
+)
+def test_only_an_empty_success_counts_as_submitted(fault: Row, war_room: WarRoom, simulator: Simulator) -> None:
+    simulator.fail_next(**({"body": ""} | fault))
+    results = war_room.run(f"!{DISMISS} user={OTHER_ID}").entries[0]
+    if fault == {"status": 204, "body": "x"}:  # which no client reads
+        assert statuses(results) == {OTHER_ID: "submitted"}
+    else:
+        assert statuses(results) == {OTHER_ID: "unknown"}
+
+
 def test_nothing_is_looked_at_again_when_an_id_was_refused(war_room: WarRoom, tenant: Tenant) -> None:
     tenant.users[OTHER_ID]["isDeleted"] = True
     results, error = war_room.run(f"!{DISMISS} user={OTHER_ID},{ADELE_ID} verify=true").entries
@@ -1050,6 +1115,14 @@ def test_auth_test_tells_a_missing_licence_from_a_permission(
     done = war_room.run("!azure-risky-users-auth-test")
     assert diagnosis(done) == examined(results)
     assert done.failed is (READ_DETECTIONS in results)
+
+
+def test_auth_test_shows_what_works_beside_what_gives_an_odd_answer(war_room: WarRoom, simulator: Simulator) -> None:
+    simulator.fail_next(200, after=2, body={"value": None})
+    done = war_room.run("!azure-risky-users-auth-test")
+    odd = ("has it", "Graph's answer holds no list of risky service principals.")
+    assert diagnosis(done) == examined({READ_PRINCIPALS: odd})
+    assert not done.failed
 
 
 def test_auth_test_tells_an_opaque_token_as_such(run: Succeed, simulator: Simulator) -> None:

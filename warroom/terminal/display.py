@@ -44,7 +44,9 @@ def open_console() -> Console:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     is_terminal = sys.stdout.isatty()
-    has_width = is_terminal or "COLUMNS" in os.environ
+    columns = os.environ.get("COLUMNS", "")
+    states_width = columns.isdecimal() and int(columns) > 0
+    has_width = states_width or (is_terminal and not columns)
     width = None if has_width else NO_TERMINAL
     # None leaves it to the environment: TERM=dumb has no colours either.
     colours = None if is_terminal else False
