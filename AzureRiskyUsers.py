@@ -32,7 +32,7 @@ import socket
 import ssl
 import time
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
@@ -45,7 +45,6 @@ from urllib.parse import parse_qs, urlsplit
 import msal
 import requests
 import urllib3
-from dateutil.parser import parse as parse_date
 from dateutil.relativedelta import relativedelta
 
 Args = dict[str, Any]  # a command's arguments, or an instance's parameters
@@ -292,15 +291,104 @@ def guid(name: str, value: Any) -> str:
 # Times: a *literal* is one as OData writes it; an *instant* is a literal with all seven
 # digits of a second, so that instants compare as text.
 
-ISO_TIME = re.compile(
-    r"(?P<year>[0-9]{4})(?P<dash>[-/])(?P<month>[0-9]{2})(?P=dash)(?P<day>[0-9]{2})"
-    r"(?:[T ](?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})"
-    r"(?::(?P<second>[0-9]{2})(?P<fraction>\.[0-9]{1,9})?)?"
-    r" ?(?P<zone>Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2})?)?",
-    re.IGNORECASE,
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
+WEEKDAYS = (
+    *("Monday", "Tuesday", "Wednesday", "Thursday", "Friday"),
+    *("Saturday", "Sunday"),
 )
 
-EPOCH_TIME = re.compile("(?P<seconds>[0-9]{10})(?P<milliseconds>[0-9]{3})?")
+
+def spellings(names: Iterable[str]) -> str:
+    """Return a pattern of names, each in full or by its first three letters."""
+    return "|".join(f"{name[:3]}(?:{name[3:]})?" for name in names)
+
+
+# The pieces of a date. Groups bear the same names in all shapes.
+YEAR = "(?P<year>[0-9]{4})"
+MONTH = "(?P<month>[0-9]{1,2})"
+DAY = "(?P<day>[0-9]{1,2})"
+MONTH_NAME = f"(?P<month>{spellings(MONTHS)})"
+WEEKDAY = f"(?:(?P<weekday>{spellings(WEEKDAYS)}),? )?"
+# Beside a month's name, 1030 may be a time of the day.
+YEAR_OF_NAME = "(?P<year>(?:19|20)[0-9]{2})"
+DAY_OF_NAME = f"{DAY}(?:st|nd|rd|th)?"
+# Where the year stands last, only these tell the day from the month.
+DAY_ABOVE_12 = "(?P<day>1[3-9]|2[0-9]|3[01])"
+MONTH_TO_12 = "(?P<month>0?[1-9]|1[0-2])"
+DAY_TO_12 = "(?P<day>0?[1-9]|1[0-2])"
+SAME_MONTH = "(?P<month>(?P=day))"
+MARK = "(?P<mark>[-/.])"
+SAME = "(?P=mark)"
+BASIC_DAY = f"{YEAR}(?P<month>[0-9]{{2}})(?P<day>[0-9]{{2}})"
+
+# The pieces of a time of the day.
+HOUR_1_OR_2 = "(?P<hour>[0-9]{1,2})"
+BASIC_HOUR = "(?P<hour>[0-9]{2})"
+MINUTE = "(?P<minute>[0-9]{2})"
+SECOND = "(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?"
+HALF = "(?: ?(?P<half>[ap])m)?"
+CLOCK = f"{HOUR_1_OR_2}(?::{MINUTE}(?::{SECOND})?)?{HALF}"
+
+# The sign is meant as written, also after UTC or GMT. Other names, as IST, mean several
+# zones; one in brackets only explains the offset before it.
+OFFSET = (
+    "(?P<sign>[+-])(?P<offset_hours>[01]?[0-9]|2[0-3])"
+    "(?::?(?P<offset_minutes>[0-5][0-9]))?"
+)
+EXPLANATION = r"(?: \([^()0-9]+\))?"
+UTC_NAME = "(?:UTC?|GMT)"
+ZONE = f"(?: ?(?:Z|{UTC_NAME}|(?:{UTC_NAME} ?)?{OFFSET}{EXPLANATION}))?"
+
+# 10:00-11:30, 10 -11 and 10 am -11 may be ranges. An offset with a minus comes after
+# seconds, after a space, or where a T says that all is ISO.
+NO_RANGE = "(?![0-9]+(?::[0-9]+)?-|[0-9]+ -|[0-9:]+ ?[ap]m ?-)"
+BEFORE_CLOCK = f"(?:T|,? (?:at )?{NO_RANGE})"
+# After a date that is not ISO, a lone number need not be the hour.
+NOT_HOUR_ALONE = "(?=[0-9]+(?::| ?[ap]m))"
+ISO_CLOCK = f"(?:{BEFORE_CLOCK}{CLOCK}{ZONE})?"
+ANY_CLOCK = f"(?:{BEFORE_CLOCK}{NOT_HOUR_ALONE}{CLOCK}{ZONE})?"
+
+# A date and time, with one meaning each. A text has to have one of these shapes whole.
+MOMENT_SHAPES = (
+    # 2024-02-27T04:49:26.257525Z, 2024/2/7 4:49 +02:00
+    f"{YEAR}{MARK}{MONTH}{SAME}{DAY}{ISO_CLOCK}",
+    # 20240227, 20240227 04:49
+    f"{BASIC_DAY}{ANY_CLOCK}",
+    # 20240227T044926Z
+    f"{BASIC_DAY}T{BASIC_HOUR}(?:{MINUTE}(?:{SECOND})?)?{ZONE}",
+    # 20240227044926
+    f"{BASIC_DAY}{BASIC_HOUR}{MINUTE}{SECOND}{ZONE}",
+    # 27 Feb 2024, 27-Feb-2024 04:49 GMT
+    f"{DAY_OF_NAME}(?P<mark>[- /]){MONTH_NAME}{SAME}{YEAR_OF_NAME}{ANY_CLOCK}",
+    # February 27, 2024 4:49 PM, Feb 27 2024 04:49:26 GMT+0300 (Arabian Standard Time)
+    f"{MONTH_NAME} {DAY_OF_NAME},? {YEAR_OF_NAME}{ANY_CLOCK}",
+    # Feb 27 04:49:26 UTC 2024
+    f"{MONTH_NAME} {DAY} {NO_RANGE}{NOT_HOUR_ALONE}{CLOCK}{ZONE} {YEAR_OF_NAME}",
+    # 2024-Feb-27
+    f"{YEAR_OF_NAME}(?P<mark>[- /]){MONTH_NAME}{SAME}{DAY}{ANY_CLOCK}",
+    # 27/02/2024
+    f"{DAY_ABOVE_12}{MARK}{MONTH_TO_12}{SAME}{YEAR}{ANY_CLOCK}",
+    # 2/27/2024, 4:49:26 PM
+    f"{MONTH_TO_12}{MARK}{DAY_ABOVE_12}{SAME}{YEAR}{ANY_CLOCK}",
+    # 02/02/2024
+    f"{DAY_TO_12}{MARK}{SAME_MONTH}{SAME}{YEAR}{ANY_CLOCK}",
+)
+ISO_SHAPE = MOMENT_SHAPES[0]
+
+
+def shape_match(shape: str, text: str) -> re.Match[str] | None:
+    """Return how a text has one of the shapes whole, if it does."""
+    # Compiled when it is used first (re keeps it): all of them take 20 ms.
+    return re.fullmatch(f"{WEEKDAY}{shape}", text, re.IGNORECASE | re.ASCII)
+
+
+# Seconds, also with a fraction, or milliseconds.
+EPOCH_TIME = re.compile(
+    r"(?P<seconds>[0-9]{10})(?P<fraction>[0-9]{3}|\.[0-9]{1,9})?"
+)
 
 # What a time ago is told in. There is no "m": it may mean minutes or months.
 TIME_UNITS = {
@@ -308,19 +396,20 @@ TIME_UNITS = {
     "minutes": ("minute", "minutes", "min", "mins"),
     "hours": ("hour", "hours", "hr", "hrs", "h"),
     "days": ("day", "days", "d"),
-    "weeks": ("week", "weeks", "w"),
+    "weeks": ("week", "weeks", "wk", "wks", "w"),
     "months": ("month", "months"),
-    "years": ("year", "years", "y"),
+    "years": ("year", "years", "yr", "yrs", "y"),
 }
 UNIT_OF = {word: unit for unit, words in TIME_UNITS.items() for word in words}
 PART_OF_SPAN = r"([0-9]{1,6}) *([a-z]+)"
-BETWEEN_PARTS = r"(?: *,)? *(?:and +)?"
+BETWEEN_PARTS = r"(?: *,)? *(?:(?<=[ ,])and +)?"
 TIME_AGO = re.compile(
     f"(?:{PART_OF_SPAN}{BETWEEN_PARTS})+?(?: *ago)?", re.IGNORECASE
 )
 
 MOMENT_FORMS = (
-    "ISO 8601 such as 2024-02-27T04:49:26.257525Z or 2024-02-27, "
+    'ISO 8601 such as 2024-02-27T04:49:26.257525Z or 2024-02-27, "27 Feb 2024", '
+    'seconds or milliseconds since 1970, "now", '
     'or a time ago such as "10 days", "2 hours", "24h"'
 )
 
@@ -341,40 +430,70 @@ def seconds_literal(moment: datetime) -> str:
     return f"{seconds_text(moment)}Z"
 
 
-def in_utc(moment: datetime) -> datetime:
-    """Return a time in UTC; one without a zone is UTC already."""
-    if moment.tzinfo is None:
-        return moment.replace(tzinfo=timezone.utc)
-    return moment.astimezone(timezone.utc)
-
-
-def iso_zone(zone: str) -> str:
-    """Return a zone as strptime reads it."""
-    return zone if zone.startswith(("+", "-")) else "Z"
-
-
-def iso_literal(match: re.Match[str]) -> str:
-    """Return the literal of a match of ISO_TIME. Raises ValueError: there is no such time.
+def fraction_literal(moment: datetime, fraction: str) -> str:
+    """Return the OData literal of a UTC second and the digits of its fraction.
 
     The fraction is carried as text, cut to Graph's seven digits: datetime holds six.
     """
-    parts = match.groupdict(default="")
-    day = f"{parts['year']}-{parts['month']}-{parts['day']}"
-    hour = parts["hour"] or "00"
-    minute = parts["minute"] or "00"
-    second = parts["second"] or "00"
-    zone = iso_zone(parts["zone"])
-    whole = f"{day}T{hour}:{minute}:{second}{zone}"
-    moment = datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S%z")
-    return f"{seconds_text(in_utc(moment))}{parts['fraction'][:8]}Z"
+    if not fraction:
+        return seconds_literal(moment)
+    return f"{seconds_text(moment)}.{fraction[:7]}Z"
+
+
+def position(names: Iterable[str], name: str) -> int:
+    """Return the place, from 0, of a name given by its first three letters at least."""
+    short_names = [each[:3] for each in names]
+    return short_names.index(name[:3].title())
+
+
+def month_number(month: str) -> int:
+    return int(month) if month.isdigit() else position(MONTHS, month) + 1
+
+
+def hour_of_day(hour: int, half: str) -> int:
+    """Return an hour as of 24. Raises ValueError: no half of a day has it."""
+    if not half:
+        return hour
+    if not 1 <= hour <= 12:
+        raise ValueError("neither before nor after noon")
+
+    hours_before = 12 if half.lower() == "p" else 0
+    return hours_before + hour % 12
+
+
+def zone_offset(parts: dict[str, str]) -> timedelta:
+    """Return how far a zone is ahead of UTC; a time without one is in UTC."""
+    hours = int(parts["offset_hours"] or 0)
+    minutes = int(parts["offset_minutes"] or 0)
+    offset = timedelta(hours=hours, minutes=minutes)
+    return -offset if parts["sign"] == "-" else offset
+
+
+def literal_of(match: re.Match[str]) -> str:
+    """Return the literal of a match of one of MOMENT_SHAPES.
+
+    Raises ValueError, OverflowError: there is no such time.
+    """
+    # A shape has only some of the groups.
+    parts = defaultdict(str, match.groupdict(default=""))
+    month = month_number(parts["month"])
+    hour = hour_of_day(int(parts["hour"] or 0), parts["half"])
+    minute = int(parts["minute"] or 0)
+    second = int(parts["second"] or 0)
+    day = datetime(int(parts["year"]), month, int(parts["day"]))
+    moment = day.replace(hour=hour, minute=minute, second=second)
+
+    weekday = parts["weekday"]
+    if weekday and position(WEEKDAYS, weekday) != day.weekday():
+        raise ValueError("the date is of another weekday")
+    return fraction_literal(moment - zone_offset(parts), parts["fraction"])
 
 
 def epoch_literal(match: re.Match[str]) -> str:
-    """Return the literal of a match of EPOCH_TIME, in seconds or milliseconds."""
+    """Return the literal of a match of EPOCH_TIME."""
     moment = datetime.fromtimestamp(int(match["seconds"]), timezone.utc)
-    milliseconds = match["milliseconds"]
-    fraction = f".{milliseconds}" if milliseconds else ""
-    return f"{seconds_text(moment)}{fraction}Z"
+    fraction = match["fraction"] or ""
+    return fraction_literal(moment, fraction.lstrip("."))
 
 
 def moment_ago(text: str, now: datetime) -> datetime:
@@ -393,92 +512,61 @@ def moment_ago(text: str, now: datetime) -> datetime:
     return now - relativedelta(**span)
 
 
-def zone_offset(name: str | None, offset: int | None) -> int | None:
-    """Return a zone's offset in seconds, for dateutil; None where a text has no zone.
-
-    Raises ValueError: the zone is a name such as IST, which means several.
-    """
-    if name and offset is None:
-        raise ValueError("a zone's name has several meanings")
-    return offset
-
-
-# dateutil fills what a text leaves out from a default, and takes 02/03 as its options say.
-DATE_DEFAULTS = (datetime(2000, 1, 1), datetime(2003, 4, 5))
-DATE_OPTIONS: tuple[dict[str, Any], ...] = tuple(
-    {"default": default, "dayfirst": day_first, "yearfirst": year_first}
-    for default in DATE_DEFAULTS
-    for day_first in (False, True)
-    for year_first in (False, True)
-)
-CLOCK_TIME = re.compile(r"(?<![+-])\b[0-9]{1,2}:[0-9]{2}")
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-
-def names_another_weekday(text: str, moment: datetime) -> bool:
-    named = [day for day in WEEKDAYS if re.search(rf"\b{day}", text.lower())]
-    return any(WEEKDAYS.index(day) != moment.weekday() for day in named)
-
-
-def parse_other_date(text: str) -> datetime:
-    """Return the time that a text such as "Tue, 27 Feb 2024 04:49:26 GMT" means.
-
-    Raises ValueError, OverflowError: it means none, or several, which shows where what
-    dateutil would assume makes a difference.
-    """
-    if not re.search(r"\b[0-9]{4}\b", text):
-        raise ValueError("no year")
-    if len(CLOCK_TIME.findall(text)) > 1:
-        raise ValueError("two times of a day")
-
-    readings = {
-        parse_date(text, tzinfos=zone_offset, **options)
-        for options in DATE_OPTIONS
-    }
-    if len(readings) > 1:
-        raise ValueError("several meanings")
-
-    (moment,) = readings
-    if names_another_weekday(text, moment) or moment.microsecond:
-        raise ValueError("another weekday, or a fraction that would be lost")
-    return in_utc(moment)
-
-
 def parse_moment(text: str, now: datetime) -> str:
     """Return the OData literal of a moment. Raises ValueError, OverflowError: none is
     meant, or more than one may be."""
-    iso_time = ISO_TIME.fullmatch(text)
-    if iso_time:
-        return iso_literal(iso_time)
+    words = " ".join(text.split())
+    if words.lower() == "now":
+        return seconds_literal(now)
+    if TIME_AGO.fullmatch(words):
+        return seconds_literal(moment_ago(words, now))
 
-    epoch_time = EPOCH_TIME.fullmatch(text)
+    epoch_time = EPOCH_TIME.fullmatch(words)
     if epoch_time:
         return epoch_literal(epoch_time)
 
-    if text.lower() == "now":
-        return seconds_literal(now)
-    if TIME_AGO.fullmatch(text):
-        return seconds_literal(moment_ago(text, now))
-    return seconds_literal(parse_other_date(text))
+    for shape in MOMENT_SHAPES:
+        match = shape_match(shape, words)
+        if match:
+            return literal_of(match)
+
+    raise ValueError("no moment, or several")
 
 
 # What to write for a text that has two meanings.
+SPAN_PARTS = f"(?:[0-9]+ *[a-z]+{BETWEEN_PARTS})*?"
 TWO_MEANINGS: tuple[tuple[str, str], ...] = (
-    (r"[0-9]+ *m(o|on)?", '"{number} minutes" or "{number} months"; else '),
+    (
+        f"{SPAN_PARTS}(?P<number>[0-9]+) *m(?:on?)?{BETWEEN_PARTS}{SPAN_PARTS}(?: *ago)?",
+        '"{number} minutes" or "{number} months"; else ',
+    ),
     (
         "(today|yesterday|tomorrow|last .*|next .*|this .*)",
         'a date, or a time ago such as "24 hours"; that is, ',
     ),
-    (r"[0-9/.-]+", "the year first, then month and day, as in "),
+    (
+        "(?![0-9]{4})[0-9/.-]+( [0-9]+:.*)?",
+        "the year first, then month and day, as in ",
+    ),
+    (
+        "[0-9]{4}-.*(/| - | to ).*|.* [0-9]{1,2}(:[0-9]{2})* ?([ap]m)? ?- ?[0-9].*",
+        "one moment and no range; that is, ",
+    ),
+    (
+        r".*:[0-9]{2} ?(?!(?:[ap]m|utc?|gmt|z)$)[a-z]{1,5} ?([+-].*)?",
+        'a zone as an offset such as "+02:00"; that is, ',
+    ),
 )
 
 
 def accepted_moments(text: str) -> str:
     """Return what to write instead of a text that has no meaning, or more than one."""
+    # No advice is for a long text, over which a pattern might take its time.
+    start = text[:200]
     for pattern, advice in TWO_MEANINGS:
-        if re.fullmatch(pattern, text, re.IGNORECASE):
-            (number,) = re.findall("^[0-9]*", text)
-            return advice.format(number=number) + MOMENT_FORMS
+        match = re.fullmatch(pattern, start, re.IGNORECASE)
+        if match:
+            return advice.format(**match.groupdict()) + MOMENT_FORMS
 
     return MOMENT_FORMS
 
@@ -507,10 +595,10 @@ def graph_time_literal(text: str) -> str:
         return text
 
     # Hours of one digit (T9:15:00Z) come in exports of Graph's objects.
-    iso_time = ISO_TIME.fullmatch(text.strip())
+    iso_time = shape_match(ISO_SHAPE, text.strip())
     if not iso_time:
         raise ValueError("not ISO 8601")
-    return iso_literal(iso_time)
+    return literal_of(iso_time)
 
 
 def instant(value: Any) -> str:

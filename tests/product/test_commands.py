@@ -680,7 +680,8 @@ def test_a_list_by_limit_leaves_an_older_token_alone(run: Succeed, war_room: War
 # What is refused, before anything is sent
 
 MOMENT_FORMS = (
-    'ISO 8601 such as 2024-02-27T04:49:26.257525Z or 2024-02-27, or a time ago such as "10 days", "2 hours", "24h"'
+    'ISO 8601 such as 2024-02-27T04:49:26.257525Z or 2024-02-27, "27 Feb 2024", seconds or milliseconds since 1970, '
+    '"now", or a time ago such as "10 days", "2 hours", "24h"'
 )
 NUMBER, ANY_TEXT, OBJECT_ID = (
     "a whole number from 1 up",

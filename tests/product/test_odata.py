@@ -1,10 +1,11 @@
 """Arguments that become OData: moments, choices, numbers, texts, filters and path segments."""
 
-from datetime import datetime, timedelta, timezone
+from collections.abc import Callable
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
@@ -12,7 +13,10 @@ from helpers import NOW, STATES_ACCEPTED, Fail, Row, Succeed, only_entry, refuse
 from warroom.azure.server import Simulator
 from warroom.xsoar.runner import WarRoom
 
-FORMS = 'ISO 8601 such as 2024-02-27T04:49:26.257525Z or 2024-02-27, or a time ago such as "10 days", "2 hours", "24h".'
+FORMS = (
+    'ISO 8601 such as 2024-02-27T04:49:26.257525Z or 2024-02-27, "27 Feb 2024", seconds or milliseconds since 1970, '
+    '"now", or a time ago such as "10 days", "2 hours", "24h".'
+)
 
 # Moments
 
@@ -83,7 +87,6 @@ def test_a_time_ago_is_counted_back_by_the_calendar(clock: str, given: str, lite
         "10",
         "2024",
         "2024-02",
-        "20240227",
         "2023-02-29",
         "2024-13-01",
         "2024-00-10",
@@ -91,8 +94,8 @@ def test_a_time_ago_is_counted_back_by_the_calendar(clock: str, given: str, lite
         "2024-02-27T04:60:00Z",
         "2024-02-27T04:49:60Z",
         "2024-02-27T04:49:26.Z",
-        "2024-02-27T04:49:26,5Z",
         "2024-02-27T04:49:26+24:00",
+        "2024-02-27T04:49:26+05:75",
         "2024-02-27T04:49:26 02:00",
         "27 Feb 2024 04:49 02:00",
         "5",
@@ -128,6 +131,54 @@ def test_a_time_ago_is_counted_back_by_the_calendar(clock: str, given: str, lite
         "3000 years",
         "999999 days",
         "9999999 minutes",
+        # a zone behind a name that means none, or several
+        "2024-02-27 10:00:00 Z+3",
+        "2024-02-27T10:00 IST+5:30",
+        "2024-02-27 10:00 EST-5",
+        "27 Feb 2024 10:00 EST",
+        "27 Feb 2024 10:00 A",
+        "27 Feb 2024 10:00 (Arabian Standard Time)",
+        # a range, or two of something
+        "2024-02-27/2024-03-01",
+        "2024-02-27 - 2024-03-01",
+        "2024-02-27 to 2024-03-01",
+        "27 Feb 2024 10:00-11:30",
+        "27 Feb 2024 10:00 - 11:30",
+        "27 Feb 2024 10-11",
+        "2024-02-27 10:00-11:30",
+        "2024-02-27 10-11",
+        "2024-02-27 10 -11",
+        "2024-02-27 10am-5",
+        "27 Feb 2024 10:00:00 am -5",
+        "2024-02-27 2024",
+        "6 May 2024 2024",
+        "Feb 27 2024 2025",
+        "2 3 Jan 2024",
+        "9 9 9 2024",
+        "27 Feb 2024 10:30 10pm",
+        "27 Feb 2024 10:30 am pm",
+        # a number that may be several things
+        "27 Feb 2024 10",
+        "27 Feb 2024 30m",
+        "27 Feb 2024 5 minutes",
+        "Feb 27 24 1030",
+        "Feb 27 1030",
+        "27 Feb 1030",
+        "02/03/2024 10:00",
+        "202402270449",
+        # no such time
+        "27 Feb 2024 13:00 pm",
+        "27 Feb 2024 0:30 am",
+        "30 Feb 2024",
+        "31/04/2024",
+        "20240230",
+        "Monday, February 27, 2024",
+        "Mon Feb 27 04:49:26 2024",
+        "Tues 27 Feb 2024",
+        "27 Febr 2024",
+        "27 \u017fep 2024",
+        "1709009366.",
+        "1709009366123.5",
     ],
 )
 def test_a_date_that_cannot_be_read_is_refused(given: str) -> None:
@@ -144,7 +195,20 @@ def test_a_date_that_cannot_be_read_is_refused(given: str) -> None:
         ("yesterday", 'a date, or a time ago such as "24 hours"; that is, '),
         ("last week", 'a date, or a time ago such as "24 hours"; that is, '),
         ("02/03/2024", "the year first, then month and day, as in "),
+        ("02-03-2024 10:00", "the year first, then month and day, as in "),
         ("5", "the year first, then month and day, as in "),
+        ("1h 30m", '"30 minutes" or "30 months"; else '),
+        ("30 m, 10 seconds ago", '"30 minutes" or "30 months"; else '),
+        ("1 hour and 5mon", '"5 minutes" or "5 months"; else '),
+        ("2024-02-27/2024-03-01", "one moment and no range; that is, "),
+        ("2024-02-27 - 2024-03-01", "one moment and no range; that is, "),
+        ("27 Feb 2024 10:00-11:30", "one moment and no range; that is, "),
+        ("2024-02-27 10 am - 11 am", "one moment and no range; that is, "),
+        ("27 Feb 2024 10:00 IST", 'a zone as an offset such as "+02:00"; that is, '),
+        ("2024-02-27 10:00 EST-5", 'a zone as an offset such as "+02:00"; that is, '),
+        ("Mon, 27 Feb 2024 04:49:26 GMT", ""),
+        ("27 Feb 2024 13:00 pm", ""),
+        ("2023-02-29", ""),
         ("24:00", ""),
     ],
 )
@@ -189,10 +253,132 @@ def test_what_has_two_meanings_is_refused_with_what_to_write_instead(given: str,
         ("1h30min", "2026-11-20T10:30:00Z"),
         ("1 day and 2 hours", "2026-11-19T10:00:00Z"),
         ("3 days 2 hours", "2026-11-17T10:00:00Z"),
+        ("1 yr", "2025-11-20T12:00:00Z"),
+        ("2wks", "2026-11-06T12:00:00Z"),
+        # ISO, whatever the day
+        ("2024-05-06T07", "2024-05-06T07:00:00Z"),
+        ("2024-05-06T10Z", "2024-05-06T10:00:00Z"),
+        ("2024-05-06 10", "2024-05-06T10:00:00Z"),
+        ("2024-05-06   10:00", "2024-05-06T10:00:00Z"),
+        ("2024-05-06 4:30 PM", "2024-05-06T16:30:00Z"),
+        ("2024-05-06 12am", "2024-05-06T00:00:00Z"),
+        ("2024-05-06T04:49:26+01", "2024-05-06T03:49:26Z"),
+        ("2024-05-06T10:00:00 +5:30", "2024-05-06T04:30:00Z"),
+        ("2024-05-06T10:00-05:30", "2024-05-06T15:30:00Z"),
+        ("2024-05-06 10:00:00-05:30", "2024-05-06T15:30:00Z"),
+        ("2024-02-27T04:49:26,257Z", "2024-02-27T04:49:26.257Z"),
+        ("2024-2-7", "2024-02-07T00:00:00Z"),
+        ("2024-02-7", "2024-02-07T00:00:00Z"),
+        ("2024.02.07", "2024-02-07T00:00:00Z"),
+        ("Tue 2024-02-27 04:49:26 UTC", "2024-02-27T04:49:26Z"),
+        ("20240227", "2024-02-27T00:00:00Z"),
+        ("20240227 04:49", "2024-02-27T04:49:00Z"),
+        ("20240227T04+0100", "2024-02-27T03:00:00Z"),
+        ("20240227T0449", "2024-02-27T04:49:00Z"),
+        ("20240227T044926Z", "2024-02-27T04:49:26Z"),
+        ("20240227T044926.257Z", "2024-02-27T04:49:26.257Z"),
+        ("20240227044926", "2024-02-27T04:49:26Z"),
+        # with the name of a month
+        ("Tue Feb 27 2024 10:00:00 GMT+0300", "2024-02-27T07:00:00Z"),
+        ("Tue Feb 27 2024 10:00:00 GMT+0300 (Arabian Standard Time)", "2024-02-27T07:00:00Z"),
+        ("Tue, 27 Feb 2024 04:49:26 +0000 (UTC)", "2024-02-27T04:49:26Z"),
+        ("Tue Feb 27 04:49:26 2024", "2024-02-27T04:49:26Z"),
+        ("Tue Feb  6 04:49:26 UTC 2024", "2024-02-06T04:49:26Z"),
+        ("Tue Feb 27 04:49:26 +0200 2024", "2024-02-27T02:49:26Z"),
+        ("27 Feb 2024 10:30:15.5", "2024-02-27T10:30:15.5Z"),
+        ("27 Feb 2024 10:00 -0500", "2024-02-27T15:00:00Z"),
+        ("27 Feb 2024 12:30 pm", "2024-02-27T12:30:00Z"),
+        ("27-FEB-2024", "2024-02-27T00:00:00Z"),
+        ("27th february 2024", "2024-02-27T00:00:00Z"),
+        ("Tuesday, February 27, 2024 at 4:49 AM", "2024-02-27T04:49:00Z"),
+        ("2024-Feb-07", "2024-02-07T00:00:00Z"),
+        ("6 may 2024", "2024-05-06T00:00:00Z"),
+        # numbers with the year last
+        ("2/27/2024, 4:49:26\u202fPM", "2024-02-27T16:49:26Z"),
+        ("27.02.2024 10:00", "2024-02-27T10:00:00Z"),
+        ("12-12-2024", "2024-12-12T00:00:00Z"),
+        # zones, with the sign as written
+        ("27 Feb 2024 10:00 gmt", "2024-02-27T10:00:00Z"),
+        ("27 Feb 2024 10:00 utc", "2024-02-27T10:00:00Z"),
+        ("27 Feb 2024 10:00 UT", "2024-02-27T10:00:00Z"),
+        ("2024-02-27 10:00 GMT+3", "2024-02-27T07:00:00Z"),
+        ("2024-02-27 10:00 UTC+3", "2024-02-27T07:00:00Z"),
+        ("2024-02-27T10:00:00 UTC+03:00", "2024-02-27T07:00:00Z"),
+        ("2024-02-27T10:00 GMT-05:00", "2024-02-27T15:00:00Z"),
+        ("2024-02-27 10:00:00 GMT +5", "2024-02-27T05:00:00Z"),
+        # epochs
+        ("1709009366.123", "2024-02-27T04:49:26.123Z"),
+        ("1709009366.123456789", "2024-02-27T04:49:26.1234567Z"),
     ],
 )
 def test_every_spelling_with_one_meaning_is_read(given: str, literal: str) -> None:
     assert aru.parse_moment(given, NOW) == literal
+
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+CLOCKS = (
+    "{hour:02}:{minute:02}:{second:02}",
+    "{hour}:{minute:02}:{second:02}",
+    "{half_hour}:{minute:02}:{second:02} {half}",
+)
+SHAPES = [
+    *(
+        "{year}-{month:02}-{day:02}T{clock}{zone}",
+        "{year}-{month}-{day} {clock} {zone}",
+        "{year}/{month:02}/{day:02} {clock} {zone}",
+    ),
+    *("{year}{month:02}{day:02}T{hour:02}{minute:02}{second:02}{zone}", "{year}{month:02}{day:02} {clock} {zone}"),
+    *("{weekday:.3}, {day:02} {name:.3} {year} {clock} {zone}", "{weekday}, {day}-{name}-{year} {clock} {zone}"),
+    *("{weekday:.3} {name:.3} {day:02} {year} {clock} {zone}", "{name} {day}, {year}, {clock} {zone}"),
+    *("{weekday:.3} {name:.3} {day:2} {clock} {zone} {year}", "{day} {name} {year} at {clock} {zone}"),
+]
+ZONES = ("Z", "UTC", "gmt", "ut", "{sign}{hours:02}:{minutes:02}", "{sign}{hours:02}{minutes:02}")
+NAMED_ZONES = (
+    "GMT{sign}{hours:02}{minutes:02} (Somewhere Time)",
+    "UTC {sign}{hours}:{minutes:02}",
+    "GMT{sign}{hours:02}:{minutes:02}",
+)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@given(
+    moment=st.datetimes(datetime(1900, 1, 2), datetime(2099, 12, 30)),
+    clock=st.sampled_from(CLOCKS),
+    zone=st.sampled_from((*ZONES, *NAMED_ZONES)),
+    offset=st.integers(-14 * 60, 14 * 60),
+    write=st.sampled_from((str, str.lower, str.upper)),
+)
+def test_a_moment_is_read_from_every_shape_on_every_day(
+    shape: str, moment: datetime, clock: str, zone: str, offset: int, write: Callable[[str], str]
+) -> None:
+    hours, minutes = divmod(abs(offset), 60)
+    parts = {
+        **{name: getattr(moment, name) for name in ("year", "month", "day", "hour", "minute", "second")},
+        "name": MONTHS[moment.month - 1],
+        "weekday": WEEKDAYS[moment.weekday()],
+        "half_hour": moment.hour % 12 or 12,
+        "half": "pm" if moment.hour >= 12 else "am",
+        **{"sign": "-" if offset < 0 else "+", "hours": hours, "minutes": minutes},
+    }
+    text = shape.format(**parts, clock=clock.format(**parts), zone=zone.format(**parts))
+    assume("{half}" not in clock or zone not in ZONES or offset >= 0)
+    ahead = timedelta(minutes=offset) if "{sign}" in zone else timedelta(0)
+    assert aru.datetime_literal("updated_after", write(text)) == (moment - ahead).isoformat()[:19] + "Z"
+
+
+@given(st.dates(date(1900, 1, 1), date(2099, 12, 31)), st.sampled_from("-/."))
+def test_a_date_with_the_year_last_is_read_only_if_it_is_one_day(day: date, mark: str) -> None:
+    text = f"{day.day:02}{mark}{day.month:02}{mark}{day.year}"
+    if day.day > 12 or day.day == day.month:
+        assert aru.datetime_literal("updated_after", text) == f"{day}T00:00:00Z"
+    else:
+        assert refused(aru.ArgumentError, aru.datetime_literal, "updated_after", text) == (
+            f'updated_after="{text}" cannot be used. Accepted: the year first, then month and day, as in {FORMS}'
+        )
 
 
 @given(st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)), st.integers(-1439, 1439))
