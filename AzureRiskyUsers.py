@@ -1420,6 +1420,9 @@ STUMBLES = (
     ValueError,
 )
 
+# What a sign-in has to have to be of use after its first token has expired.
+LASTING_TYPES = (CREDENTIAL_TYPES.ACCOUNT, CREDENTIAL_TYPES.REFRESH_TOKEN)
+
 # What to do about the login service's commonest refusals, by AADSTS number
 # (https://learn.microsoft.com/entra/identity-platform/reference-error-codes).
 SIGN_IN_HINTS: tuple[tuple[tuple[int, ...], str], ...] = (
@@ -1985,6 +1988,8 @@ class Authenticator:
 
         if "access_token" not in answer:
             raise self.refusal(answer)
+        if not is_plain_text(answer["access_token"]):
+            raise sign_in_error(NOT_THE_LOGIN_SERVICE)
 
         self.store.save_renewal()
         return str(answer["access_token"])
@@ -2107,6 +2112,15 @@ FINAL_ANSWERS = {
 }
 
 
+def check_lasting(cache: msal.SerializableTokenCache) -> None:
+    """Raise SignInError unless a sign-in names a person and can be renewed. It would
+    otherwise take the place of one that can."""
+    stored = read_token_cache(cache.serialize())
+    for credential_type in LASTING_TYPES:
+        if not any(stored.search(credential_type)):
+            raise sign_in_error(NOT_THE_LOGIN_SERVICE)
+
+
 class DeviceCode(Authenticator):
     """A person signs in with a browser; the refresh token is kept for later commands.
 
@@ -2215,6 +2229,7 @@ class DeviceCode(Authenticator):
         cache = msal.SerializableTokenCache()
         answer = ask_login(lambda: self.poll_once(flow, cache))
         if "access_token" in answer:
+            check_lasting(cache)
             self.keep(flow, cache)
             return
 
@@ -2695,11 +2710,21 @@ def finite_number(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def whole_number_or_none(digits: str) -> int | None:
+    """Return a whole number; None where Python refuses one of so many digits."""
+    try:
+        return int(digits)
+    except ValueError:
+        return None
+
+
 def parsed_json(response: requests.Response) -> Any:
     """Return the JSON of an answer, with null for numbers that JSON cannot hold: the
     platform could not send them on. Raises ValueError, RecursionError: it cannot be read."""
     return response.json(
-        parse_float=finite_number, parse_constant=lambda _: None
+        parse_int=whole_number_or_none,
+        parse_float=finite_number,
+        parse_constant=lambda _: None,
     )
 
 
@@ -2708,7 +2733,12 @@ def json_object(response: requests.Response) -> Json:
     gateway answers in HTML."""
     try:
         answer = parsed_json(response)
-    except (RecursionError, ValueError):
+    except RecursionError:
+        raise GraphError(
+            "What Graph answered is nested too deeply to be read.",
+            response.status_code,
+        ) from None
+    except ValueError:
         answer = None
 
     if isinstance(answer, dict):
@@ -5090,11 +5120,13 @@ class UserSource(Source):
         state = property_text(row, "riskState")
         if state not in AT_RISK or not is_selected(row, fetch):
             return False
-        if before and state == before.state:
-            return severity_of(row) > before.severity
 
         by_admin = property_text(row, "riskDetail") == CONFIRMED_BY_ADMIN
-        return fetch.admin_confirmations or not by_admin
+        if by_admin and not fetch.admin_confirmations:
+            return False
+        if before and state == before.state:
+            return severity_of(row) > before.severity
+        return True
 
     def is_remembered(self, row: Row, _: Remembered | None) -> bool:
         return property_text(row, "riskState") in AT_RISK
@@ -5482,7 +5514,17 @@ def fetch_share(
         return Batch([], error, refused=True)
 
 
-def read_cursors(last_run: Any, fetch: FetchSettings) -> dict[str, Cursor]:
+def check_floor(cursor: Cursor, fetch: FetchSettings, now: datetime) -> None:
+    """Raise LastRunError where all up to a moment to come counts as done with: nothing
+    would be fetched until then. A first fetch may be meant to begin later."""
+    latest = minutes_before(now, -CLOCK_TOLERANCE)
+    if cursor.floor > max(latest, instant(fetch.since)):
+        raise LastRunError("lies in the future")
+
+
+def read_cursors(
+    last_run: Any, fetch: FetchSettings, now: datetime
+) -> dict[str, Cursor]:
     """Return how far each type was fetched, first those that the last fetch had no room
     for. Raises LastRunError."""
     if not isinstance(last_run, dict):
@@ -5493,6 +5535,7 @@ def read_cursors(last_run: Any, fetch: FetchSettings) -> dict[str, Cursor]:
         text = last_run.get(fetch_type)
         key_of = SOURCES[fetch_type].key_of
         cursors[fetch_type] = read_cursor(text, fetch.since, key_of)
+        check_floor(cursors[fetch_type], fetch, now)
 
     passed_over = [name for name in cursors if cursors[name].passed_over]
     return {name: cursors[name] for name in (*passed_over, *cursors)}
@@ -5508,7 +5551,7 @@ def fetch_incidents(
     Raises ArgumentError where there are too many event types, LastRunError, and
     RequestError where nothing could be read.
     """
-    cursors = read_cursors(last_run, fetch)
+    cursors = read_cursors(last_run, fetch, now)
     fetched = Fetched(last_run, [], [], [])
     refused = 0
     for position, (fetch_type, cursor) in enumerate(cursors.items()):
@@ -5827,6 +5870,16 @@ def no_risk_known(name: str) -> CommandResults:
     return CommandResults(readable_output=text, raw_response=[])
 
 
+def id_of(row: Row) -> str:
+    """Return an object's id. Raises GraphError: it has none."""
+    item_id = row.get("id")
+    if isinstance(item_id, str) and OBJECT_ID.fullmatch(item_id):
+        return item_id
+    raise GraphError(
+        "Graph answered with an object that has no id. The answer is not used."
+    )
+
+
 NAME_OR_ID = (
     "one object ID, or one user principal name such as adele.vance@contoso.com"
 )
@@ -5884,7 +5937,7 @@ def risky_user_history_list(
     if not users:
         return no_risk_known(value)
 
-    ids = {str(user.get("id")) for user in users}
+    ids = {id_of(user) for user in users}
     if len(ids) > 1:
         shown = ", ".join(sorted(ids))
         accepted = f"an id ({shown}): {len(ids)} risky users have that name"

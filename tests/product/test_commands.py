@@ -1080,6 +1080,16 @@ def test_a_history_is_found_by_name_and_names_who_changed_it(
     assert flags(only_entry(done)) == {"RiskyUserHistoryListTruncated": True}
 
 
+@pytest.mark.parametrize("row_id", [None, "", 5, "../x"])
+def test_a_row_without_an_id_has_no_history(row_id: Any, error: Fail, simulator: Simulator) -> None:
+    row = {"id": row_id, "userPrincipalName": "adele.vance@contoso.example"}
+    simulator.fail_next(200, body={"value": [row]})
+    assert error("!azure-risky-user-history-list user_principal_name=adele.vance@contoso.example") == (
+        "Failed to execute azure-risky-user-history-list. Graph answered with an object that has no id. "
+        "The answer is not used."
+    )
+
+
 def test_the_history_of_an_ambiguous_name_is_refused(error: Fail, tenant: Tenant, simulator: Simulator) -> None:
     ids = ", ".join(tenant.add_user(userPrincipalName="twin@contoso.example")["id"] for _ in range(2))
     assert error("!azure-risky-user-history-list user_principal_name=twin@contoso.example") == (

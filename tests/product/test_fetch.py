@@ -1144,14 +1144,15 @@ def test_what_happens_to_a_confirmed_user_later_is_news(
     assert states(room.fetch()) == ["atRisk (high)"]
 
 
-def test_a_confirmed_user_whose_level_rises_is_news(
-    confirmed: Tenant, fetch: Fetch, room: WarRoom, clock: Clock
+@pytest.mark.parametrize("by_admin", [True, False])
+def test_a_level_that_rises_is_news_unless_by_the_confirmation_itself(
+    confirmed: Tenant, fetch: Fetch, room: WarRoom, clock: Clock, by_admin: bool
 ) -> None:
     confirmed.change_user(AD, riskLevel="medium")
     assert fetch() == []
     clock.advance(minutes=1)
-    confirmed.change_user(AD, riskLevel="high")
-    assert states(room.fetch()) == ["confirmedCompromised (high)"]
+    confirmed.change_user(AD, riskLevel="high", riskDetail=CONFIRMED if by_admin else "none")
+    assert states(room.fetch()) == ([] if by_admin else ["confirmedCompromised (high)"])
 
 
 # States of earlier versions, and what is no state
@@ -1233,6 +1234,15 @@ def test_a_damaged_last_run_is_an_error_that_says_how_to_reset_it(
         f"Failed to execute fetch-incidents. The last run of this instance cannot be read. {HOW_TO_RESET}"
     ]
     assert simulator.requests == []
+
+
+def test_a_last_run_from_the_future_is_an_error_and_no_silence(room: WarRoom, tenant: Tenant, fetch: Fetch) -> None:
+    detect(tenant, "d1")
+    assert fetch() == ["d1"]
+    room.last_run = json.loads(json.dumps(room.last_run).replace("2026-11-2", "2027-11-2"))
+    assert messages(room.fetch()) == [
+        f"Failed to execute fetch-incidents. The last run of this instance lies in the future. {HOW_TO_RESET}"
+    ]
 
 
 @pytest.mark.parametrize("version", [4, 99])

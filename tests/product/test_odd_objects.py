@@ -265,7 +265,14 @@ def test_an_answer_that_is_nested_too_deeply_to_be_read_is_an_error_of_ours(
     simulator.fail_next(200, body=f'{{"value": {DEEP}}}', **JSON)
     run = war_room.fetch()
     assert run.failed
-    assert "Graph was not reached: what answered (200, application/json) is no JSON object." in contents(run)[0]
+    assert "What Graph answered is nested too deeply to be read." in contents(run)[0]
+
+
+def test_a_number_of_too_many_digits_stops_nothing(run: Succeed, simulator: Simulator) -> None:
+    body = f'{{"value": [{{"id": "u1", "x": {"9" * 5000}}}, {{"id": "u2", "x": 1}}]}}'
+    simulator.fail_next(200, body=body, **JSON)
+    rows = listed_rows(run(f"!{USERS}"))
+    assert [(row["id"], row["x"]) for row in rows] == [("u1", None), ("u2", 1)]
 
 
 # What is no object

@@ -664,6 +664,32 @@ def test_a_captive_portal_in_place_of_a_token_is_recognised(error: Fail, simulat
     assert error(READ_ONE) == f"{FAILED}Sign-in failed. {NOT_THE_LOGIN_SERVICE}"
 
 
+@pytest.mark.parametrize("token", ["a\nX: y", "\u00e9", "", None, 5, {"a": 1}])
+def test_a_token_that_no_header_can_carry_is_neither_sent_nor_shown(
+    error: Fail, simulator: Simulator, token: Any
+) -> None:
+    answer = {"token_type": "Bearer", "expires_in": 3599, "access_token": token}
+    simulator.fail_next(200, face="login", after=1, body=json.dumps(answer))
+    assert error(READ_ONE).startswith(f"{FAILED}Sign-in failed. ")
+    assert simulator.graph_requests == []
+
+
+@pytest.mark.parametrize("missing", ["refresh_token", "id_token", "client_info"])
+def test_a_sign_in_that_cannot_last_does_not_replace_one_that_can(
+    run: Succeed, error: Fail, war_room: WarRoom, simulator: Simulator, missing: str
+) -> None:
+    use_device_code(war_room)
+    sign_in_by_device_code(war_room, simulator)
+    before = dict(war_room.integration_context)
+    run("!azure-risky-users-auth-start")
+    answer = {"token_type": "Bearer", "access_token": "x", "expires_in": 3599, "scope": "a b", "refresh_token": "y"}
+    answer.pop(missing, None)
+    simulator.fail_next(200, face="login", after=1, body=json.dumps(answer))
+    assert error("!azure-risky-users-auth-complete").endswith(NOT_THE_LOGIN_SERVICE)
+    assert war_room.integration_context["token_cache"] == before["token_cache"]
+    run(READ_ONE)
+
+
 def test_a_captive_portal_in_place_of_a_device_code_is_recognised(
     error: Fail, war_room: WarRoom, simulator: Simulator
 ) -> None:
