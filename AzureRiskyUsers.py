@@ -903,8 +903,9 @@ def read_settings(params: Args, *, with_fetch: bool = False) -> Settings:
 # ==== HTTP ====================================================================
 
 
-# Seconds: to connect, and between two bytes of the answer.
+# Seconds: to connect to one address, and between two bytes of the answer.
 REQUEST_TIMEOUT = (5, 30)
+CONNECT_PERIOD = 20  # seconds for all addresses of a host together
 # Seconds from the command's start after which nothing more is sent or read; the platform
 # ends a command after 300.
 COMMAND_PERIOD = 270
@@ -1030,6 +1031,15 @@ class BoundedRetry(urllib3.Retry):
             raise
 
 
+def time_until(end: float) -> float:
+    """Return the seconds until an end, a value of time.monotonic(). Raises TimeoutError
+    when it is reached."""
+    left = end - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("The time is up.")
+    return left
+
+
 class BoundedReader(io.RawIOBase):
     """What a socket receives until a deadline.
 
@@ -1046,10 +1056,7 @@ class BoundedReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("The command's time is up.")
-
+        left = time_until(self.deadline)
         timeout = self.receiver.gettimeout()
         self.receiver.settimeout(
             left if timeout is None else min(left, timeout)
@@ -1076,11 +1083,86 @@ class BoundedAnswer(http.client.HTTPResponse):
         self.fp = io.BufferedReader(BoundedReader(receiver, deadline))
 
 
+Address = tuple[str, int]  # an IP address and a port
+
+
+def look_up(host: str, port: int) -> list[Address]:
+    """Return the addresses of a host, the one to try first first.
+
+    Raises OSError where there is none, LocationParseError for what can be no host's name.
+    """
+    family = urllib3.util.connection.allowed_gai_family()
+    try:
+        found = socket.getaddrinfo(
+            host.strip("[]"), port, family, socket.SOCK_STREAM
+        )
+    except UnicodeError:
+        raise urllib3.exceptions.LocationParseError(host) from None
+
+    return [(str(address[0]), int(address[1])) for *_, address in found]
+
+
+def connect_to_any(
+    addresses: list[Address], end: float, limit: float, options: Any
+) -> socket.socket:
+    """Connect to the first of some addresses that lets itself be reached.
+
+    end: a value of time.monotonic(), when the last has been tried. limit: seconds for each.
+    options: of the socket. Each gets its share of the time, so that one which never answers
+    leaves some to those after it. Raises OSError, the last one's.
+    """
+    failure = OSError("There is no address.")
+    for tried, address in enumerate(addresses):
+        share = time_until(end) / (len(addresses) - tried)
+        try:
+            return urllib3.util.connection.create_connection(
+                address, min(limit, share), socket_options=options
+            )
+        except OSError as error:
+            failure = error
+
+    raise failure
+
+
+def connect(connection: Any, deadline: float) -> socket.socket:
+    """Connect to the host of a connection of urllib3's. Raises OSError."""
+    addresses = look_up(connection.host, connection.port)
+    end = min(deadline, time.monotonic() + CONNECT_PERIOD)
+    limit = connection.timeout
+    receiver = connect_to_any(addresses, end, limit, connection.socket_options)
+    # What is set here holds for the TLS handshake.
+    receiver.settimeout(min(limit, time_until(deadline)))
+    return receiver
+
+
+# Other pools are for SOCKS proxies, which are spoken to in order to connect.
+PLAIN_POOLS = (urllib3.HTTPConnectionPool, urllib3.HTTPSConnectionPool)
+
+
 def bounded_pool(pool: Any, deadline: float) -> Any:
-    """Return a kind of urllib3's connection pools, made such that it reads answers until a
-    deadline."""
+    """Return a kind of urllib3's connection pools, made such that it connects and reads
+    answers until a deadline."""
 
     class Connection(pool.ConnectionCls):  # type: ignore[misc]
+        timeout: float
+
+        def _new_conn(self) -> Any:
+            """Connect. urllib3 would give the whole limit to each address of a host, and
+            again at each repetition."""
+            try:
+                self.timeout = min(self.timeout, time_until(deadline))
+                if pool not in PLAIN_POOLS:
+                    return super()._new_conn()
+                return connect(self, deadline)
+            except TimeoutError as error:
+                raise urllib3.exceptions.ConnectTimeoutError(
+                    self, str(error)
+                ) from error
+            except OSError as error:
+                raise urllib3.exceptions.NewConnectionError(
+                    self, str(error)
+                ) from error
+
         def response_class(self, *options: Any, **named: Any) -> BoundedAnswer:
             return BoundedAnswer(*options, deadline=deadline, **named)
 
@@ -1091,7 +1173,7 @@ def bounded_pool(pool: Any, deadline: float) -> Any:
 
 
 class BoundedAdapter(requests.adapters.HTTPAdapter):
-    """Sends requests, through a proxy too, and reads their answers until a deadline."""
+    """Sends requests, through a proxy too, and reads their answers, all until a deadline."""
 
     def __init__(self, deadline: float, retries: BoundedRetry):
         self.deadline = deadline

@@ -199,3 +199,61 @@ def test_a_proxy_that_drips_is_given_up(
 def test_a_handshake_that_drips_is_given_up(dripper: Callable[[bytes], Dripper], beginning: bytes) -> None:
     with pytest.raises(requests.RequestException):
         aru.HttpSession(connect_retries=0).get(f"https://127.0.0.1:{dripper(beginning).port}/")
+
+
+# Before a connection stands
+
+
+@pytest.fixture
+def dead_port() -> Iterator[int]:
+    """A port where connecting comes to no end: nobody accepts, and the one place to wait in is taken."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, socket.socket() as waiting:
+        waiting.connect(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+Lead = Callable[..., None]
+
+
+@pytest.fixture
+def lead(monkeypatch: pytest.MonkeyPatch) -> Lead:
+    """Have a host have several addresses: as many as ports of this machine are given."""
+    look_up = socket.getaddrinfo
+
+    def to(host: str, *ports: int) -> None:
+        def getaddrinfo(name: str, port: int, *options: Any, **named: Any) -> list[Any]:
+            if name != host:
+                return look_up(name, port, *options, **named)
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", each)) for each in ports]
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+    return to
+
+
+def test_a_host_that_is_never_reached_is_given_up_however_many_addresses_it_has(
+    war_room: WarRoom, error: Fail, dead_port: int, lead: Lead
+) -> None:
+    war_room.simulator = None
+    lead(LOGIN_HOST, *[dead_port] * 16)
+    assert error(READ_ONE) == f"{FAILED}Sign-in failed. {OUT_OF_TIME.format(LOGIN_HOST)}"
+
+
+def test_all_addresses_of_a_host_are_given_up_together(
+    monkeypatch: pytest.MonkeyPatch, dead_port: int, lead: Lead
+) -> None:
+    monkeypatch.setattr(aru, "CONNECT_PERIOD", 0.2)
+    lead(GRAPH_HOST, *[dead_port] * 16)
+    with pytest.raises(requests.exceptions.ConnectTimeout) as caught:
+        aru.HttpSession(timeout=(1, 1), connect_retries=0, period=60).get(f"https://{GRAPH_HOST}/")
+    assert not aru.was_sent(caught.value)
+
+
+def test_addresses_that_are_never_reached_leave_time_to_those_after_them(
+    monkeypatch: pytest.MonkeyPatch, tenant: Tenant, dead_port: int, lead: Lead
+) -> None:
+    monkeypatch.setattr(aru, "CONNECT_PERIOD", 0.4)
+    with Simulator(tenant) as simulator:
+        lead(GRAPH_HOST, dead_port, dead_port, dead_port, simulator.port)
+        aru.HttpSession(connect_retries=0, period=60).get(f"http://{GRAPH_HOST}/")
+        assert [request.host for request in simulator.requests] == [GRAPH_HOST]

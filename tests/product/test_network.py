@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import requests
 import trustme
-import urllib3
 
 import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
 from helpers import FAILED, GRAPH_HOST, LOGIN_HOST, READ_ONE, Fail, Succeed, set_proxy, unset_proxy
@@ -60,14 +59,16 @@ Routes = dict[tuple[str, int], int]
 def routes(monkeypatch: pytest.MonkeyPatch) -> Routes:
     """Where connections to a host and port really lead: to this port of this machine. To anywhere else, none leads."""
     ports: Routes = {}
-    connect = socket.create_connection
+    look_up = socket.getaddrinfo
 
-    def create_connection(address: tuple[str, int], *options: Any, **_: Any) -> socket.socket:
-        if address not in ports:
-            raise ConnectionRefusedError(address)
-        return connect(("127.0.0.1", ports[address]), *options)
+    def getaddrinfo(host: str, port: int, *options: Any, **named: Any) -> Any:
+        if host == "127.0.0.1":
+            return look_up(host, port, *options, **named)
+        if (host, port) not in ports:
+            raise socket.gaierror(host)
+        return look_up("127.0.0.1", ports[host, port], *options, **named)
 
-    monkeypatch.setattr(urllib3.util.connection, "create_connection", create_connection)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     return ports
 
 
@@ -247,13 +248,11 @@ class Proxy:
 
 
 @pytest.fixture
-def proxy(simulator: Simulator, routes: Routes, bundle: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+def proxy(simulator: Simulator, bundle: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     """A proxy that the environment names, as the platform's server does."""
     proxy = Proxy(simulator.port)
     set_proxy(monkeypatch, proxy.url)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
-    port = proxy.socket.getsockname()[1]
-    routes["127.0.0.1", port] = port
     yield proxy
     proxy.socket.close()
 
