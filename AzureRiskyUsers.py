@@ -1341,6 +1341,7 @@ class HttpSession(requests.Session):
         except (
             requests.exceptions.InvalidSchema,
             requests.exceptions.InvalidURL,
+            urllib3.exceptions.LocationValueError,
         ):
             # The request's own URL is good. msal would take these, which are ValueErrors
             # too, for a wrong answer.

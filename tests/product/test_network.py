@@ -62,6 +62,7 @@ def routes(monkeypatch: pytest.MonkeyPatch) -> Routes:
     look_up = socket.getaddrinfo
 
     def getaddrinfo(host: str, port: int, *options: Any, **named: Any) -> Any:
+        host.encode("idna")  # as the real one does, which raises what this may raise
         if host == "127.0.0.1":
             return look_up(host, port, *options, **named)
         if (host, port) not in ports:
@@ -319,6 +320,8 @@ def test_a_proxy_that_refuses_is_named_as_the_cause(
         "http://proxy.contoso.example:port",
         "http://[::1",
         "socks5://proxy.contoso.example",
+        f"http://{'a' * 70}.example:8080",
+        "http://éé..x:1",
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_named_as_the_cause(
@@ -336,6 +339,14 @@ def test_a_proxy_that_cannot_be_used_is_named_as_the_cause(
         "(ProxyNotUsable)."
     )
     assert simulator.requests == []
+
+
+@pytest.mark.usefixtures("routes")
+@pytest.mark.parametrize("address", [f"http://{'a' * 70}.example:8080", "http://éé..x:1"])
+def test_a_proxy_with_a_malformed_name_is_named_at_graph_too(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    set_proxy(monkeypatch, address)
+    error = failure_of(use_proxy=True)
+    assert (type(error), aru.was_sent(error)) == (aru.ProxyNotUsable, False)
 
 
 # What surely was not sent
