@@ -21,6 +21,7 @@ from CommonServerPython import *  # noqa: F401
 import base64
 import dataclasses
 import email.utils
+import functools
 import hashlib
 import http.client
 import io
@@ -1172,6 +1173,15 @@ def bounded_pool(pool: Any, deadline: float) -> Any:
     return Pool
 
 
+@functools.lru_cache
+def check_certificates(path: str) -> None:
+    """Raise OSError where a file of certificates cannot be read or holds none.
+
+    Found out while connecting, it would be told as a host that is not trusted.
+    """
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+
+
 class BoundedAdapter(requests.adapters.HTTPAdapter):
     """Sends requests, through a proxy too, and reads their answers, all until a deadline."""
 
@@ -1198,6 +1208,12 @@ class BoundedAdapter(requests.adapters.HTTPAdapter):
             self.bound(manager)
         return manager
 
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Set a pool's certificates, its own or those of a file that is good."""
+        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+        if verify is not True and conn.ca_certs:
+            check_certificates(conn.ca_certs)
+
 
 class TooLate(requests.exceptions.Timeout):
     """The command's time was up before a request."""
@@ -1212,7 +1228,7 @@ class ProxyNotUsable(requests.exceptions.ProxyError):
 
 
 class CertificatesNotFound(requests.exceptions.RequestException):
-    """The file of certificates that the environment names cannot be read."""
+    """The file of certificates that the environment names cannot be read or holds none."""
 
 
 def unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -1380,7 +1396,7 @@ NETWORK_FAULTS: tuple[tuple[type[Exception], str], ...] = (
     (
         CertificatesNotFound,
         "the file of certificates that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names on the "
-        "engine or server cannot be read. Nothing was sent",
+        "engine or server cannot be read or holds none. Nothing was sent",
     ),
     (
         requests.exceptions.SSLError,

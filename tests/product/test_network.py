@@ -173,16 +173,39 @@ def test_a_bundle_of_the_platforms_is_honoured_for_login_and_graph(
     assert hosts(simulator) == [LOGIN_HOST, LOGIN_HOST, GRAPH_HOST]
 
 
+NO_CERTIFICATES = (
+    f"{FAILED}Sign-in failed. {LOGIN_HOST} was not reached: the file of certificates that REQUESTS_CA_BUNDLE or "
+    "CURL_CA_BUNDLE names on the engine or server cannot be read or holds none. Nothing was sent "
+    "(CertificatesNotFound)."
+)
+
+
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_a_bundle_that_is_not_there_is_named_as_the_cause(
     error: Fail, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     monkeypatch.setenv(variable, str(tmp_path / "none.pem"))
-    assert error(READ_ONE) == (
-        f"{FAILED}Sign-in failed. {LOGIN_HOST} was not reached: the file of certificates that REQUESTS_CA_BUNDLE or "
-        "CURL_CA_BUNDLE names on the engine or server cannot be read. Nothing was sent (CertificatesNotFound)."
-    )
+    assert error(READ_ONE) == NO_CERTIFICATES
     assert simulator.requests == []
+
+
+BROKEN = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+
+@pytest.mark.usefixtures("routes")
+@pytest.mark.parametrize("held", ["", "No certificate.\n", BROKEN], ids=["empty", "text", "broken"])
+def test_a_bundle_without_certificates_is_named_as_the_cause(
+    error: Fail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: str
+) -> None:
+    (tmp_path / "ca.pem").write_text(held)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    assert error(READ_ONE) == NO_CERTIFICATES
+
+
+@pytest.mark.usefixtures("simulator")
+def test_a_directory_of_certificates_is_taken_for_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path))
+    assert type(failure_of()) is requests.exceptions.SSLError
 
 
 def test_a_host_whose_name_leads_nowhere_is_named(
@@ -371,11 +394,14 @@ def test_a_request_surely_was_not_sent_without_a_connection(
     no_connection = failure_of()
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/none.pem")
     no_bundle = failure_of()
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/dev/null")
+    empty_bundle = failure_of()
     other_cloud = failure_of(cloud=aru.CLOUDS["US Government L5 (DoD)"])
-    errors = [refused, no_connection, no_bundle, other_cloud, failure_of(period=0)]
+    errors = [refused, no_connection, no_bundle, empty_bundle, other_cloud, failure_of(period=0)]
     assert [(type(error).__name__, aru.was_sent(error)) for error in errors] == [
         ("ProxyError", False),
         ("ConnectionError", False),
+        ("CertificatesNotFound", False),
         ("CertificatesNotFound", False),
         ("InvalidURL", False),
         ("TooLate", False),
