@@ -8,7 +8,7 @@ context: they are the public contract. Only `main`, `fetch_command` and, for the
 `read_context` and `update_context` read or write the platform's state. The platform's
 helpers (argToList, tableToMarkdown and so on) are used throughout.
 
-The sections follow each other as a command runs: errors, arguments, settings, http,
+Each section uses only those before it: errors, arguments, settings, http,
 sign-in, odata, graph client, words, resources, lists, actions, last run, fetch, access
 checks, commands, entry point.
 """
@@ -59,6 +59,7 @@ Row = dict[str, Any]  # an object of Graph's, under Graph's own property names
 #   +-- SettingsError       the instance is not configured for what was asked
 #   +-- ArgumentError       an argument cannot be read exactly; nothing was sent
 #   +-- CommandFailed       a command did not do all that was asked, and shows what it did
+#   +-- LastRunError        what an earlier fetch left cannot be gone on from
 #   +-- ContextBusyError    the integration context could not be written
 #   +-- RequestError        a request did not bring what it was sent for
 #       +-- SignInError     ... sent to the login service or the managed identity endpoint
@@ -221,6 +222,17 @@ def text_value(name: str, value: Any) -> str:
     return text
 
 
+def event_type(name: str, value: Any) -> str:
+    """Return an event type by Graph's name. The set is open, but no name has spaces: the
+    words of a table would find nothing."""
+    text = text_value(name, value)
+    if not re.fullmatch("[0-9A-Za-z_]+", text):
+        accepted = "event types by Graph's names, such as leakedCredentials"
+        raise ArgumentError(name, value, accepted)
+
+    return text
+
+
 def text_values(args: Args, name: str) -> list[str]:
     """Return the values of a comma-separated argument, each once whatever its case (as it
     was written last)."""
@@ -255,7 +267,8 @@ def exactly_one(args: Args, *names: str) -> tuple[str, str]:
 # hexadecimal digits), but no id is without a digit, as names, None and null are.
 GUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 OBJECT_ID = re.compile("(?=.*[0-9])[0-9A-Za-z_-]{1,128}")
-# What a user principal name cannot hold; without a space that hides in a list or a quote.
+# One character of a user principal name: none that means a list, a path or a wildcard. A
+# quote in front means a name in quotes.
 NAME_CHARACTER = r"""[^\s@*/\\?%"<>()\[\]{}|;:,]"""
 USER_PRINCIPAL_NAME = re.compile(
     rf"(?!'){NAME_CHARACTER}+@[\w.-]*\w", re.UNICODE
@@ -343,45 +356,45 @@ EXPLANATION = r"(?: \([^()0-9]+\))?"
 UTC_NAME = "(?:UTC?|GMT)"
 ZONE = f"(?: ?(?:Z|{UTC_NAME}|(?:{UTC_NAME} ?)?{OFFSET}{EXPLANATION}))?"
 
-# 10:00-11:30, 10 -11 and 10 am -11 may be ranges. An offset with a minus comes after
-# seconds, after a space, or where a T says that all is ISO.
+# 10:00-11:30, 10 -11 and 10 am -11 may be ranges. A minus begins an offset only after
+# seconds, after minutes and a space, or where a T says that all is ISO.
 NO_RANGE = "(?![0-9]+(?::[0-9]+)?-|[0-9]+ -|[0-9:]+ ?[ap]m ?-)"
 BEFORE_CLOCK = f"(?:T|,? (?:at )?{NO_RANGE})"
 # After a date that is not ISO, a lone number need not be the hour.
 NOT_HOUR_ALONE = "(?=[0-9]+(?::| ?[ap]m))"
 ISO_CLOCK = f"(?:{BEFORE_CLOCK}{CLOCK}{ZONE})?"
-ANY_CLOCK = f"(?:{BEFORE_CLOCK}{NOT_HOUR_ALONE}{CLOCK}{ZONE})?"
+PLAIN_CLOCK = f"(?:{BEFORE_CLOCK}{NOT_HOUR_ALONE}{CLOCK}{ZONE})?"
 
 # A date and time, with one meaning each. A text has to have one of these shapes whole.
 MOMENT_SHAPES = (
     # 2024-02-27T04:49:26.257525Z, 2024/2/7 4:49 +02:00
     f"{YEAR}{MARK}{MONTH}{SAME}{DAY}{ISO_CLOCK}",
     # 20240227, 20240227 04:49
-    f"{BASIC_DAY}{ANY_CLOCK}",
+    f"{BASIC_DAY}{PLAIN_CLOCK}",
     # 20240227T044926Z
     f"{BASIC_DAY}T{BASIC_HOUR}(?:{MINUTE}(?:{SECOND})?)?{ZONE}",
     # 20240227044926
     f"{BASIC_DAY}{BASIC_HOUR}{MINUTE}{SECOND}{ZONE}",
     # 27 Feb 2024, 27-Feb-2024 04:49 GMT
-    f"{DAY_OF_NAME}(?P<mark>[- /]){MONTH_NAME}{SAME}{YEAR_OF_NAME}{ANY_CLOCK}",
+    f"{DAY_OF_NAME}(?P<mark>[- /]){MONTH_NAME}{SAME}{YEAR_OF_NAME}{PLAIN_CLOCK}",
     # February 27, 2024 4:49 PM, Feb 27 2024 04:49:26 GMT+0300 (Arabian Standard Time)
-    f"{MONTH_NAME} {DAY_OF_NAME},? {YEAR_OF_NAME}{ANY_CLOCK}",
+    f"{MONTH_NAME} {DAY_OF_NAME},? {YEAR_OF_NAME}{PLAIN_CLOCK}",
     # Feb 27 04:49:26 UTC 2024
     f"{MONTH_NAME} {DAY} {NO_RANGE}{NOT_HOUR_ALONE}{CLOCK}{ZONE} {YEAR_OF_NAME}",
     # 2024-Feb-27
-    f"{YEAR_OF_NAME}(?P<mark>[- /]){MONTH_NAME}{SAME}{DAY}{ANY_CLOCK}",
+    f"{YEAR_OF_NAME}(?P<mark>[- /]){MONTH_NAME}{SAME}{DAY}{PLAIN_CLOCK}",
     # 27/02/2024
-    f"{DAY_ABOVE_12}{MARK}{MONTH_TO_12}{SAME}{YEAR}{ANY_CLOCK}",
+    f"{DAY_ABOVE_12}{MARK}{MONTH_TO_12}{SAME}{YEAR}{PLAIN_CLOCK}",
     # 2/27/2024, 4:49:26 PM
-    f"{MONTH_TO_12}{MARK}{DAY_ABOVE_12}{SAME}{YEAR}{ANY_CLOCK}",
+    f"{MONTH_TO_12}{MARK}{DAY_ABOVE_12}{SAME}{YEAR}{PLAIN_CLOCK}",
     # 02/02/2024
-    f"{DAY_TO_12}{MARK}{SAME_MONTH}{SAME}{YEAR}{ANY_CLOCK}",
+    f"{DAY_TO_12}{MARK}{SAME_MONTH}{SAME}{YEAR}{PLAIN_CLOCK}",
 )
 ISO_SHAPE = MOMENT_SHAPES[0]
 
 
 def shape_match(shape: str, text: str) -> re.Match[str] | None:
-    """Return how a text has one of the shapes whole, if it does."""
+    """Return how a whole text has a shape, if it does; a weekday may stand before it."""
     # Compiled when it is used first (re keeps it): all of them take 20 ms.
     return re.fullmatch(f"{WEEKDAY}{shape}", text, re.IGNORECASE | re.ASCII)
 
@@ -416,7 +429,7 @@ MOMENT_FORMS = (
 
 
 def utc_now() -> datetime:
-    """Return the current time in UTC; all datetimes here come from it."""
+    """Return the current time in UTC."""
     return datetime.now(timezone.utc)
 
 
@@ -534,9 +547,9 @@ def parse_moment(text: str, now: datetime) -> str:
     raise ValueError("no moment, or several")
 
 
-# What to write for a text that has two meanings.
+# What to write instead of forms that are often met and refused.
 SPAN_PARTS = f"(?:[0-9]+ *[a-z]+{BETWEEN_PARTS})*?"
-TWO_MEANINGS: tuple[tuple[str, str], ...] = (
+REFUSED_FORMS: tuple[tuple[str, str], ...] = (
     (
         f"{SPAN_PARTS}(?P<number>[0-9]+) *m(?:on?)?{BETWEEN_PARTS}{SPAN_PARTS}(?: *ago)?",
         '"{number} minutes" or "{number} months"; else ',
@@ -562,9 +575,9 @@ TWO_MEANINGS: tuple[tuple[str, str], ...] = (
 
 def accepted_moments(text: str) -> str:
     """Return what to write instead of a text that has no meaning, or more than one."""
-    # No advice is for a long text, over which a pattern might take its time.
+    # The start tells; over a long text a pattern might take its time.
     start = text[:200]
-    for pattern, advice in TWO_MEANINGS:
+    for pattern, advice in REFUSED_FORMS:
         match = re.fullmatch(pattern, start, re.IGNORECASE)
         if match:
             return advice.format(**match.groupdict()) + MOMENT_FORMS
@@ -699,7 +712,10 @@ def read_fetch_settings(params: Args) -> FetchSettings:
     types = choices(params, "fetch_types", FETCH_TYPES)
     levels = choices(params, "fetch_risk_levels", RISK_LEVELS)
     states = choices(params, "fetch_risk_states", RISK_STATES)
-    event_types = argToList(params.get("fetch_event_types"))
+    event_types = [
+        event_type("fetch_event_types", each)
+        for each in argToList(params.get("fetch_event_types"))
+    ]
     confirmations = argToBoolean(
         params.get("fetch_admin_confirmations") or False
     )
@@ -2293,7 +2309,8 @@ class DeviceCode(Authenticator):
         return answer
 
     def keep(self, flow: Json, cache: msal.SerializableTokenCache) -> None:
-        """Store a completed sign-in. Raises SignInError: a reset came between."""
+        """Store a completed sign-in, unless another command has completed one since.
+        Raises SignInError: a reset, or a change of the settings, came between."""
         if self.store.save_sign_in(flow, cache):
             return
 
@@ -2472,13 +2489,8 @@ def id_literal(name: str, value: Any) -> str:
 
 
 def event_type_literal(name: str, value: Any) -> str:
-    """Return an event type as an OData string. The set is open, but no name has spaces:
-    the words of a table would find nothing."""
-    text = text_value(name, value)
-    if not re.fullmatch("[0-9A-Za-z_]+", text):
-        accepted = "event types by Graph's names, such as leakedCredentials"
-        raise ArgumentError(name, value, accepted)
-    return f"'{text}'"
+    """Return an event type as an OData string."""
+    return f"'{event_type(name, value)}'"
 
 
 def text_filter(property_name: str) -> Filter:
@@ -2554,8 +2566,8 @@ def split_longest(conditions: Conditions, args: Args) -> list[Conditions]:
     others = sum(counts.values()) - counts[longest]
     if others >= MAX_COMPARISONS:
         accepted = (
-            f"at most {MAX_COMPARISONS - 1} values in the other arguments, "
-            f"which now have {others}"
+            f"at most {MAX_COMPARISONS - 1} values in the other arguments, which now "
+            f"have {others} (a name with capitals counts twice)"
         )
         raise ArgumentError(longest, args[longest], accepted)
 
@@ -2834,8 +2846,7 @@ def json_object(response: requests.Response) -> Json:
         answer = parsed_json(response)
     except RecursionError:
         raise GraphError(
-            "What Graph answered is nested too deeply to be read.",
-            response.status_code,
+            "What Graph answered is nested too deeply to be read."
         ) from None
     except ValueError:
         answer = None
@@ -2845,8 +2856,7 @@ def json_object(response: requests.Response) -> Json:
 
     raise GraphError(
         f"Graph was not reached: what answered ({described(response)}) is no JSON object. "
-        f"{SOMETHING_BETWEEN}",
-        response.status_code,
+        f"{SOMETHING_BETWEEN}"
     )
 
 
@@ -2903,18 +2913,18 @@ def was_repeated(response: requests.Response) -> bool:
 class Pacer:
     """Says when the next request to Graph may leave.
 
-    The service allows one request a second for the whole tenant, names no time to wait
-    and counts the requests it refuses
+    The service allows one request a second for the whole tenant, mostly names no time to
+    wait and counts the requests it refuses
     (https://learn.microsoft.com/graph/throttling-limits). Requests are sent at once until
     the first refusal for that reason, and a second apart from then on. A refusal that
     comes all the same tells that others ask too: for some requests, every other second is
     left to them. Otherwise the first of two commands would take every one.
 
-    last_start: a value of time.monotonic(), after which no request is repeated.
+    latest_start: a value of time.monotonic(), after which no request is repeated.
     """
 
-    def __init__(self, last_start: float):
-        self.last_start = last_start
+    def __init__(self, latest_start: float):
+        self.latest_start = latest_start
         self.start = float("-inf")  # of the last request
         self.next_start = float("-inf")
         self.is_pacing = False
@@ -2956,7 +2966,7 @@ class Pacer:
 
         asked = retry_after(response)
         repetition = now + asked if asked else self.next_start
-        if repetition > self.last_start:
+        if repetition > self.latest_start:
             return False
 
         self.next_start = repetition
@@ -3059,7 +3069,8 @@ class GraphClient:
         """Say which cause a 403 has: licence, permission, or the role of the person
         signed in. Graph's own message tells only the first."""
         lower = message.lower()
-        if "licen" in lower or "premium" in lower:
+        tells_licence = "licen" in lower or "premium" in lower
+        if tells_licence and permissions.licence:
             return f"Licence missing: the tenant needs {permissions.licence}."
         if self.lacks_permission(permissions, write=write):
             return self.missing_permission(permissions, write=write)
@@ -3204,8 +3215,8 @@ class GraphClient:
         """Ask Graph to change something about a collection's objects.
 
         Graph accepts with an empty answer and changes it within minutes; where it
-        refuses, nothing is changed. Where the GraphError has no status but was_sent, the
-        change may have been made.
+        refuses, nothing is changed. Where the GraphError was_sent and has no status, or
+        one from 500 on, the change may have been made.
         """
         url = f"{self.collection_url(resource)}/{action}"
         response = self.send_authorized("POST", url, json=body)
@@ -3758,6 +3769,21 @@ def sorted_rows(rows: list[Row], order: str) -> list[Row]:
     )
 
 
+def each_once(rows: list[Row]) -> list[Row]:
+    """Return rows without those whose id came before: a name that is asked for in two
+    spellings may be found by both. Rows without an id stay."""
+    seen = set[str]()
+    kept = []
+    for row in rows:
+        item_id = str(row.get("id") or "")
+        if item_id not in seen:
+            kept.append(row)
+        if item_id:
+            seen.add(item_id)
+
+    return kept
+
+
 def collect_split(
     lists: list[Iterator[Page]], row_range: RowRange, order: str
 ) -> ListResult:
@@ -3774,7 +3800,7 @@ def collect_split(
             break
         results.append(collect_or_failure(pages, from_start))
 
-    rows = [row for result in results for row in result.rows]
+    rows = each_once([row for result in results for row in result.rows])
     in_order = sorted_rows(rows, order)
     is_cut = len(rows) > row_range.stop
     return ListResult(
@@ -3795,7 +3821,10 @@ class ListRequest(NamedTuple):
     filters: list[str]
 
 
-MANY_VALUES = f"nothing beside more than {MAX_COMPARISONS} values to match"
+MANY_VALUES = (
+    "no page_size beside so many values, which take several requests. Give at most "
+    f"{MAX_COMPARISONS}, where a name with capitals counts twice"
+)
 
 
 def read_next_token(args: Args) -> str | None:
@@ -4355,7 +4384,8 @@ def find_namesakes(
 def find_accounts(client: GraphClient, names: list[str]) -> Namesakes:
     """Return the accounts of the directory that have each of the names.
 
-    Raises GraphError: the directory is of no use, which ids would not need.
+    Raises GraphError: the directory could not be read, or answered with others; object
+    ids work without it.
     """
     try:
         return find_namesakes(client, DIRECTORY_USERS, names)
@@ -4451,7 +4481,8 @@ def resolve_names(client: GraphClient, request: ActionRequest) -> KnownRows:
 
 
 def dry_run_outcome(action: Action, row: Row) -> Outcome:
-    """Return what would become of an object; {} for one that Graph does not know."""
+    """Return what would become of an object. `row` is {} for one that Graph does not know;
+    an account of the directory has no riskState."""
     if "riskState" in row:
         return Outcome(DRY_RUN)
     if action.needs_record or not row:
@@ -4556,7 +4587,9 @@ def failed_outcome(error: GraphError) -> Outcome:
     if error.status is not None and error.status < 500:
         return Outcome(REFUSED, str(error))
 
-    cause = "No answer came" if error.status is None else "Graph failed"
+    cause = (
+        "No answer of Graph's came" if error.status is None else "Graph failed"
+    )
     reason = f"{cause}; the change may or may not have been made. {error}"
     return Outcome(UNKNOWN, reason)
 
@@ -4860,9 +4893,9 @@ class Cursor:
     from there on, by key. deep_read: when everything from the floor on was last begun to
     be read; '' for never. open_from: the instant from which the last fetch left something
     unread or waiting; '' for nothing.
-    passed_key: '', except after a state of the first version: then the floor's own
-    instant is done with up to this key. passed_over: whether the last fetch had no room
-    for this type.
+    passed_key: '', except after a state of the first version, until the floor rises: then
+    the floor's own instant is done with up to this key. passed_over: whether the last
+    fetch had no room for this type.
     """
 
     floor: str
@@ -5195,7 +5228,8 @@ class UserSource(Source):
     """Risky users as incidents: when one comes to be at risk or confirmed compromised,
     unless by an administrator, and when the level rises.
 
-    Remembered are the users at risk; one who is not remembered was not at risk.
+    Remembered are the users at risk; one who is not remembered counts as not at risk
+    before.
     """
 
     resource = RISKY_USERS
@@ -5563,7 +5597,10 @@ def failure_note(fetch_type: str, batch: Batch) -> str:
     if batch.refused:
         return f"{fetch_type} could not be read and wait for a later fetch. {batch.failure}"
     if batch.failure:
-        return f"Reading broke off; the next fetch goes on from there. {batch.failure}"
+        return (
+            f"{fetch_type}: reading broke off; the next fetch goes on from there. "
+            f"{batch.failure}"
+        )
     return ""
 
 

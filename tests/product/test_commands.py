@@ -968,7 +968,10 @@ def test_two_long_lists_at_once_are_refused(error: Fail, simulator: Simulator) -
     many = ",".join(map(str, range(15)))
     message = error(typed(DETECTIONS, user_id=many, risk_event_type=many))
     assert message.startswith(f'Failed to execute {DETECTIONS}. user_id="0,1,2')
-    assert message.endswith("cannot be used. Accepted: at most 14 values in the other arguments, which now have 15.")
+    assert message.endswith(
+        "cannot be used. Accepted: at most 14 values in the other arguments, which now have 15 "
+        "(a name with capitals counts twice)."
+    )
     assert simulator.requests == []
 
 
@@ -976,7 +979,8 @@ def test_pages_of_more_values_than_a_filter_takes_are_refused(error: Fail, simul
     message = error(typed(USERS, user_id=",".join(map(str, range(16))), page_size="5"))
     assert message == (
         f'Failed to execute {USERS}. page_size="5" cannot be used. '
-        "Accepted: nothing beside more than 15 values to match."
+        "Accepted: no page_size beside so many values, which take several requests. "
+        "Give at most 15, where a name with capitals counts twice."
     )
     assert simulator.requests == []
 
@@ -1197,3 +1201,18 @@ def test_one_user_among_five_thousand_and_the_detections_of_that_user_take_two_r
         done = room.run(f"!{DETECTIONS} user_principal_name=adele.vance@contoso.example")
         assert {row["userId"] for row in kept(done, DETECTIONS)} == {ADELE_ID}
         assert [path for path, _ in requested(simulator)] == ["riskyUsers", "riskDetections"]
+
+
+def test_a_gateways_404_does_not_say_that_there_is_no_such_user(error: Fail, simulator: Simulator) -> None:
+    simulator.fail_next(404, body="<html>Not here</html>")
+    assert error(f"!azure-risky-user-get id={ADELE_ID}").startswith(
+        "Failed to execute azure-risky-user-get. Graph was not reached: what answered (404, "
+    )
+
+
+def test_a_name_that_both_spellings_find_comes_once(run: Succeed, simulator: Simulator) -> None:
+    row = {"id": ADELE_ID, "userPrincipalName": "Adele@contoso.example", UPDATED: "2026-11-20T10:00:00Z"}
+    names = [f"Name{number}@contoso.example" for number in range(8)]
+    simulator.fail_next(200, body={"value": [row]}, times=2)
+    done = run(typed(USERS, user_principal_name=",".join(names)))
+    assert kept(done, USERS) == [row]

@@ -508,7 +508,8 @@ def test_a_page_that_fails_half_way_hands_over_what_came_and_goes_on_there_next_
     assert incident_ids(run.incidents) == ["d0", "d1"]
     (note,) = [line for line in run.logs if line.startswith("info: ")]
     assert note.startswith(
-        "info: [Fetch] Reading broke off; the next fetch goes on from there. Graph answered 500 InternalServerError"
+        "info: [Fetch] Risk Detections: reading broke off; the next fetch goes on from there. "
+        "Graph answered 500 InternalServerError"
     )
     broken.faults.clear()
     broken.requests.clear()
@@ -1483,3 +1484,12 @@ def test_a_fetch_may_be_shown_as_the_platform_gets_it(capsys: pytest.CaptureFixt
 def test_the_prompt_completes_what_a_fetch_takes() -> None:
     manifest = Manifest.read(MANIFEST)
     assert candidates(manifest, followers(manifest), "fetch --") == ["--times", "--every"]
+
+
+def test_the_words_of_a_table_are_no_event_types_to_fetch(room: WarRoom, instance: Row, simulator: Simulator) -> None:
+    instance["fetch_event_types"] = "leaked credentials"
+    assert messages(room.fetch()) == [
+        'Failed to execute fetch-incidents. fetch_event_types="leaked credentials" cannot be used. Accepted: event '
+        "types by Graph's names, such as leakedCredentials."
+    ]
+    assert simulator.requests == []

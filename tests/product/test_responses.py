@@ -626,15 +626,17 @@ def test_six_hundred_users_with_one_refused_take_ten_requests_and_what_the_refus
         (
             {"drop": True, "times": 99},
             "unknown",
-            "No answer came; the change may or may not have been made. graph.microsoft.com was not reached: ",
+            "No answer of Graph's came; the change may or may not have been made. "
+            "graph.microsoft.com was not reached: ",
         ),
         ({"status": 429, "times": 999}, "refused", "Graph answered 429 TooManyRequests: "),
         (
             {"status": 203, "body": "<html>Sign in</html>"},
             "unknown",
-            "No answer came; the change may or may not have been made. What answered (203, text/html) was not Graph. ",
+            "No answer of Graph's came; the change may or may not have been made. "
+            "What answered (203, text/html) was not Graph. ",
         ),
-        ({"status": 302, "location": "https://evil.example/"}, "unknown", "No answer came; "),
+        ({"status": 302, "location": "https://evil.example/"}, "unknown", "No answer of Graph's came; "),
     ],
 )
 @pytest.mark.usefixtures("no_waiting")
