@@ -2438,15 +2438,13 @@ class Filter(NamedTuple):
 
     read_literal: reads one value. empty_is_error: whether '' is refused. An empty user id
     is mostly a look-up of a playbook that found nothing, and left out it would list
-    everybody; an empty choice means "any". in_lower_case_too: whether a value with
-    capitals is asked for in both ways, since Graph may mind the case.
+    everybody; an empty choice means "any".
     """
 
     property_name: str
     operator: str
     read_literal: Reader
     empty_is_error: bool = False
-    in_lower_case_too: bool = False
 
     def is_asked_for(self, args: Args, name: str) -> bool:
         if self.empty_is_error:
@@ -2465,8 +2463,6 @@ class Filter(NamedTuple):
             raise ArgumentError(name, value, "at least one value")
 
         literals = [self.read_literal(name, each) for each in values]
-        if self.in_lower_case_too:
-            literals += [literal.lower() for literal in literals]
         return [
             Comparison(self.property_name, self.operator, literal)
             for literal in dict.fromkeys(literals)
@@ -2495,16 +2491,6 @@ def event_type_literal(name: str, value: Any) -> str:
 
 def text_filter(property_name: str) -> Filter:
     return Filter(property_name, "eq", text_literal, empty_is_error=True)
-
-
-def name_filter(property_name: str) -> Filter:
-    return Filter(
-        property_name,
-        "eq",
-        text_literal,
-        empty_is_error=True,
-        in_lower_case_too=True,
-    )
 
 
 def id_filter(property_name: str) -> Filter:
@@ -2567,7 +2553,7 @@ def split_longest(conditions: Conditions, args: Args) -> list[Conditions]:
     if others >= MAX_COMPARISONS:
         accepted = (
             f"at most {MAX_COMPARISONS - 1} values in the other arguments, which now "
-            f"have {others} (a name with capitals counts twice)"
+            f"have {others}"
         )
         raise ArgumentError(longest, args[longest], accepted)
 
@@ -3496,7 +3482,7 @@ RISKY_USERS = Resource(
         **RISK_FILTERS,
         **UPDATED_FILTERS,
         "user_id": id_filter("id"),
-        "user_principal_name": name_filter("userPrincipalName"),
+        "user_principal_name": text_filter("userPrincipalName"),
         "is_deleted": Filter("isDeleted", "eq", one_of(("true", "false"))),
     },
     orders=("riskLastUpdatedDateTime",),
@@ -3509,7 +3495,7 @@ DIRECTORY_USERS = Resource(
     noun="account",
     permissions=DIRECTORY_PERMISSIONS,
     properties=("id", "userPrincipalName"),
-    filters={"user_principal_name": name_filter("userPrincipalName")},
+    filters={"user_principal_name": text_filter("userPrincipalName")},
     options=("$filter", "$select"),
 )
 
@@ -3546,7 +3532,7 @@ RISK_DETECTIONS = Resource(
         **RISK_FILTERS,
         **DETECTED_FILTERS,
         "user_id": id_filter("userId"),
-        "user_principal_name": name_filter("userPrincipalName"),
+        "user_principal_name": text_filter("userPrincipalName"),
         "risk_event_type": event_type_filter("riskEventType"),
     },
     orders=DETECTION_ORDERS,
@@ -3769,21 +3755,6 @@ def sorted_rows(rows: list[Row], order: str) -> list[Row]:
     )
 
 
-def each_once(rows: list[Row]) -> list[Row]:
-    """Return rows without those whose id came before: a name that is asked for in two
-    spellings may be found by both. Rows without an id stay."""
-    seen = set[str]()
-    kept = []
-    for row in rows:
-        item_id = str(row.get("id") or "")
-        if item_id not in seen:
-            kept.append(row)
-        if item_id:
-            seen.add(item_id)
-
-    return kept
-
-
 def collect_split(
     lists: list[Iterator[Page]], row_range: RowRange, order: str
 ) -> ListResult:
@@ -3800,7 +3771,7 @@ def collect_split(
             break
         results.append(collect_or_failure(pages, from_start))
 
-    rows = each_once([row for result in results for row in result.rows])
+    rows = [row for result in results for row in result.rows]
     in_order = sorted_rows(rows, order)
     is_cut = len(rows) > row_range.stop
     return ListResult(
@@ -3821,10 +3792,7 @@ class ListRequest(NamedTuple):
     filters: list[str]
 
 
-MANY_VALUES = (
-    "no page_size beside so many values, which take several requests. Give at most "
-    f"{MAX_COMPARISONS}, where a name with capitals counts twice"
-)
+MANY_VALUES = f"nothing beside more than {MAX_COMPARISONS} values to match"
 
 
 def read_next_token(args: Args) -> str | None:
@@ -4112,11 +4080,10 @@ def get_resource(
     return item_results(resource, [row], resource.item_title.format(id=item_id))
 
 
-def find_all(
+def read_matches(
     client: GraphClient, resource: Resource, argument: str, values: list[str]
 ) -> list[Row]:
-    """Return all objects that one of a collection's filters finds for any of the values,
-    whatever the case of the two.
+    """Return all objects that one of a collection's filters finds for any of the values.
 
     Raises ArgumentError: a value cannot be used. RequestError: not all could be read, or
     one that came was not asked for.
@@ -4133,6 +4100,20 @@ def find_all(
     property_name = resource.filters[argument].property_name
     check_rows(resource, rows, property_name, values)
     return rows
+
+
+def find_all(
+    client: GraphClient, resource: Resource, argument: str, values: list[str]
+) -> list[Row]:
+    """Return all objects that one of a collection's filters finds for any of the values,
+    compared without regard to case. Raises as `read_matches` does."""
+    rows = read_matches(client, resource, argument, values)
+    # Graph may mind the case: what has capitals and was not found is asked for without.
+    property_name = resource.filters[argument].property_name
+    found = {row[property_name].lower() for row in rows}
+    missing = [value for value in values if value.lower() not in found]
+    again = [value.lower() for value in missing if value != value.lower()]
+    return rows + read_matches(client, resource, argument, again)
 
 
 # ==== Actions =================================================================
