@@ -127,6 +127,9 @@ class _Handler(BaseHTTPRequestHandler):
         }
         if answer.status != 204:
             headers["Content-Length"] = str(len(_content(answer)))
+        if self.close_connection:
+            # Otherwise a client may send its next request into a connection that ends.
+            headers["Connection"] = "close"
         self.send_response(answer.status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -134,7 +137,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _drip(self, seconds: float) -> None:
         """Let what follows come byte by byte, to the end of the connection."""
-        self.close_connection = True
         services = self.server.services
         file = _Dripping(self.connection, lambda: services.sleep(seconds))
         self.wfile.flush()
@@ -146,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
         answer, fault = services.take(request)
         if fault.delay_s:
             services.sleep(fault.delay_s)
-        if fault.drop or fault.truncate:
+        if fault.drop or fault.truncate or fault.drip_s:
             self.close_connection = True
         if fault.drop:
             return
