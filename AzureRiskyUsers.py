@@ -2965,8 +2965,7 @@ class Pacer:
 
 
 class GraphClient:
-    """Reads and changes the collections of Graph, one request at a
-    time.
+    """Reads and changes the collections of Graph, one request at a time.
 
     Its methods raise GraphError where Graph refuses, is not reached or answers something
     that is not Graph's, and SignInError where there is no token.
@@ -4138,7 +4137,7 @@ class Action(NamedTuple):
     ids_property: str  # of the request's body
     argument: str  # that names the objects
     id_filter: str  # the collection's filter for ids
-    name_filter: str  # '' where objects have no names that are theirs alone
+    has_names: bool  # whether objects have names that are theirs alone
     max_argument: str
     state: str  # the riskState that it leads to
     effect: str  # in a sentence for the analyst
@@ -4147,7 +4146,7 @@ class Action(NamedTuple):
     @property
     def accepted(self) -> str:
         """What names an object."""
-        if self.name_filter:
+        if self.has_names:
             return "object IDs (GUIDs) and user principal names"
         return "object IDs (GUIDs)"
 
@@ -4159,7 +4158,7 @@ CONFIRM_USERS_COMPROMISED = Action(
     ids_property="userIds",
     argument="user",
     id_filter="user_id",
-    name_filter="user_principal_name",
+    has_names=True,
     max_argument="max_users",
     state="confirmedCompromised",
     effect=(
@@ -4176,7 +4175,7 @@ CONFIRM_USERS_SAFE = Action(
     ids_property="userIds",
     argument="user",
     id_filter="user_id",
-    name_filter="user_principal_name",
+    has_names=True,
     max_argument="max_users",
     state="confirmedSafe",
     effect="The risk there is now is closed for good; new detections raise new risk.",
@@ -4189,7 +4188,7 @@ DISMISS_USERS = Action(
     ids_property="userIds",
     argument="user",
     id_filter="user_id",
-    name_filter="user_principal_name",
+    has_names=True,
     max_argument="max_users",
     state="dismissed",
     effect="All risk is closed, that of past sign-ins too. This cannot be undone.",
@@ -4202,7 +4201,7 @@ CONFIRM_PRINCIPALS_COMPROMISED = Action(
     ids_property="servicePrincipalIds",
     argument="service_principal",
     id_filter="service_principal_id",
-    name_filter="",
+    has_names=False,
     max_argument="max_service_principals",
     state="confirmedCompromised",
     effect="Risk level becomes high. A later dismissal takes it back.",
@@ -4215,7 +4214,7 @@ DISMISS_PRINCIPALS = Action(
     ids_property="servicePrincipalIds",
     argument="service_principal",
     id_filter="service_principal_id",
-    name_filter="",
+    has_names=False,
     max_argument="max_service_principals",
     state="dismissed",
     effect="All risk is closed. This cannot be undone.",
@@ -4265,7 +4264,7 @@ def target(action: Action, text: str) -> str:
     is. Raises ArgumentError: it is neither."""
     if is_guid(text):
         return text.lower()
-    if action.name_filter and is_user_principal_name(text):
+    if action.has_names and is_user_principal_name(text):
         return text
     raise ArgumentError(action.argument, text, action.accepted)
 
