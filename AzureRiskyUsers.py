@@ -8,9 +8,9 @@ context: they are the public contract. Only `main`, `fetch_command` and, for the
 `read_context` and `update_context` read or write the platform's state. The platform's
 helpers (argToList, tableToMarkdown and so on) are used throughout.
 
-Each section uses only those before it: errors, arguments, settings, http,
-sign-in, odata, graph client, words, resources, lists, actions, last run, fetch, access
-checks, commands, entry point.
+Each section uses only those before it: errors, arguments, words, settings, http,
+sign-in, odata, graph client, resources, lists, actions, last run, fetch, access checks,
+commands, entry point.
 """
 
 # The platform's names come first, so that ours win.
@@ -627,6 +627,88 @@ def instant(value: Any) -> str:
 
     whole, _, fraction = literal.rstrip("Z").partition(".")
     return f"{whole}.{fraction:0<7}Z"
+
+
+# ==== Words ===================================================================
+
+
+# What the Entra admin centre calls Graph's event types, an open set: what is not here is
+# shown as it comes
+# (https://learn.microsoft.com/entra/id-protection/concept-identity-protection-risks).
+EVENT_WORDS = {
+    "adminConfirmedServicePrincipalCompromised": "Admin confirmed service principal compromised",
+    "adminConfirmedUserCompromised": "Admin confirmed user compromised",
+    "anomalousServicePrincipalActivity": "Anomalous service principal activity",
+    "anomalousToken": "Anomalous token",
+    "anomalousUserActivity": "Anomalous user activity",
+    "anonymizedIPAddress": "Anonymous IP address",
+    "attackerinTheMiddle": "Attacker in the middle",
+    "attemptedPrtAccess": "Possible attempt to access Primary Refresh Token",
+    "generic": "Additional risk detected",
+    "impossibleTravel": "Impossible travel",
+    "investigationsThreatIntelligence": "Microsoft Entra threat intelligence",
+    "investigationsThreatIntelligenceSigninLinked": "Microsoft Entra threat intelligence (sign-in)",
+    "leakedCredentials": "Leaked credentials",
+    "maliciousApplication": "Malicious application",
+    "maliciousIPAddress": "Malicious IP address",
+    "maliciousIPAddressValidCredentialsBlockedIP": (
+        "Blocked malicious IP address with valid credentials"
+    ),
+    "malwareInfectedIPAddress": "Malware-linked IP address",
+    "mcasFinSuspiciousFileAccess": "Mass access to sensitive files",
+    "mcasImpossibleTravel": "Impossible travel",
+    "mcasSuspiciousInboxManipulationRules": "Suspicious inbox manipulation rules",
+    "nationStateIP": "Verified threat actor IP",
+    "newCountry": "New country",
+    "passwordSpray": "Password spray",
+    "riskyIPAddress": "Activity from anonymous IP address",
+    "suspiciousAPITraffic": "Suspicious API traffic",
+    "suspiciousApplication": "Suspicious application",
+    "suspiciousBrowser": "Suspicious browser",
+    "suspiciousIPAddress": "Suspicious IP address",
+    "suspiciousInboxForwarding": "Suspicious inbox forwarding",
+    "suspiciousSendingPatterns": "Suspicious sending patterns",
+    "suspiciousSignins": "Suspicious sign-ins",
+    "tokenIssuerAnomaly": "Token issuer anomaly",
+    "unfamiliarFeatures": "Unfamiliar sign-in properties",
+    "unlikelyTravel": "Atypical travel",
+    "userReportedSuspiciousActivity": "User reported suspicious activity",
+}
+
+# riskDetail says how a risk ended
+# (https://learn.microsoft.com/graph/api/resources/riskdetection).
+DETAIL_WORDS = {
+    "adminConfirmedAccountSafe": "Admin confirmed account safe",
+    "adminConfirmedServicePrincipalCompromised": "Admin confirmed service principal compromised",
+    "adminConfirmedSigninCompromised": "Admin confirmed sign-in compromised",
+    "adminConfirmedSigninSafe": "Admin confirmed sign-in safe",
+    "adminConfirmedUserCompromised": "Admin confirmed user compromised",
+    "adminDismissedAllRiskForServicePrincipal": "Admin dismissed all risk for service principal",
+    "adminDismissedAllRiskForUser": "Admin dismissed all risk for user",
+    "adminDismissedRiskForSignIn": "Admin dismissed risk for sign-in",
+    "adminGeneratedTemporaryPassword": "Admin generated temporary password",
+    "aiConfirmedSigninSafe": "AI confirmed sign-in safe",
+    "m365DAdminDismissedDetection": "Microsoft Defender admin dismissed detection",
+    "microsoftRevokedSessions": "Microsoft revoked sessions",
+    "userChangedPasswordOnPremises": "User changed password on premises",
+    "userPassedMFADrivenByRiskBasedPolicy": "User passed MFA required by risk-based policy",
+    "userPerformedSecuredPasswordChange": "User performed secured password change",
+    "userPerformedSecuredPasswordReset": "User performed secured password reset",
+}
+
+WORDS = {"riskEventType": EVENT_WORDS, "riskDetail": DETAIL_WORDS}
+
+
+def word_for(property_name: str, value: Any) -> Any:
+    """Return what an analyst calls a value of Graph's, or the value where that is
+    unknown."""
+    words = WORDS.get(property_name, {})
+    return words.get(str(value), value)
+
+
+def columns_in_words(row: Row, columns: Iterable[str]) -> Row:
+    """Return the columns of a row, with what an analyst calls their values."""
+    return {name: word_for(name, row.get(name)) for name in columns}
 
 
 # ==== Settings ================================================================
@@ -3225,88 +3307,6 @@ class Instance(NamedTuple):
     client: GraphClient
     authenticator: Authenticator
     store: IntegrationStore
-
-
-# ==== Words ===================================================================
-
-
-# What the Entra admin centre calls Graph's event types, an open set: what is not here is
-# shown as it comes
-# (https://learn.microsoft.com/entra/id-protection/concept-identity-protection-risks).
-EVENT_WORDS = {
-    "adminConfirmedServicePrincipalCompromised": "Admin confirmed service principal compromised",
-    "adminConfirmedUserCompromised": "Admin confirmed user compromised",
-    "anomalousServicePrincipalActivity": "Anomalous service principal activity",
-    "anomalousToken": "Anomalous token",
-    "anomalousUserActivity": "Anomalous user activity",
-    "anonymizedIPAddress": "Anonymous IP address",
-    "attackerinTheMiddle": "Attacker in the middle",
-    "attemptedPrtAccess": "Possible attempt to access Primary Refresh Token",
-    "generic": "Additional risk detected",
-    "impossibleTravel": "Impossible travel",
-    "investigationsThreatIntelligence": "Microsoft Entra threat intelligence",
-    "investigationsThreatIntelligenceSigninLinked": "Microsoft Entra threat intelligence (sign-in)",
-    "leakedCredentials": "Leaked credentials",
-    "maliciousApplication": "Malicious application",
-    "maliciousIPAddress": "Malicious IP address",
-    "maliciousIPAddressValidCredentialsBlockedIP": (
-        "Blocked malicious IP address with valid credentials"
-    ),
-    "malwareInfectedIPAddress": "Malware-linked IP address",
-    "mcasFinSuspiciousFileAccess": "Mass access to sensitive files",
-    "mcasImpossibleTravel": "Impossible travel",
-    "mcasSuspiciousInboxManipulationRules": "Suspicious inbox manipulation rules",
-    "nationStateIP": "Verified threat actor IP",
-    "newCountry": "New country",
-    "passwordSpray": "Password spray",
-    "riskyIPAddress": "Activity from anonymous IP address",
-    "suspiciousAPITraffic": "Suspicious API traffic",
-    "suspiciousApplication": "Suspicious application",
-    "suspiciousBrowser": "Suspicious browser",
-    "suspiciousIPAddress": "Suspicious IP address",
-    "suspiciousInboxForwarding": "Suspicious inbox forwarding",
-    "suspiciousSendingPatterns": "Suspicious sending patterns",
-    "suspiciousSignins": "Suspicious sign-ins",
-    "tokenIssuerAnomaly": "Token issuer anomaly",
-    "unfamiliarFeatures": "Unfamiliar sign-in properties",
-    "unlikelyTravel": "Atypical travel",
-    "userReportedSuspiciousActivity": "User reported suspicious activity",
-}
-
-# riskDetail says how a risk ended
-# (https://learn.microsoft.com/graph/api/resources/riskdetection).
-DETAIL_WORDS = {
-    "adminConfirmedAccountSafe": "Admin confirmed account safe",
-    "adminConfirmedServicePrincipalCompromised": "Admin confirmed service principal compromised",
-    "adminConfirmedSigninCompromised": "Admin confirmed sign-in compromised",
-    "adminConfirmedSigninSafe": "Admin confirmed sign-in safe",
-    "adminConfirmedUserCompromised": "Admin confirmed user compromised",
-    "adminDismissedAllRiskForServicePrincipal": "Admin dismissed all risk for service principal",
-    "adminDismissedAllRiskForUser": "Admin dismissed all risk for user",
-    "adminDismissedRiskForSignIn": "Admin dismissed risk for sign-in",
-    "adminGeneratedTemporaryPassword": "Admin generated temporary password",
-    "aiConfirmedSigninSafe": "AI confirmed sign-in safe",
-    "m365DAdminDismissedDetection": "Microsoft Defender admin dismissed detection",
-    "microsoftRevokedSessions": "Microsoft revoked sessions",
-    "userChangedPasswordOnPremises": "User changed password on premises",
-    "userPassedMFADrivenByRiskBasedPolicy": "User passed MFA required by risk-based policy",
-    "userPerformedSecuredPasswordChange": "User performed secured password change",
-    "userPerformedSecuredPasswordReset": "User performed secured password reset",
-}
-
-WORDS = {"riskEventType": EVENT_WORDS, "riskDetail": DETAIL_WORDS}
-
-
-def word_for(property_name: str, value: Any) -> Any:
-    """Return what an analyst calls a value of Graph's, or the value where that is
-    unknown."""
-    words = WORDS.get(property_name, {})
-    return words.get(str(value), value)
-
-
-def columns_in_words(row: Row, columns: Iterable[str]) -> Row:
-    """Return the columns of a row, with what an analyst calls their values."""
-    return {name: word_for(name, row.get(name)) for name in columns}
 
 
 # ==== Resources ===============================================================
