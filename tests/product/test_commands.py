@@ -264,13 +264,41 @@ def test_tables_speak_an_analysts_words_and_the_context_graphs(run: Succeed, ten
     tenant.arrive(id="d2", riskEventType="somethingNew", userId="333", riskDetail="m365DAdminDismissedDetection")
     done = run(f"!{DETECTIONS} user_id=333")
     assert [line.split(" | ")[4:6] for line in shown(done).splitlines() if line.startswith("| d")] == [
-        ["Microsoft revoked sessions", "Attacker in the middle"],
+        ["Microsoft revoked sessions", "Attacker in the Middle"],
         ["Microsoft Defender admin dismissed detection", "somethingNew"],
     ]
     assert [(row["riskDetail"], row["riskEventType"]) for row in kept(done, DETECTIONS)] == [
         ("microsoftRevokedSessions", "attackerinTheMiddle"),
         ("m365DAdminDismissedDetection", "somethingNew"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("riskEventType", "authenticatorPhishing", "Suspicious MFA authentication approval"),
+        ("riskEventType", "aiCompoundAccountRisk", "Unified risk signals"),
+        ("riskEventType", "suspiciousAuthAppApproval", "Suspicious Authenticator app approval"),
+        ("riskEventType", "attackerInTheMiddle", "Attacker in the Middle"),
+        ("riskEventType", "NATIONSTATEIP", "Verified threat actor IP"),
+        ("riskEventType", "SomethingNew", "SomethingNew"),
+        ("riskDetail", "aiElevatedAccountRisk", "ID Protection elevated the user risk"),
+        ("riskDetail", "AIConfirmedSignInSafe", "Microsoft Entra ID Protection assessed sign-in safe"),
+        ("riskDetail", "unknownFutureValue", "unknownFutureValue"),
+    ],
+)
+def test_a_value_of_any_case_is_shown_in_the_words_of_the_admin_centre(
+    name: str, value: str, words: str, run: Succeed, simulator: Simulator
+) -> None:
+    simulator.fail_next(200, body={"value": [{"id": "d1", name: value}]})
+    done = run(f"!{DETECTIONS}")
+    assert shown(done).splitlines()[-1] == f"| d1 | {words} |"
+    assert [row[name] for row in kept(done, DETECTIONS)] == [value]
+
+
+def test_every_word_of_a_table_is_found_by_what_graph_calls_it() -> None:
+    for name, words in (("riskEventType", aru.EVENT_WORDS), ("riskDetail", aru.DETAIL_WORDS)):
+        assert {value: aru.word_for(name, value.upper()) for value in words} == words
 
 
 @pytest.mark.parametrize("command", LIST_COLLECTIONS)
