@@ -700,6 +700,38 @@ DETAIL_WORDS = {
     "userPerformedSecuredPasswordReset": "User performed secured password reset",
 }
 
+# Why a detection was made, of additionalInfo.
+REASON_WORDS = {
+    "passwordSpray": "password spray",
+    "suspiciousIP": "suspicious IP address",
+    "UnfamiliarASN": "unfamiliar ASN",
+    "UnfamiliarBrowser": "unfamiliar browser",
+    "UnfamiliarDevice": "unfamiliar device",
+    "UnfamiliarEASId": "unfamiliar Exchange ActiveSync ID",
+    "UnfamiliarIP": "unfamiliar IP address",
+    "UnfamiliarLocation": "unfamiliar location",
+    "UnfamiliarTenantIPsubnet": "IP subnet unfamiliar to the tenant",
+}
+
+# The techniques that detections are known to name (https://attack.mitre.org/techniques/).
+TECHNIQUE_NAMES = {
+    "T1078": "Valid Accounts",
+    "T1078.004": "Valid Accounts: Cloud Accounts",
+    "T1090": "Proxy",
+    "T1090.003": "Proxy: Multi-hop Proxy",
+    "T1110": "Brute Force",
+    "T1110.001": "Brute Force: Password Guessing",
+    "T1110.003": "Brute Force: Password Spraying",
+    "T1114": "Email Collection",
+    "T1114.003": "Email Collection: Email Forwarding Rule",
+    "T1539": "Steal Web Session Cookie",
+    "T1564": "Hide Artifacts",
+    "T1564.008": "Hide Artifacts: Email Hiding Rules",
+    "T1589": "Gather Victim Identity Information",
+    "T1589.001": "Gather Victim Identity Information: Credentials",
+    "T1621": "Multi-Factor Authentication Request Generation",
+}
+
 
 def by_lower_case(words: dict[str, str]) -> dict[str, str]:
     """Return words under Graph's names in lower case: Graph itself has spelled some in
@@ -710,6 +742,7 @@ def by_lower_case(words: dict[str, str]) -> dict[str, str]:
 WORDS = {
     "riskEventType": by_lower_case(EVENT_WORDS),
     "riskDetail": by_lower_case(DETAIL_WORDS),
+    "riskReasons": by_lower_case(REASON_WORDS),
 }
 
 
@@ -3366,6 +3399,9 @@ DETECTION_COLUMNS = (
     *EVENT_COLUMNS,
 )
 
+# What detection_to_table adds.
+DETAILS_COLUMNS = ("riskReasons", "mitreTechniques", "userAgent")
+
 PRINCIPAL_DETECTION_COLUMNS = (
     "id",
     "servicePrincipalId",
@@ -3462,6 +3498,43 @@ def detection_to_context(row: Row) -> Row:
     return {**without_annotations(row), "additionalDetails": details}
 
 
+def texts_in(value: Any) -> list[str]:
+    """Return the texts of a list, or of one text joined by commas, each once; of anything
+    else there are none."""
+    values = value if isinstance(value, list) else [value]
+    joined = ",".join(each for each in values if isinstance(each, str))
+    texts = [text.strip() for text in joined.split(",")]
+    return list(dict.fromkeys(filter(None, texts)))
+
+
+def risk_reasons(row: Row) -> list[str]:
+    """Return why a detection was made, in words."""
+    reasons = texts_in(row["additionalDetails"].get("riskReasons"))
+    return [word_for("riskReasons", each) for each in reasons]
+
+
+def techniques(row: Row) -> list[Json]:
+    """Return id and name of the MITRE ATT&CK techniques of a detection; the name is '' for
+    one that is not among TECHNIQUE_NAMES."""
+    ids = texts_in(row["additionalDetails"].get("mitreTechniques"))
+    return [
+        {"id": each, "name": TECHNIQUE_NAMES.get(each, "")}
+        for each in dict.fromkeys(map(str.upper, ids))
+    ]
+
+
+def detection_to_table(row: Row) -> Row:
+    """Return a detection with what additionalInfo tells an analyst as columns."""
+    return {
+        **row,
+        "riskReasons": risk_reasons(row),
+        "mitreTechniques": [
+            f"{each['id']} {each['name']}".strip() for each in techniques(row)
+        ],
+        "userAgent": row["additionalDetails"].get("userAgent"),
+    }
+
+
 def history_event_types(row: Row) -> list[Any]:
     """Return the event types of a history item; none where they are no list."""
     activity = row.get("activity")
@@ -3540,6 +3613,7 @@ RISK_DETECTIONS = Resource(
         "detectionTimingType",
         "lastUpdatedDateTime",
         "location",
+        *DETAILS_COLUMNS,
     ),
     filters={
         **RISK_FILTERS,
@@ -3551,6 +3625,7 @@ RISK_DETECTIONS = Resource(
     orders=DETECTION_ORDERS,
     default_order="detectedDateTime desc",
     to_context=detection_to_context,
+    to_table=detection_to_table,
     numbered_pages=True,
 )
 
@@ -3599,6 +3674,7 @@ SERVICE_PRINCIPAL_DETECTIONS = Resource(
         "keyIds",
         "lastUpdatedDateTime",
         "location",
+        *DETAILS_COLUMNS,
     ),
     filters={
         **RISK_FILTERS,
@@ -3608,6 +3684,7 @@ SERVICE_PRINCIPAL_DETECTIONS = Resource(
     },
     orders=DETECTION_ORDERS,
     to_context=detection_to_context,
+    to_table=detection_to_table,
     numbered_pages=True,
 )
 

@@ -301,6 +301,82 @@ def test_every_word_of_a_table_is_found_by_what_graph_calls_it() -> None:
         assert {value: aru.word_for(name, value.upper()) for value in words} == words
 
 
+DETECTION_GETS = ["azure-risky-users-risk-detection-get", "azure-risky-service-principal-detection-get"]
+TECHNIQUE_1621 = "Multi-Factor Authentication Request Generation"
+AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:126.0) Gecko/20100101 Firefox/126.0"
+
+
+def with_details(**details: Any) -> Row:
+    """A detection whose additional info holds these."""
+    info = json.dumps([{"Key": name, "Value": value} for name, value in details.items()])
+    return {"id": "d1", "riskLevel": "high", "additionalInfo": info}
+
+
+@pytest.mark.parametrize("command", DETECTION_GETS)
+def test_a_detections_reasons_and_techniques_stand_in_words_behind_the_documented_columns(
+    command: str, run: Succeed, simulator: Simulator
+) -> None:
+    details = {
+        "riskReasons": ["UnfamiliarASN", "unfamiliarTenantIPSubnet", "SomethingNew", "UnfamiliarASN"],
+        "mitreTechniques": "T1090.003,T1078,T1078",
+        "userAgent": AGENT,
+    }
+    row = with_details(**details)
+    simulator.fail_next(200, body=row)
+    entry = only_entry(run(f"!{command} id=d1"))
+    assert entry["Contents"] == row | {"additionalDetails": details}
+    assert entry["HumanReadable"].splitlines()[1:] == [
+        "|Id|Risk Level|Risk Reasons|Mitre Techniques|User Agent|",
+        "|---|---|---|---|---|",
+        "| d1 | high | unfamiliar ASN,<br>IP subnet unfamiliar to the tenant,<br>SomethingNew "
+        f"| T1090.003 Proxy: Multi-hop Proxy,<br>T1078 Valid Accounts | {AGENT} |",
+    ]
+
+
+def test_every_technique_has_the_name_of_the_one_that_it_is_part_of() -> None:
+    for technique, name in aru.TECHNIQUE_NAMES.items():
+        parent, _, is_part = technique.partition(".")
+        assert name.partition(": ")[0] == aru.TECHNIQUE_NAMES[parent]
+        assert bool(is_part) == (": " in name)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("T1078.004", [("T1078.004", "Valid Accounts: Cloud Accounts")]),
+        (" t1539 ,T9999,", [("T1539", "Steal Web Session Cookie"), ("T9999", "")]),
+        (["T1621", None, 5, "T1110,T1621"], [("T1621", TECHNIQUE_1621), ("T1110", "Brute Force")]),
+        (None, []),
+        ("", []),
+        ([], []),
+        ({"T1078": "Valid Accounts"}, []),
+        (1078, []),
+    ],
+)
+def test_techniques_are_read_from_whatever_stands_in_their_place(value: Any, expected: list[tuple[str, str]]) -> None:
+    row = aru.detection_to_context(with_details(mitreTechniques=value))
+    assert aru.techniques(row) == [{"id": technique, "name": name} for technique, name in expected]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (["UnfamiliarEASId", "UNFAMILIARIP"], ["unfamiliar Exchange ActiveSync ID", "unfamiliar IP address"]),
+        ("suspiciousIP, passwordSpray", ["suspicious IP address", "password spray"]),
+        (["Other", {"Key": 1}, None], ["Other"]),
+        (None, []),
+        ({}, []),
+    ],
+)
+def test_reasons_are_read_from_whatever_stands_in_their_place(value: Any, expected: list[str]) -> None:
+    assert aru.risk_reasons(aru.detection_to_context(with_details(riskReasons=value))) == expected
+
+
+def test_a_detection_without_details_has_no_reasons_and_no_techniques() -> None:
+    row = aru.detection_to_context({"id": "d1"})
+    assert (aru.risk_reasons(row), aru.techniques(row)) == ([], [])
+
+
 @pytest.mark.parametrize("command", LIST_COLLECTIONS)
 @pytest.mark.parametrize("more", ["", " page_size=3"])
 def test_a_list_without_rows_is_a_success_with_an_empty_table(command: str, more: str, run: Succeed) -> None:
