@@ -20,6 +20,7 @@ from CommonServerPython import *  # noqa: F401
 # isort: split
 import base64
 import dataclasses
+import difflib
 import email.utils
 import functools
 import hashlib
@@ -218,17 +219,6 @@ def text_value(name: str, value: Any) -> str:
         raise ArgumentError(
             name, value, "a text that is not empty, of visible characters"
         )
-
-    return text
-
-
-def event_type(name: str, value: Any) -> str:
-    """Return an event type by Graph's name. The set is open, but no name has spaces: the
-    words of a table would find nothing."""
-    text = text_value(name, value)
-    if not re.fullmatch("[0-9A-Za-z_]+", text):
-        accepted = "event types by Graph's names, such as leakedCredentials"
-        raise ArgumentError(name, value, accepted)
 
     return text
 
@@ -758,6 +748,61 @@ def columns_in_words(row: Row, columns: Iterable[str]) -> Row:
     return {name: word_for(name, row.get(name)) for name in columns}
 
 
+def types_by_word() -> dict[str, list[str]]:
+    """Return the event types that each word means, in lower case: Graph's name of one, or
+    a title, which several may share."""
+    types: dict[str, list[str]] = defaultdict(list)
+    for name, title in EVENT_WORDS.items():
+        types[name.lower()].append(name)
+        types[title.lower()].append(name)
+    return dict(types)
+
+
+EVENT_TYPES = types_by_word()
+EVENT_TYPE_FORMS = (
+    "event types by Graph's names or in the words of a table, such as leakedCredentials "
+    'or "Leaked credentials"'
+)
+# How alike a word and a misspelling of it are. No two of the words are as much as 0.9
+# alike unless they mean the same, so a new name is not taken for a misspelling; one with a
+# letter missing, added, changed or swapped is (but of "generic", which is too short).
+MISSPELLING = 0.9
+
+
+def did_you_mean(text: str) -> str:
+    """Return the question that names the event types that a misspelt text may mean; ''
+    where it resembles none."""
+    similar = difflib.get_close_matches(
+        text.lower(), EVENT_TYPES, n=1, cutoff=MISSPELLING
+    )
+    meant = [f'"{name}"' for word in similar for name in EVENT_TYPES[word]]
+    return f"; did you mean {' or '.join(meant)}" if meant else ""
+
+
+def event_types(name: str, value: Any) -> list[str]:
+    """Return the event types that a value means, by Graph's names. The set is open: a
+    name that nobody knows is taken as it is.
+
+    Raises ArgumentError: it is a known one misspelt, or can be no name.
+    """
+    text = text_value(name, value)
+    known = EVENT_TYPES.get(text.lower())
+    if known:
+        return known
+
+    question = did_you_mean(text)
+    if question or not re.fullmatch("[0-9A-Za-z_]+", text):
+        raise ArgumentError(name, value, EVENT_TYPE_FORMS + question)
+    return [text]
+
+
+def unknown_event_types(values: Iterable[Any]) -> list[str]:
+    """Return the values that are neither a known event type nor its title, each once."""
+    texts = [str(value).strip() for value in values]
+    unknown = [text for text in texts if text.lower() not in EVENT_TYPES]
+    return list(dict.fromkeys(unknown))
+
+
 # ==== Settings ================================================================
 
 
@@ -814,7 +859,7 @@ class FetchSettings:
     """The fetch parameters, checked.
 
     since: the literal of where the very first fetch begins. look_back: minutes in which a
-    detection may surface late. event_types: any texts, since Graph's set is open.
+    detection may surface late. event_types: Graph's names, also unknown ones.
     admin_confirmations: whether what an administrator confirmed is fetched too.
     max_detections, max_users: no parameters; how many are remembered, so that none is
     handed over twice.
@@ -841,14 +886,15 @@ def read_fetch_settings(params: Args) -> FetchSettings:
     types = choices(params, "fetch_types", FETCH_TYPES)
     levels = choices(params, "fetch_risk_levels", RISK_LEVELS)
     states = choices(params, "fetch_risk_states", RISK_STATES)
-    event_types = [
-        event_type("fetch_event_types", each)
+    wanted_types = [
+        event_type
         for each in argToList(params.get("fetch_event_types"))
+        for event_type in event_types("fetch_event_types", each)
     ]
     confirmations = argToBoolean(
         params.get("fetch_admin_confirmations") or False
     )
-    by_name = CONFIRMED_BY_ADMIN in event_types
+    by_name = CONFIRMED_BY_ADMIN in wanted_types
     return FetchSettings(
         since=since,
         max_fetch=max_fetch,
@@ -856,7 +902,7 @@ def read_fetch_settings(params: Args) -> FetchSettings:
         types=types or FETCH_TYPES[:1],
         levels=levels,
         states=states,
-        event_types=tuple(event_types),
+        event_types=tuple(wanted_types),
         admin_confirmations=confirmations or by_name,
     )
 
@@ -2562,18 +2608,25 @@ class Comparison(NamedTuple):
         return f"{self.property_name} {self.operator} {self.literal}"
 
 
+def itself(_: str, value: Any) -> list[Any]:
+    """Return the one value that a value means."""
+    return [value]
+
+
 class Filter(NamedTuple):
     """How one command argument becomes comparisons of $filter.
 
     read_literal: reads one value. empty_is_error: whether '' is refused. An empty user id
     is mostly a look-up of a playbook that found nothing, and left out it would list
-    everybody; an empty choice means "any".
+    everybody; an empty choice means "any". meanings: gives the values that one in an
+    analyst's words means, and raises ArgumentError under the argument's name.
     """
 
     property_name: str
     operator: str
     read_literal: Reader
     empty_is_error: bool = False
+    meanings: Callable[[str, Any], list[Any]] = itself
 
     def is_asked_for(self, args: Args, name: str) -> bool:
         if self.empty_is_error:
@@ -2591,7 +2644,11 @@ class Filter(NamedTuple):
         if not values:
             raise ArgumentError(name, value, "at least one value")
 
-        literals = [self.read_literal(name, each) for each in values]
+        literals = [
+            self.read_literal(name, meaning)
+            for each in values
+            for meaning in self.meanings(name, each)
+        ]
         return [
             Comparison(self.property_name, self.operator, literal)
             for literal in dict.fromkeys(literals)
@@ -2613,11 +2670,6 @@ def id_literal(name: str, value: Any) -> str:
     return f"'{object_id(name, value)}'"
 
 
-def event_type_literal(name: str, value: Any) -> str:
-    """Return an event type as an OData string."""
-    return f"'{event_type(name, value)}'"
-
-
 def text_filter(property_name: str) -> Filter:
     return Filter(property_name, "eq", text_literal, empty_is_error=True)
 
@@ -2627,7 +2679,7 @@ def id_filter(property_name: str) -> Filter:
 
 
 def event_type_filter(property_name: str) -> Filter:
-    return Filter(property_name, "eq", event_type_literal, empty_is_error=True)
+    return text_filter(property_name)._replace(meanings=event_types)
 
 
 def enum_filter(property_name: str, members: Iterable[str]) -> Filter:
@@ -3874,12 +3926,14 @@ def collect_split(
 
 class ListRequest(NamedTuple):
     """What the arguments of a list ask for. `next_token` is None unless a page is asked
-    for by the token that the page before gave."""
+    for by the token that the page before gave. `unknown_types`: event types that are asked
+    for as they are given, since nobody knows them."""
 
     next_token: str | None
     row_range: RowRange
     order: str
     filters: list[str]
+    unknown_types: list[str]
 
 
 MANY_VALUES = f"nothing beside more than {MAX_COMPARISONS} values to match"
@@ -3897,6 +3951,13 @@ def refuse_page_beside_token(request: ListRequest, args: Args) -> None:
         raise ArgumentError("page", args["page"], accepted)
 
 
+def read_unknown_types(resource: Resource, args: Args) -> list[str]:
+    """Return the event types that are asked for and that nobody knows."""
+    if "risk_event_type" not in resource.filters:
+        return []
+    return unknown_event_types(argToList(args.get("risk_event_type")))
+
+
 def read_list_request(resource: Resource, args: Args) -> ListRequest:
     """Read all arguments of a list; beside next_token too, what cannot be used is
     refused."""
@@ -3905,6 +3966,7 @@ def read_list_request(resource: Resource, args: Args) -> ListRequest:
         row_range=read_row_range(args),
         order=read_order(resource, args),
         filters=build_filters(resource.filters, args),
+        unknown_types=read_unknown_types(resource, args),
     )
     if request.next_token is not None:
         refuse_page_beside_token(request, args)
@@ -3964,6 +4026,14 @@ def page_notes(resource: Resource, request: ListRequest) -> list[str]:
         f"Current page size: {row_range.size}",
         f"Showing page {row_range.page_number} out others that may exist",
     ]
+
+
+def unknown_type_notes(request: ListRequest) -> list[str]:
+    """Return the note that names the event types that nobody knows, if there are any."""
+    if not request.unknown_types:
+        return []
+    shown = ", ".join(request.unknown_types)
+    return [f"No known event type, and asked for as it is given: {shown}"]
 
 
 CONTINUE = "Continue with next_token."
@@ -4128,7 +4198,7 @@ def list_resource(
 
     result = read_list(client, resource, request)
     is_first = request.row_range.start == 0
-    notes = page_notes(resource, request)
+    notes = page_notes(resource, request) + unknown_type_notes(request)
     notes += no_rows_notes(result, request.filters, from_start=is_first)
     with_token = request.row_range.whole_pages
     return list_entries(resource, result, notes, with_token=with_token)

@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Any
 
 import pytest
@@ -404,14 +406,96 @@ def test_a_token_that_leads_to_no_rows_says_what_was_looked_for(run: Succeed, si
     assert entry["HumanReadable"] == ("### Risky Users List:\nNo rows here of: riskLevel eq 'high'\n**No entries.**\n")
 
 
-@pytest.mark.parametrize("value", ["Impossible travel", "leaked credentials", "a'b"])
+BY_TYPE = [(DETECTIONS, "riskDetections"), (PRINCIPAL_DETECTIONS, "servicePrincipalRiskDetections")]
+TRAVEL_REVERSED = "(riskEventType eq 'mcasImpossibleTravel' or riskEventType eq 'impossibleTravel')"
+TRAVEL = "(riskEventType eq 'impossibleTravel' or riskEventType eq 'mcasImpossibleTravel')"
+
+
+@pytest.mark.parametrize(("command", "collection"), BY_TYPE)
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        ("Leaked credentials", "riskEventType eq 'leakedCredentials'"),
+        (" LEAKEDCREDENTIALS,leaked Credentials", "riskEventType eq 'leakedCredentials'"),
+        ("AttackerInTheMiddle", "riskEventType eq 'attackerinTheMiddle'"),
+        ("impossible travel", TRAVEL),
+        ("mcasImpossibleTravel, Impossible travel", TRAVEL_REVERSED),
+        (
+            "Possible attempt to access Primary Refresh Token (PRT),New country",
+            "(riskEventType eq 'attemptedPrtAccess' or riskEventType eq 'newCountry')",
+        ),
+    ],
+)
+def test_an_event_type_is_named_by_graphs_name_or_by_its_title_in_any_case(
+    value: str, sent: str, command: str, collection: str, run: Succeed, simulator: Simulator
+) -> None:
+    done = run(typed(command, risk_event_type=value))
+    assert [(path, query["$filter"]) for path, query in requested(simulator)] == [(collection, sent)]
+    assert "known event type" not in shown(done)
+
+
+FORMS = 'event types by Graph\'s names or in the words of a table, such as leakedCredentials or "Leaked credentials"'
+
+
 @pytest.mark.parametrize("command", [DETECTIONS, PRINCIPAL_DETECTIONS])
-def test_the_words_of_a_table_are_no_event_types(command: str, value: str, error: Fail, simulator: Simulator) -> None:
+@pytest.mark.parametrize(
+    ("value", "question"),
+    [
+        ("leakedCredential", '; did you mean "leakedCredentials"'),
+        ("leaked_credentials", '; did you mean "leakedCredentials"'),
+        ("Leaked credential", '; did you mean "leakedCredentials"'),
+        ("Imposible travel", '; did you mean "impossibleTravel" or "mcasImpossibleTravel"'),
+        ("Stolen credentials", ""),
+        ("a'b", ""),
+        ("T1078.004", ""),
+    ],
+)
+def test_a_misspelt_event_type_and_what_can_be_no_name_are_refused(
+    value: str, question: str, command: str, error: Fail, simulator: Simulator
+) -> None:
     assert error(typed(command, risk_event_type=value)) == (
-        f'Failed to execute {command}. risk_event_type="{value}" cannot be used. '
-        "Accepted: event types by Graph's names, such as leakedCredentials."
+        f'Failed to execute {command}. risk_event_type="{value}" cannot be used. Accepted: {FORMS}{question}.'
     )
     assert simulator.requests == []
+
+
+def test_a_new_event_type_is_asked_for_as_it_is_and_the_list_says_that_nobody_knows_it(
+    run: Succeed, tenant: Tenant, simulator: Simulator
+) -> None:
+    tenant.arrive(id="d1", userId="333", riskEventType="contosoOddity")
+    done = run(f"!{DETECTIONS} risk_event_type='contosoOddity,newCountry,somethingNew,contosoOddity' user_id=333")
+    asked = ("contosoOddity", "newCountry", "somethingNew")
+    types = " or ".join(f"riskEventType eq '{name}'" for name in asked)
+    assert [query["$filter"] for _, query in requested(simulator)] == [f"userId eq '333' and ({types})"]
+    assert ids(kept(done, DETECTIONS)) == ["d1"]
+    assert shown(done).splitlines()[1:4] == [
+        "Current page size: 50",
+        "Showing page 1 out others that may exist",
+        "No known event type, and asked for as it is given: contosoOddity, somethingNew",
+    ]
+
+
+def misspelt(word: str) -> Iterator[str]:
+    """A word with one letter missing, added, changed or swapped with the next."""
+    for place in range(len(word)):
+        before, letter, after = word[:place], word[place], word[place + 1 :]
+        yield before + after
+        yield f"{before}x{letter}{after}"
+        yield f"{before}x{after}"
+        yield before + after[:1] + letter + after[1:]
+
+
+def test_one_wrong_letter_is_a_misspelling_and_another_types_name_is_not() -> None:
+    others = {
+        name: {word: types for word, types in aru.EVENT_TYPES.items() if name not in types} for name in aru.EVENT_WORDS
+    }
+    alike = {
+        name: get_close_matches(name.lower(), words, n=1, cutoff=aru.MISSPELLING) for name, words in others.items()
+    }
+    assert alike == dict.fromkeys(aru.EVENT_WORDS, [])
+    for name in set(aru.EVENT_WORDS) - {"generic"}:
+        unasked = [text for text in misspelt(name) if text.lower() != name.lower() and not aru.did_you_mean(text)]
+        assert unasked == []
 
 
 NO_NAMES = [

@@ -1486,10 +1486,27 @@ def test_the_prompt_completes_what_a_fetch_takes() -> None:
     assert candidates(manifest, followers(manifest), "fetch --") == ["--times", "--every"]
 
 
-def test_the_words_of_a_table_are_no_event_types_to_fetch(room: WarRoom, instance: Row, simulator: Simulator) -> None:
-    instance["fetch_event_types"] = "leaked credentials"
+def test_event_types_to_fetch_are_named_by_graphs_names_or_by_their_titles(
+    fetch: Fetch, instance: Row, simulator: Simulator
+) -> None:
+    instance["fetch_event_types"] = "Leaked credentials,impossible travel, IMPOSSIBLETRAVEL, contosoOddity"
+    fetch()
+    asked = ("leakedCredentials", "impossibleTravel", "mcasImpossibleTravel", "contosoOddity")
+    types = " or ".join(f"riskEventType eq '{name}'" for name in asked)
+    (request,) = simulator.graph_requests
+    assert request.query["$filter"] == f"detectedDateTime ge 2026-11-17T12:00:00Z and ({types})"
+
+
+@pytest.mark.parametrize(
+    ("value", "question"), [("leaked credential", '; did you mean "leakedCredentials"'), ("stolen credentials", "")]
+)
+def test_a_misspelt_event_type_to_fetch_is_refused(
+    value: str, question: str, room: WarRoom, instance: Row, simulator: Simulator
+) -> None:
+    instance["fetch_event_types"] = f"newCountry, {value}"
     assert messages(room.fetch()) == [
-        'Failed to execute fetch-incidents. fetch_event_types="leaked credentials" cannot be used. Accepted: event '
-        "types by Graph's names, such as leakedCredentials."
+        f'Failed to execute fetch-incidents. fetch_event_types="{value}" cannot be used. Accepted: event types by '
+        'Graph\'s names or in the words of a table, such as leakedCredentials or "Leaked credentials"'
+        f"{question}."
     ]
     assert simulator.requests == []

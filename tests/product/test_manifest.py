@@ -251,7 +251,11 @@ def test_every_filter_of_a_list_is_an_argument_and_the_other_way_round() -> None
 
 
 def test_offered_values_are_the_codes() -> None:
-    allowed = {"risk_level": set(aru.RISK_LEVELS), "risk_state": set(aru.RISK_STATES)}
+    allowed = {
+        "risk_level": set(aru.RISK_LEVELS),
+        "risk_state": set(aru.RISK_STATES),
+        "risk_event_type": set(aru.EVENT_WORDS),
+    }
     flags = dict.fromkeys(("is_deleted", "dry_run", "verify"), {"true", "false"})
     orders = {f"{UPDATED} {way}" for way in ("asc", "desc")}
     ordered_by_update = {command for command, resource in LISTS.items() if UPDATED in resource.orders}
