@@ -4301,7 +4301,10 @@ class Action(NamedTuple):
     has_names: bool  # whether objects have names that are theirs alone
     max_argument: str
     state: str  # the riskState that it leads to
-    effect: str  # in a sentence for the analyst
+    # Which verdict it is, when Microsoft wants it and what it does not do
+    # (https://learn.microsoft.com/entra/id-protection/howto-identity-protection-risk-feedback).
+    meaning: str
+    effect: str  # on the risk, in a sentence for the analyst
     needs_record: bool = True
 
     @property
@@ -4322,6 +4325,10 @@ CONFIRM_USERS_COMPROMISED = Action(
     has_names=True,
     max_argument="max_users",
     state="confirmedCompromised",
+    meaning=(
+        "For a true positive: somebody else has the account or its password. Risk-based "
+        "policies then block the user or ask for a new password; the password itself stays."
+    ),
     effect=(
         "Risk level becomes high. "
         "A later dismissal or confirmation as safe takes it back."
@@ -4339,6 +4346,11 @@ CONFIRM_USERS_SAFE = Action(
     has_names=True,
     max_argument="max_users",
     state="confirmedSafe",
+    meaning=(
+        "For a false positive: what was flagged is the user's own, ordinary activity. "
+        "Entra ID learns the user's habits anew, and similar events should no longer be "
+        "flagged."
+    ),
     effect="The risk there is now is closed for good; new detections raise new risk.",
 )
 
@@ -4352,7 +4364,12 @@ DISMISS_USERS = Action(
     has_names=True,
     max_argument="max_users",
     state="dismissed",
-    effect="All risk is closed, that of past sign-ins too. This cannot be undone.",
+    meaning=(
+        "For a benign true positive: what was flagged is real but harmless, such as a known "
+        "test or an approved tool, or is handled elsewhere. Similar events are flagged "
+        "again, the account is not made safe, and it cannot be undone."
+    ),
+    effect="All risk is closed, that of past sign-ins too.",
 )
 
 CONFIRM_PRINCIPALS_COMPROMISED = Action(
@@ -4365,6 +4382,10 @@ CONFIRM_PRINCIPALS_COMPROMISED = Action(
     has_names=False,
     max_argument="max_service_principals",
     state="confirmedCompromised",
+    meaning=(
+        "For a true positive: somebody else uses the service principal or has its "
+        "credentials. The credentials themselves stay."
+    ),
     effect="Risk level becomes high. A later dismissal takes it back.",
 )
 
@@ -4378,7 +4399,12 @@ DISMISS_PRINCIPALS = Action(
     has_names=False,
     max_argument="max_service_principals",
     state="dismissed",
-    effect="All risk is closed. This cannot be undone.",
+    meaning=(
+        "For what is no compromise: a false positive (no service principal can be confirmed "
+        "as safe), what is real but harmless, or what is handled elsewhere. It cannot be "
+        "undone."
+    ),
+    effect="All risk is closed.",
 )
 
 
@@ -4692,7 +4718,7 @@ def dry_run_action(
         item_id: dry_run_outcome(action, known.get(item_id, {}))
         for item_id in ids
     }
-    note = f"Nothing was changed. {action.effect}"
+    note = f"Nothing was changed. {action.effect}\n{action.meaning}"
     return action_results(action, known, outcomes, note)
 
 

@@ -116,6 +116,13 @@ def test_an_action_on_users_names_a_policy_that_its_arguments_call_for_and_nothi
     assert all(set(named[name]) <= set(due[name]) for name in of_users)
 
 
+@pytest.mark.parametrize("command", ACTIONS)
+def test_an_actions_description_says_which_verdict_it_is_in_the_codes_words(command: str) -> None:
+    # The first sentence stands alone in the list of commands.
+    _, *rest = re.split(r"(?<=\.) ", COMMANDS[command]["description"], maxsplit=1)
+    assert rest == [f"{ACTIONS[command].meaning} Graph applies the change within minutes."]
+
+
 def test_every_description_is_a_sentence() -> None:
     described = {
         **{name: command["description"] for name, command in COMMANDS.items()},

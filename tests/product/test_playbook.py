@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+import AzureRiskyUsers as aru  # noqa: N813 - the module bears the name of the integration
 from helpers import Row, declared_commands, text_of
 from tools.package import NAME, ROOT
 from tools.workplan import PICTURE, Line, Point, boxes, draw, lines, note
@@ -142,6 +143,20 @@ def test_nothing_is_changed_without_asking_unless_the_inputs_say_so() -> None:
     leading = {other for other, targets in ways.items() if targets & changing}
     assert names(leading) == {"Compromised", "Harmless", "What should become of the user?"}
     assert [*TASKS[key]["nexttasks"]] == ["compromised", "harmless", "#default#"]
+
+
+def test_the_analyst_is_asked_in_the_codes_words_for_each_verdict() -> None:
+    (question,) = [task["task"] for task in TASKS.values() if task["task"]["name"] == "What should become of the user?"]
+    verdicts = {
+        "Confirm compromised": aru.CONFIRM_USERS_COMPROMISED,
+        "Confirm safe": aru.CONFIRM_USERS_SAFE,
+        "Dismiss the risk": aru.DISMISS_USERS,
+    }
+    assert question["description"].splitlines() == [
+        "Read the tables of the user, the history and the detections above, then choose. "
+        "The default leaves everything as it is.",
+        *(f"- {answer}: {action.meaning}" for answer, action in verdicts.items()),
+    ]
 
 
 # What it does

@@ -84,7 +84,7 @@ RESPONSES = (
         "none",
         "dismissed",
         "adminDismissedAllRiskForUser",
-        "All risk is closed, that of past sign-ins too. This cannot be undone.",
+        "All risk is closed, that of past sign-ins too.",
     ),
     Response(
         "azure-risky-service-principals-confirm-compromise",
@@ -106,9 +106,32 @@ RESPONSES = (
         "none",
         "dismissed",
         "adminDismissedAllRiskForServicePrincipal",
-        "All risk is closed. This cannot be undone.",
+        "All risk is closed.",
     ),
 )
+MEANINGS = {
+    "azure-risky-users-confirm-compromise": (
+        "For a true positive: somebody else has the account or its password. Risk-based policies then block the user "
+        "or ask for a new password; the password itself stays."
+    ),
+    "azure-risky-users-confirm-safe": (
+        "For a false positive: what was flagged is the user's own, ordinary activity. Entra ID learns the user's "
+        "habits anew, and similar events should no longer be flagged."
+    ),
+    DISMISS: (
+        "For a benign true positive: what was flagged is real but harmless, such as a known test or an approved tool, "
+        "or is handled elsewhere. Similar events are flagged again, the account is not made safe, and it cannot be "
+        "undone."
+    ),
+    "azure-risky-service-principals-confirm-compromise": (
+        "For a true positive: somebody else uses the service principal or has its credentials. The credentials "
+        "themselves stay."
+    ),
+    "azure-risky-service-principals-dismiss": (
+        "For what is no compromise: a false positive (no service principal can be confirmed as safe), what is real "
+        "but harmless, or what is handled elsewhere. It cannot be undone."
+    ),
+}
 BY_NAME = [response for response in RESPONSES if response.ids == "userIds"]
 every_response = pytest.mark.parametrize("response", RESPONSES, ids=lambda response: response.command)
 every_response_by_name = pytest.mark.parametrize("response", BY_NAME, ids=lambda response: response.command)
@@ -701,8 +724,8 @@ def test_a_dry_run_shows_who_would_be_affected_and_changes_nothing(
     ]
     assert acted(entry) == rows
     name_column = "User Principal Name" if response.ids == "userIds" else "Display Name"
-    title, notes, *table = entry["HumanReadable"].splitlines()
-    assert notes == f"2 dry run. Nothing was changed. {response.effect}"
+    title, notes, meaning, *table = entry["HumanReadable"].splitlines()
+    assert (notes, meaning) == (f"2 dry run. Nothing was changed. {response.effect}", MEANINGS[response.command])
     assert table == [
         f"|Id|{name_column}|Risk Level|Risk State|Action|Status|Reason|",
         "|---|---|---|---|---|---|---|",
