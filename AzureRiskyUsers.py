@@ -4285,11 +4285,59 @@ VERIFY_INTERVAL = 30  # seconds between two looks at what became of an action
 VERIFY_PERIOD = 900
 
 
+def is_true(value: Any) -> bool:
+    """Tell whether a value of Graph's is true, or says so as a text."""
+    return str(value).lower() == "true"
+
+
+def is_deleted(row: Row) -> bool:
+    return is_true(row.get("isDeleted"))
+
+
+SETTLED_STATES = ("confirmedSafe", "dismissed", "remediated")
+
+
+def is_settled(row: Row) -> bool:
+    """Tell whether an object has no risk that could be closed."""
+    return (
+        row.get("riskState") in SETTLED_STATES or row.get("riskLevel") == "none"
+    )
+
+
+def is_compounded(row: Row) -> bool:
+    """Tell whether the risk is one that is told to Graph again and again
+    (https://learn.microsoft.com/entra/id-protection/concept-unified-risk)."""
+    return str(row.get("riskDetail")).lower() == "aielevatedaccountrisk"
+
+
+class Caveat(NamedTuple):
+    """Why an action on some objects has no effect, or none that lasts."""
+
+    applies: Callable[[Row], bool]
+    reason: str
+
+
+SETTLED = Caveat(
+    is_settled, "The risk is settled already: nothing is left to close"
+)
+DELETED = Caveat(
+    is_deleted,
+    "The account is deleted: only Microsoft's support can close its risk",
+)
+COMPOUNDED = Caveat(
+    is_compounded,
+    "Defender raises this risk, also over a linked account: it returns until the attack "
+    "there is over",
+)
+
+
 class Action(NamedTuple):
     """A change of risk that Graph makes for a list of ids.
 
     needs_record: whether only an object with a risk record is changed by its name. An
     account without one can be confirmed compromised: another tool found it to be.
+    looks_first: whether those who are named by ID are looked up before the change, so that
+    caveats are told of them too.
     """
 
     command: str
@@ -4306,6 +4354,14 @@ class Action(NamedTuple):
     meaning: str
     effect: str  # on the risk, in a sentence for the analyst
     needs_record: bool = True
+    caveats: tuple[Caveat, ...] = ()  # the first that applies is told
+    looks_first: bool = False
+
+    def caveat(self, row: Row) -> str:
+        """Say why the action will not do to an object what is expected of it; '' where it
+        will, as far as is known."""
+        reasons = [each.reason for each in self.caveats if each.applies(row)]
+        return reasons[0] if reasons else ""
 
     @property
     def accepted(self) -> str:
@@ -4352,6 +4408,7 @@ CONFIRM_USERS_SAFE = Action(
         "flagged."
     ),
     effect="The risk there is now is closed for good; new detections raise new risk.",
+    caveats=(SETTLED,),
 )
 
 DISMISS_USERS = Action(
@@ -4370,6 +4427,8 @@ DISMISS_USERS = Action(
         "again, the account is not made safe, and it cannot be undone."
     ),
     effect="All risk is closed, that of past sign-ins too.",
+    caveats=(SETTLED, DELETED, COMPOUNDED),
+    looks_first=True,
 )
 
 CONFIRM_PRINCIPALS_COMPROMISED = Action(
@@ -4405,6 +4464,7 @@ DISMISS_PRINCIPALS = Action(
         "undone."
     ),
     effect="All risk is closed.",
+    caveats=(SETTLED,),
 )
 
 
@@ -4565,15 +4625,6 @@ def find_accounts(client: GraphClient, names: list[str]) -> Namesakes:
         ) from None
 
 
-def is_true(value: Any) -> bool:
-    """Tell whether a value of Graph's is true, or says so as a text."""
-    return str(value).lower() == "true"
-
-
-def is_deleted(row: Row) -> bool:
-    return is_true(row.get("isDeleted"))
-
-
 def id_and_state(item_id: str, row: Row) -> str:
     return f"{item_id}, deleted" if is_deleted(row) else item_id
 
@@ -4651,7 +4702,7 @@ def dry_run_outcome(action: Action, row: Row) -> Outcome:
     """Return what would become of an object. `row` is {} for one that Graph does not know;
     an account of the directory has no riskState."""
     if "riskState" in row:
-        return Outcome(DRY_RUN)
+        return Outcome(DRY_RUN, action.caveat(row))
     if action.needs_record or not row:
         return Outcome(
             DRY_RUN, "Graph knows no risk for this ID, and may refuse it"
@@ -4849,6 +4900,47 @@ def action_note(action: Action, outcomes: Outcomes) -> str:
     return " ".join(notes) or "Nothing was changed."
 
 
+TOO_MANY_TO_LOOK_AT = (
+    f"More than {MAX_COMPARISONS} IDs are not looked up first; dry_run=true tells which "
+    "dismissals will not last."
+)
+NOT_LOOKED_AT = "Whether the change will last could not be looked up first."
+
+
+def look_first(
+    client: GraphClient, request: ActionRequest
+) -> tuple[KnownRows, str]:
+    """Return what is known of those who are named by ID, where the action looks first and
+    one request is enough, and a note where it was not done.
+
+    Raises nothing: an action may be allowed where reading is not.
+    """
+    action = request.action
+    if not action.looks_first or not request.ids:
+        return {}, ""
+    if len(request.ids) > MAX_COMPARISONS:
+        return {}, TOO_MANY_TO_LOOK_AT
+
+    try:
+        rows = find_all(client, action.resource, action.id_filter, request.ids)
+        return by_id(rows), ""
+    except RequestError as error:
+        return {}, f"{NOT_LOOKED_AT} {error}"
+
+
+def with_caveats(
+    action: Action, known: KnownRows, outcomes: Outcomes
+) -> Outcomes:
+    """Return outcomes with what was to be expected of each before its own reason."""
+    told = {}
+    for item_id, outcome in outcomes.items():
+        caveat = action.caveat(known.get(item_id, {}))
+        reasons = filter(None, [caveat, outcome.reason])
+        told[item_id] = outcome._replace(reason=". ".join(reasons))
+
+    return told
+
+
 def submit_action(
     client: GraphClient, request: ActionRequest
 ) -> CommandResults:
@@ -4857,10 +4949,13 @@ def submit_action(
     known = resolve_names(client, request)
     ids = list(dict.fromkeys([*request.ids, *known]))
     check_number(request, len(ids))
+    looked_at, look_note = look_first(client, request)
+    known |= looked_at
     outcomes = submit_ids(client, action, ids)
 
-    note = action_note(action, outcomes)
-    results = action_results(action, known, outcomes, note)
+    told = with_caveats(action, known, outcomes)
+    note = f"{action_note(action, outcomes)} {look_note}"
+    results = action_results(action, known, told, note)
     failed = count_other_than(SUBMITTED, outcomes)
     if failed:
         raise CommandFailed(

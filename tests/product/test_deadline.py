@@ -99,7 +99,7 @@ def test_a_managed_identity_that_drips_is_given_up_with_the_command(
 def test_an_action_that_drips_may_have_been_made(war_room: WarRoom, tenant: Tenant, drip: Callable[..., None]) -> None:
     drip(drips_head=True)
     user_id = next(iter(tenant.users))
-    results, _ = war_room.run(f"!azure-risky-users-dismiss user={user_id}").entries
+    results, _ = war_room.run(f"!azure-risky-users-confirm-compromise user={user_id}").entries
     (row,) = results["Contents"]
     assert (row["status"], row["reason"].endswith(OUT_OF_TIME.format(GRAPH_HOST))) == ("unknown", True)
 

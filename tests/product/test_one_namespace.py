@@ -9,6 +9,7 @@ import pytest
 
 import CommonServerPython as csp  # noqa: N813 - the module is the platform's
 from helpers import contents, quick_room, text_of
+from warroom.azure.demo import ADELE_ID
 from warroom.azure.server import Simulator
 from warroom.demo import demo_instance
 from warroom.xsoar.integration import PROJECT, run_as_one_text
@@ -47,7 +48,7 @@ def test_the_first_run_happens_while_the_text_is_read() -> None:
         "!azure-risky-user-history-list user_principal_name=adele.vance@contoso.example",
         "!azure-risky-users-risk-detections-list limit=2",
         "!azure-risky-users-risk-detection-get id=6565",
-        "!azure-risky-users-dismiss user=00000000-0000-4000-8000-00000000ade1,00000000-0000-4000-8000-000000004711",
+        f"!azure-risky-users-confirm-safe user={ADELE_ID},00000000-0000-4000-8000-000000004711",
         "!azure-risky-users-list limit=x",
     ],
 )

@@ -306,8 +306,8 @@ def test_ids_to_act_on_go_into_the_body_and_nowhere_else(
     guids: list[UUID], room: WarRoom, simulator: Simulator
 ) -> None:
     ids = [str(guid).upper() for guid in guids]
-    sent = send(room, simulator, "azure-risky-users-dismiss", user=ids)
-    assert set(sent.targets) == {f"{BASE}riskyUsers/dismiss"}
+    sent = send(room, simulator, "azure-risky-users-confirm-safe", user=ids)
+    assert set(sent.targets) == {f"{BASE}riskyUsers/confirmSafe"}
     assert [set(body) for body in sent.bodies] == [{"userIds"}] * len(sent.bodies)
     assert sent.bodies[0]["userIds"] == list(dict.fromkeys(item.lower() for item in ids))
 

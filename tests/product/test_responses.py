@@ -109,6 +109,7 @@ RESPONSES = (
         "All risk is closed.",
     ),
 )
+KNOWN = ("userPrincipalName", "riskLevel", "riskState")  # of a user, in the rows of an action
 MEANINGS = {
     "azure-risky-users-confirm-compromise": (
         "For a true positive: somebody else has the account or its password. Risk-based policies then block the user "
@@ -172,6 +173,17 @@ def risky_ids(tenant: Tenant, number: int) -> list[str]:
     return [*ids, *(tenant.add_user()["id"] for _ in range(number - len(ids)))][:number]
 
 
+def looks_before(response: Response) -> int:
+    """How many requests go before an action on a few IDs: a dismissal of users tells what will not last."""
+    return 1 if response.command == DISMISS else 0
+
+
+def any_id(ids: Iterable[str]) -> str:
+    """The filter for users with any of several IDs."""
+    clauses = " or ".join(f"id eq '{item}'" for item in ids)
+    return f"({clauses})"
+
+
 def dismissal(ids: list[str], maximum: int = 9999) -> str:
     return f"!{DISMISS} user={','.join(ids)} max_users={maximum}"
 
@@ -186,18 +198,22 @@ def test_an_action_sends_the_ids_in_one_body_and_says_what_it_leads_to(
     rows_of_collection = tenant.store(response.resource).values()
     ids = [row["id"] for row in rows_of_collection if not row.get("isDeleted") and aru.is_guid(row["id"])][:2]
     entry = only_entry(run(f"!{response.command} {response.argument}={','.join(ids)}"))
-    assert sent_to_graph(simulator) == [(f"{response.resource}/{response.action}", {response.ids: ids})]
-    rows = [outcome(item, response.action, "submitted") for item in ids]
+    look = [("riskyUsers", any_id(ids))] * looks_before(response)
+    assert sent_to_graph(simulator) == [*look, (f"{response.resource}/{response.action}", {response.ids: ids})]
+    known: list[Row] = [{name: tenant.users[item][name] for name in KNOWN} if look else {} for item in ids]
+    rows = [outcome(item, response.action, "submitted", **names) for item, names in zip(ids, known, strict=True)]
     assert acted(entry) == rows
     assert entry["Contents"] == rows
     noun = "risky user" if response.ids == "userIds" else "risky service principal"
+    columns = "User Principal Name|Risk Level|Risk State|" if look else ""
+    shown = ["".join(f" {value} |" for value in names.values()) for names in known]
     assert entry["HumanReadable"] == (
         f"### {aru.pascalToSpace(response.action)}: 2 {noun}(s)\n"
         f"2 submitted. Graph applies this within minutes. {response.effect}\n"
-        "|Id|Action|Status|\n"
-        "|---|---|---|\n"
-        f"| {ids[0]} | {response.action} | submitted |\n"
-        f"| {ids[1]} | {response.action} | submitted |\n"
+        f"|Id|{columns}Action|Status|\n"
+        f"|---|{'---|' * len(known[0])}---|---|\n"
+        f"| {ids[0]} |{shown[0]} {response.action} | submitted |\n"
+        f"| {ids[1]} |{shown[1]} {response.action} | submitted |\n"
     )
 
 
@@ -210,7 +226,8 @@ def test_names_are_resolved_before_anything_is_changed(
     ids = {OTHER_ID, ADELE_ID, SEAN_ID}
     (*looks, (path, body)) = sent_to_graph(simulator)
     in_lower_case = "userPrincipalName eq 'sean.haddad1@contoso.example'"
-    assert looks == [("riskyUsers", names), ("riskyUsers", in_lower_case)]
+    look = [("riskyUsers", f"id eq '{OTHER_ID}'")] * looks_before(response)
+    assert looks == [("riskyUsers", names), ("riskyUsers", in_lower_case), *look]
     assert (path, set(body)) == (f"riskyUsers/{response.action}", {"userIds"})
     assert (body["userIds"][0], set(body["userIds"])) == (OTHER_ID, ids)
     adele = {"userPrincipalName": ADELE, "riskLevel": "high", "riskState": "atRisk"}
@@ -219,9 +236,10 @@ def test_names_are_resolved_before_anything_is_changed(
         "riskLevel": "high",
         "riskState": "atRisk",
     }
+    other = {name: tenant.users[OTHER_ID][name] for name in KNOWN} if look else {}
     by_id = {row["id"]: row for row in acted(entry)}
     assert by_id == {
-        OTHER_ID: outcome(OTHER_ID, response.action, "submitted"),
+        OTHER_ID: outcome(OTHER_ID, response.action, "submitted", **other),
         SEAN_ID: outcome(SEAN_ID, response.action, "submitted", **sean),
         ADELE_ID: outcome(ADELE_ID, response.action, "submitted", **adele),
     }
@@ -612,14 +630,14 @@ def test_an_answer_that_nobody_foresaw_never_loses_the_record(
 def test_a_refused_action_does_not_speak_of_an_effect(
     response: Response, war_room: WarRoom, simulator: Simulator
 ) -> None:
-    simulator.fail_next(403)
+    simulator.fail_next(403, after=looks_before(response))
     results, _ = war_room.run(f"!{response.command} {response.argument}={OTHER_ID}").entries
     assert results["HumanReadable"].splitlines()[1] == "1 refused. Nothing was changed."
 
 
 @pytest.mark.usefixtures("no_waiting")
 def test_an_unknown_outcome_does_not_speak_of_an_effect_either(war_room: WarRoom, simulator: Simulator) -> None:
-    simulator.fail_next(503, times=99)
+    simulator.fail_next(503, after=1, times=99)
     results, _ = war_room.run(f"!{DISMISS} user={OTHER_ID}").entries
     assert results["HumanReadable"].splitlines()[1] == (
         "1 unknown. Look at the state of those that are unknown before trying again."
@@ -707,6 +725,161 @@ def test_a_missing_write_permission_is_named(war_room: WarRoom, tenant: Tenant) 
     ) in row["reason"]
 
 
+# What will not last
+
+
+SETTLED = "The risk is settled already: nothing is left to close"
+DELETED = "The account is deleted: only Microsoft's support can close its risk"
+COMPOUNDED = "Defender raises this risk, also over a linked account: it returns until the attack there is over"
+SAFE, COMPROMISED = "azure-risky-users-confirm-safe", "azure-risky-users-confirm-compromise"
+CAVEATS: list[tuple[Row, dict[str, str]]] = [
+    ({}, {}),
+    ({"riskState": "dismissed", "riskLevel": "none"}, {DISMISS: SETTLED, SAFE: SETTLED}),
+    ({"riskState": "remediated"}, {DISMISS: SETTLED, SAFE: SETTLED}),
+    ({"riskState": "confirmedSafe"}, {DISMISS: SETTLED, SAFE: SETTLED}),
+    ({"riskLevel": "none"}, {DISMISS: SETTLED, SAFE: SETTLED}),
+    ({"riskState": "confirmedCompromised"}, {}),
+    ({"riskLevel": "hidden"}, {}),
+    ({"isDeleted": True}, {DISMISS: DELETED}),
+    ({"isDeleted": "true", "riskDetail": "aiElevatedAccountRisk"}, {DISMISS: DELETED}),
+    ({"isDeleted": True, "riskState": "dismissed"}, {DISMISS: SETTLED, SAFE: SETTLED}),
+    ({"riskDetail": "aiElevatedAccountRisk"}, {DISMISS: COMPOUNDED}),
+    ({"riskDetail": "AIElevatedAccountRisk"}, {DISMISS: COMPOUNDED}),
+    ({"riskDetail": "aiConfirmedSigninSafe"}, {}),
+]
+
+
+def at_risk(**changes: Any) -> Row:
+    """A row of Graph's for Adele, who is at risk unless changed."""
+    row = {"id": ADELE_ID, "userPrincipalName": ADELE, "riskLevel": "high", "riskState": "atRisk", "riskDetail": "none"}
+    return row | changes
+
+
+def known_of(row: Row) -> Row:
+    return {name: row[name] for name in KNOWN}
+
+
+def answer_with(simulator: Simulator, *rows: Row) -> None:
+    """Have the next request answered with these rows."""
+    simulator.fail_next(200, body={"value": list(rows)})
+
+
+@pytest.mark.parametrize("command", [DISMISS, SAFE, COMPROMISED])
+@pytest.mark.parametrize(("changes", "reasons"), CAVEATS)
+def test_a_dry_run_tells_of_each_user_whether_the_verdict_will_do_what_is_expected(
+    changes: Row, reasons: dict[str, str], command: str, run: Succeed, simulator: Simulator
+) -> None:
+    row = at_risk(**changes)
+    answer_with(simulator, row)
+    (told,) = acted(only_entry(run(f"!{command} user={ADELE_ID} dry_run=true")))
+    (action,) = [response.action for response in RESPONSES if response.command == command]
+    assert told == outcome(ADELE_ID, action, "dry run", reasons.get(command, ""), **known_of(row))
+    assert len(simulator.graph_requests) == 1
+
+
+@pytest.mark.parametrize(("changes", "reasons"), CAVEATS)
+def test_a_dismissal_by_id_tells_what_will_not_last_for_one_request_more(
+    changes: Row, reasons: dict[str, str], run: Succeed, simulator: Simulator
+) -> None:
+    row = at_risk(**changes)
+    answer_with(simulator, row)
+    entry = only_entry(run(f"!{DISMISS} user={ADELE_ID},{OTHER_ID}"))
+    ids = [ADELE_ID, OTHER_ID]
+    assert sent_to_graph(simulator) == [("riskyUsers", any_id(ids)), ("riskyUsers/dismiss", {"userIds": ids})]
+    assert acted(entry) == [
+        outcome(ADELE_ID, "dismiss", "submitted", reasons.get(DISMISS, ""), **known_of(row)),
+        outcome(OTHER_ID, "dismiss", "submitted"),
+    ]
+
+
+@pytest.mark.parametrize(("command", "reason"), [(DISMISS, SETTLED), (SAFE, SETTLED), (COMPROMISED, "")])
+def test_what_will_not_last_is_told_of_a_name_without_another_request(
+    command: str, reason: str, run: Succeed, tenant: Tenant, simulator: Simulator
+) -> None:
+    tenant.change_user(ADELE_ID, riskLevel="none", riskState="remediated")
+    (row,) = acted(only_entry(run(f"!{command} user={ADELE}")))
+    assert (row["status"], row["reason"]) == ("submitted", reason)
+    assert [request.method for request in simulator.graph_requests] == ["GET", "POST"]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"), [({"riskState": "dismissed"}, SETTLED), ({"riskLevel": "none"}, SETTLED), ({}, "")]
+)
+def test_a_dry_run_tells_that_a_service_principals_risk_is_settled(
+    row: Row, reason: str, run: Succeed, simulator: Simulator
+) -> None:
+    answer_with(simulator, {"id": ADELE_ID, "displayName": "Payroll", "riskLevel": "high", "riskState": "atRisk"} | row)
+    dry_run = "azure-risky-service-principals-dismiss service_principal"
+    (told,) = acted(only_entry(run(f"!{dry_run}={ADELE_ID} dry_run=true")))
+    assert (told["status"], told["reason"]) == ("dry run", reason)
+
+
+def test_a_refusal_is_told_after_what_was_to_be_expected(
+    war_room: WarRoom, tenant: Tenant, simulator: Simulator
+) -> None:
+    tenant.users[ADELE_ID]["isDeleted"] = True
+    results, _ = war_room.run(f"!{DISMISS} user={ADELE_ID}").entries
+    (row,) = acted(results)
+    assert row["status"] == "refused"
+    assert row["reason"].startswith(f"{DELETED}. Graph answered 400 BadRequest: ")
+    assert [request.method for request in simulator.graph_requests] == ["GET", "POST"]
+    assert results["HumanReadable"].splitlines()[1] == "1 refused. Nothing was changed."
+
+
+@pytest.mark.parametrize(("number", "looks"), [(15, 1), (16, 0)])
+def test_more_than_one_request_can_look_at_are_dismissed_at_once_and_told_of_the_dry_run(
+    number: int, looks: int, run: Succeed, tenant: Tenant, simulator: Simulator
+) -> None:
+    ids = risky_ids(tenant, number)
+    entry = only_entry(run(dismissal(ids)))
+    assert [request.method for request in simulator.graph_requests] == ["GET"] * looks + ["POST"]
+    advice = "More than 15 IDs are not looked up first; dry_run=true tells which dismissals will not last."
+    assert entry["HumanReadable"].splitlines()[1] == " ".join(
+        [
+            f"{number} submitted. Graph applies this within minutes. All risk is closed, that of past sign-ins too.",
+            *([] if looks else [advice]),
+        ]
+    )
+    assert statuses(entry) == dict.fromkeys(ids, "submitted")
+
+
+def test_who_may_not_read_dismisses_all_the_same_and_is_told_so(
+    run: Succeed, tenant: Tenant, simulator: Simulator
+) -> None:
+    tenant.apps[CLIENT_ID].application_permissions -= {"IdentityRiskyUser.Read.All"}
+    entry = only_entry(run(f"!{DISMISS} user={ADELE_ID}"))
+    assert posted(simulator) == [[ADELE_ID]]
+    assert len(simulator.graph_requests) == 2
+    assert acted(entry) == [outcome(ADELE_ID, "dismiss", "submitted")]
+    assert (
+        entry["HumanReadable"]
+        .splitlines()[1]
+        .startswith(
+            "1 submitted. Graph applies this within minutes. All risk is closed, that of past sign-ins too. "
+            "Whether the change will last could not be looked up first. Graph answered 403 Forbidden: "
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [at_risk(id=OTHER_ID, riskState="dismissed")],
+        [at_risk(), at_risk(riskState="dismissed")],
+        [at_risk(id=None)],
+    ],
+    ids=["another's", "two states", "no ID"],
+)
+def test_what_was_not_asked_for_says_nothing_of_a_dismissal(
+    rows: list[Row], run: Succeed, simulator: Simulator
+) -> None:
+    answer_with(simulator, *rows)
+    entry = only_entry(run(f"!{DISMISS} user={ADELE_ID}"))
+    assert posted(simulator) == [[ADELE_ID]]
+    assert acted(entry) == [outcome(ADELE_ID, "dismiss", "submitted")]
+    assert "could not be looked up first" in entry["HumanReadable"]
+
+
 # Dry run
 
 
@@ -790,7 +963,8 @@ def test_device_code_with_response_commands_asks_for_the_permissions_and_acts(
         "IdentityRiskyServicePrincipal.ReadWrite.All",
     }
     assert not room.run(f"!{DISMISS} user={ADELE_ID}").failed
-    assert sent_to_graph(simulator) == [("riskyUsers/dismiss", {"userIds": [ADELE_ID]})]
+    look = ("riskyUsers", f"id eq '{ADELE_ID}'")
+    assert sent_to_graph(simulator) == [look, ("riskyUsers/dismiss", {"userIds": [ADELE_ID]})]
 
 
 def test_device_code_without_response_commands_does_not_ask_for_their_permissions(
@@ -843,7 +1017,8 @@ def test_verify_looks_again_until_the_change_has_taken_effect(
         outcome(ADELE_ID, "dismiss", "applied", userPrincipalName=ADELE, **dismissed),
     ]
     assert end["HumanReadable"].startswith("### Dismiss: 2 risky user(s)\n2 applied.")
-    reads = [text for path, text in sent_to_graph(simulator) if path == "riskyUsers"][1:]
+    # The first two were for the name and for what would not last.
+    reads = [text for path, text in sent_to_graph(simulator) if path == "riskyUsers"][2:]
     assert reads == [f"(id eq '{OTHER_ID}' or id eq '{ADELE_ID}')"] * (len(waits) + 1)
     assert len(posted(simulator)) == 1
     rows = war_room.context.read("AzureRiskyUsers.RiskAction")
@@ -893,7 +1068,7 @@ def test_a_failed_look_says_why_and_ends_the_waiting(war_room: WarRoom, tenant: 
 
 @pytest.mark.usefixtures("no_waiting")
 def test_a_look_that_fails_for_a_cause_that_may_pass_is_repeated(war_room: WarRoom, simulator: Simulator) -> None:
-    simulator.fail_next(503, after=1, times=7)
+    simulator.fail_next(503, after=2, times=7)
     _, failed, last = war_room.rounds(f"!{DISMISS} user={ADELE_ID} verify=true")
     entry = only_entry(failed)
     assert entry["HumanReadable"].startswith("Graph answered 503 serviceNotAvailable: ")
@@ -933,7 +1108,7 @@ def test_a_look_takes_ids_alone_and_a_moment(until: str, war_room: WarRoom, simu
 def test_only_an_empty_success_counts_as_submitted(
     status: int, body: str, war_room: WarRoom, simulator: Simulator
 ) -> None:
-    simulator.fail_next(status, body=body)
+    simulator.fail_next(status, after=1, body=body)
     results = war_room.run(f"!{DISMISS} user={OTHER_ID}").entries[0]
     assert statuses(results) == {OTHER_ID: "unknown"}
 
