@@ -23,9 +23,19 @@ CONNECTION = {f"azure-risky-users-auth-{word}" for word in ("test", "start", "co
 NEEDS_NONE_OF_ITS_OWN = {"test-module", *CONNECTION, "azure-risky-users-fetch-preview"}
 
 
+NOT_USED = {
+    "users/{id}",
+    "auditLogs/signIns",
+    "auditLogs/signIns/{id}",
+    "auditLogs/signIns/confirmCompromised",
+    "auditLogs/signIns/confirmSafe",
+    "auditLogs/signIns/dismiss",
+}
+
+
 def accepted(method: str) -> dict[str, set[str]]:
     """The permissions of which Graph takes any one, by the path of each operation that gives or changes objects."""
-    operations = [operation for operation in OPERATIONS if operation.kind != "count"]
+    operations = [each for each in OPERATIONS if each.kind != "count" and each.path not in NOT_USED]
     return {operation.path: set(operation.permissions) for operation in operations if operation.method == method}
 
 

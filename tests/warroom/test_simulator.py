@@ -25,6 +25,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
 from helpers import BASE, COLLECTIONS_URL, GRAPH, IMDS, LOGIN, LOGIN_HOST, NOW, READ_SCOPES, Certificate, ids
+from warroom.azure.cases import MIA_ID, RAVI_ID
 from warroom.azure.demo import ADELE_ID, demo_tenant
 from warroom.azure.entra import DEVICE_CODE
 from warroom.azure.exchange import Answer, Recorded
@@ -52,6 +53,9 @@ READ_USERS, CHANGE_USERS = "IdentityRiskyUser.Read.All", "IdentityRiskyUser.Read
 READ_DETECTIONS = "IdentityRiskEvent.Read.All"
 READ_WORKLOADS = "IdentityRiskyServicePrincipal.Read.All"
 CHANGE_WORKLOADS = "IdentityRiskyServicePrincipal.ReadWrite.All"
+READ_SIGN_INS = "AuditLog.Read.All"
+CHANGE_SIGN_INS = "IdentityRiskEvent.ReadWrite.All"
+SIGN_INS_URL, DIRECTORY_URL = f"{GRAPH}/v1.0/auditLogs/signIns", f"{GRAPH}/v1.0/users"
 CROWD = demo_tenant(NOW, users=300, detections=400)
 
 
@@ -90,7 +94,11 @@ class Caller:
         return self.session.get(url, params=params, headers=headers)
 
     def post(self, path: str, body: Any) -> requests.Response:
-        return self.session.post(f"{COLLECTIONS_URL}{path}", json=body, headers={"Authorization": self.authorization})
+        url = path if path.startswith("https://") else f"{COLLECTIONS_URL}{path}"
+        return self.session.post(url, json=body, headers={"Authorization": self.authorization})
+
+    def judge(self, verdict: str, *request_ids: str) -> requests.Response:
+        return self.post(f"{SIGN_INS_URL}/{verdict}", {"requestIds": list(request_ids)})
 
     def ids(self, path: str, **options: Any) -> list[str]:
         return ids(self.get(path, **options).json()["value"])
@@ -204,8 +212,136 @@ def test_the_case_to_investigate_is_a_recent_and_growing_one() -> None:
     assert all(NOW - timedelta(days=3) < parser.isoparse(i["riskLastUpdatedDateTime"]) < NOW for i in items)
 
 
+def sign_ins_of(user_id: str) -> list[Row]:
+    """A user's, from old to new."""
+    rows = [row for row in CROWD.sign_ins.values() if row["userId"] == user_id]
+    return sorted(rows, key=lambda row: ticks(row["createdDateTime"]))
+
+
+def tied_detections() -> dict[str, list[Row]]:
+    """Those of the last 30 days that a sign-in is tied to, by its id."""
+    tied: dict[str, list[Row]] = {}
+    for row in CROWD.detections.values():
+        if row["requestId"] and parser.isoparse(row["activityDateTime"]) > NOW - timedelta(days=30):
+            tied.setdefault(row["requestId"], []).append(row)
+    return tied
+
+
+def test_the_log_has_the_sign_ins_of_the_detections_but_for_some_that_were_not_interactive() -> None:
+    tied = tied_detections()
+    risky = {row["id"] for row in CROWD.sign_ins.values() if row["riskState"] != "none"}
+    missing = [detections for request_id, detections in tied.items() if request_id not in risky]
+    assert risky <= set(tied)
+    assert 0 < len(missing) < len(tied) / 10
+    assert {row["riskEventType"] for detections in missing for row in detections} == {"unfamiliarFeatures"}
+
+
+def test_a_sign_in_agrees_with_its_detections() -> None:
+    agents = {"Linux": "Firefox 126.0", "Windows10": "Chrome 124.0.0", "MacOs": "Safari 17.5"}
+    for request_id, detections in tied_detections().items():
+        if request_id not in CROWD.sign_ins:
+            continue
+        row, first = CROWD.sign_ins[request_id], detections[0]
+        for name in ("correlationId", "userId", "userDisplayName", "ipAddress", "riskState", "riskDetail"):
+            assert row[name] == first[name]
+        assert row["createdDateTime"] == first["activityDateTime"]
+        assert row["userPrincipalName"] == first["userPrincipalName"].lower()
+        assert row["riskEventTypes_v2"] == [detection["riskEventType"] for detection in detections]
+        coordinates = {"altitude": None, **first["location"]["geoCoordinates"]}
+        assert row["location"] == first["location"] | {"geoCoordinates": coordinates}
+        device = row["deviceDetail"]
+        browser, _, _ = device["browser"].partition(" ")
+        assert (agents[device["operatingSystem"]], browser in first["additionalInfo"]) == (device["browser"], True)
+        still_open = row["riskState"] in ("atRisk", "confirmedCompromised")
+        assert (row["riskLevelAggregated"] == "none") is not still_open
+
+
+def test_the_log_keeps_thirty_days() -> None:
+    moments = [parser.isoparse(row["createdDateTime"]) for row in CROWD.sign_ins.values()]
+    assert NOW - timedelta(days=30) < min(moments) < max(moments) <= NOW
+
+
+def test_ordinary_sign_ins_bear_no_risk_and_come_from_where_their_user_is_usually() -> None:
+    ordinary = [row for row in CROWD.sign_ins.values() if row["riskState"] == "none"]
+    homes: dict[str, set[str]] = {}
+    for row in ordinary:
+        assert {row[name] for name in ("riskLevelDuringSignIn", "riskLevelAggregated", "riskDetail")} == {"none"}
+        assert row["riskEventTypes_v2"] == []
+        homes.setdefault(row["userId"], set()).add(row["ipAddress"])
+    assert {len(addresses) for addresses in homes.values()} == {1}
+    assert {row["status"]["errorCode"] for row in ordinary} == {0, 50126, 50074, 500121, 50053}
+    assert len(homes) > 100
+
+
+def test_adeles_sign_ins_are_ordinary_until_two_that_are_not() -> None:
+    *ordinary, first, between, second, last = sign_ins_of(ADELE_ID)
+    usual = [*ordinary, between, last]
+    assert {(row["location"]["city"], row["ipAddress"]) for row in usual} == {("Utrecht", "192.0.2.14")}
+    assert {row["deviceDetail"]["isManaged"] for row in usual} == {True}
+    assert [
+        (row["location"]["city"], row["status"]["errorCode"], row["riskEventTypes_v2"], row["riskLevelAggregated"])
+        for row in (first, second)
+    ] == [
+        ("Rotterdam", 50074, ["unfamiliarFeatures"], "low"),
+        ("Cusco", 0, ["anonymizedIPAddress"], "medium"),
+    ]
+    assert second["status"]["additionalDetails"] == "MFA requirement satisfied by claim in the token"
+    assert len(ordinary) > 15
+
+
+def test_ravis_alarm_is_a_false_one() -> None:
+    *ordinary, alarm = sign_ins_of(RAVI_ID)
+    assert (CROWD.users[RAVI_ID]["riskLevel"], CROWD.users[RAVI_ID]["riskState"]) == ("medium", "atRisk")
+    assert {(row["ipAddress"], row["location"]["city"]) for row in (*ordinary, alarm)} == {("192.0.2.27", "Dublin")}
+    assert {row["deviceDetail"]["displayName"] for row in ordinary} == {"CONTOSO-LT-0229"}
+    (policy,) = alarm["appliedConditionalAccessPolicies"]
+    assert (policy["enforcedGrantControls"], policy["result"], alarm["status"]["errorCode"]) == (["Mfa"], "success", 0)
+    assert (alarm["riskEventTypes_v2"], alarm["deviceDetail"]["trustType"]) == (
+        ["unfamiliarFeatures"],
+        "Azure AD registered",
+    )
+    (detection,) = [row for row in CROWD.detections.values() if row["userId"] == RAVI_ID]
+    info = {pair["Key"]: pair["Value"] for pair in json.loads(detection["additionalInfo"])}
+    assert (info["riskReasons"], info["mitreTechniques"]) == (["UnfamiliarBrowser", "UnfamiliarDevice"], "T1078.004")
+
+
+def test_mias_risk_ended_with_a_new_password() -> None:
+    (risky,) = [row for row in sign_ins_of(MIA_ID) if row["riskState"] != "none"]
+    settled = ("none", "remediated", "userPerformedSecuredPasswordReset")
+    assert (risky["riskLevelDuringSignIn"], risky["riskEventTypes_v2"]) == (
+        "medium",
+        ["unfamiliarFeatures", "passwordSpray"],
+    )
+    assert (risky["riskLevelAggregated"], risky["riskState"], risky["riskDetail"]) == settled
+    assert risk_of(CROWD.users[MIA_ID]) == settled
+    assert [risk_of(item)[:2] for item in CROWD.history[MIA_ID]] == [
+        ("none", "remediated"),
+        ("high", "atRisk"),
+        ("medium", "atRisk"),
+    ]
+
+
+def test_techniques_are_one_text_joined_by_commas() -> None:
+    told = set()
+    for row in CROWD.detections.values():
+        for pair in json.loads(row["additionalInfo"] or "[]"):
+            if pair["Key"] == "mitreTechniques":
+                told.add((row["riskEventType"], pair["Value"]))
+    assert ("anonymizedIPAddress", "T1090.003,T1078") in told
+    assert ("unfamiliarFeatures", "T1078.004") in told
+
+
+def test_some_account_without_risk_shares_its_name_with_a_risky_user() -> None:
+    risky = {row["userDisplayName"] for row in CROWD.users.values()}
+    names = [row["userDisplayName"] for row in CROWD.directory.values()]
+    assert [name for name in names if name in risky] == ["Noor Haddad"]
+    assert list(CROWD.directory)[:3] == [f"00000000-0000-4000-8000-0000000d100{number}" for number in (1, 2, 3)]
+
+
 def test_a_row_with_an_unknown_property_or_member_is_refused() -> None:
     tenant = Tenant()
+    with pytest.raises(ValueError, match="isGuest"):
+        tenant.add_sign_in(isGuest=True)
     with pytest.raises(ValueError, match="isGuest"):
         tenant.add_user(isGuest=True)
     with pytest.raises(ValueError, match="hgih"):
@@ -390,6 +526,115 @@ def test_a_quote_within_a_literal_is_doubled(caller: Caller, tenant: Tenant) -> 
     assert caller.ids("riskyUsers", filter="userPrincipalName eq 'sean.o''brien@contoso.example'") == ["777-o"]
 
 
+SIGN_IN_PROMISES: list[Promise] = [
+    (f"id eq '{next(iter(CROWD.sign_ins))}'", lambda row: row["id"] == next(iter(CROWD.sign_ins))),
+    ("location/countryOrRegion eq 'PE'", lambda row: row["location"]["countryOrRegion"] == "PE"),
+    ("startsWith(location/city,'St')", lambda row: row["location"]["city"].startswith("St")),
+    ("startswith(ipAddress, '198.51')", lambda row: row["ipAddress"].startswith("198.51")),
+    ("status/errorCode eq 50126", lambda row: row["status"]["errorCode"] == 50126),
+    ("deviceDetail/browser eq 'Firefox 126.0'", lambda row: row["deviceDetail"]["browser"] == "Firefox 126.0"),
+    ("riskState eq 'atRisk' or riskState eq 'dismissed'", lambda row: row["riskState"] in ("atRisk", "dismissed")),
+    ("conditionalAccessStatus eq 'failure'", lambda row: row["conditionalAccessStatus"] == "failure"),
+    ("riskEventTypes_v2/any(t: t eq 'newCountry')", lambda row: "newCountry" in row["riskEventTypes_v2"]),
+    ("riskEventTypes/any(t:t eq 'unknownFutureValue')", lambda row: "unknownFutureValue" in row["riskEventTypes"]),
+    ("not (status/errorCode eq 0)", lambda row: row["status"]["errorCode"] != 0),
+    ("userPrincipalName eq 'adele.vance@contoso.example'", lambda row: row["userId"] == ADELE_ID),
+    ("userPrincipalName eq 'Adele.Vance@contoso.example'", lambda _: False),
+    ("createdDateTime ge 2026-11-01T00:00:00Z", lambda row: row["createdDateTime"] >= "2026-11-01"),
+    ("createdDateTime le 2026-11-01T00:00:00Z", lambda row: row["createdDateTime"] < "2026-11-01"),
+    ("createdDateTime gt 2026-11-01T00:00:00Z", lambda row: row["createdDateTime"] > "2026-11-01"),
+    ("createdDateTime lt 2026-11-01T00:00:00Z", lambda row: row["createdDateTime"] < "2026-11-01"),
+]
+
+
+@pytest.mark.parametrize(("text", "holds"), SIGN_IN_PROMISES, ids=[text for text, _ in SIGN_IN_PROMISES])
+def test_the_log_is_filtered_by_what_lies_within_a_property_too(text: str, holds: Callable[[Row], bool]) -> None:
+    rows = list(CROWD.sign_ins.values())
+    kept = [row for row in rows if holds(row)]
+    assert filtered(rows, text, "signIns") == kept
+    assert ("Adele.Vance" in text) is (kept == [])
+
+
+def test_a_sign_in_from_no_known_place_is_from_no_country(caller: Caller, tenant: Tenant) -> None:
+    tenant.sign_ins.clear()
+    tenant.add_sign_in(location=None)
+    for text in ("location/countryOrRegion eq 'NL'", "not (location/countryOrRegion eq 'NL')"):
+        assert caller.ids(SIGN_INS_URL, filter=text) == []
+
+
+NO_FILTER = "The property '{}' cannot be used in the $filter query option."
+
+
+@pytest.mark.parametrize(
+    ("filter_text", "reason"),
+    [
+        ("isInteractive eq true", NO_FILTER.format("isInteractive")),
+        ("appliedConditionalAccessPolicies eq 'x'", NO_FILTER.format("appliedConditionalAccessPolicies")),
+        ("signInEventTypes/any(t: t eq 'interactiveUser')", UNKNOWN.format("signInEventTypes")),
+        ("location/street eq 'x'", UNKNOWN.format("location/street")),
+        ("riskState ne 'none'", "The operator 'ne' is not supported for 'riskState'."),
+        ("createdDateTime ne 2026-11-01T00:00:00Z", "The operator 'ne' is not supported for 'createdDateTime'."),
+        ("startsWith(userId,'3')", "The operator 'startswith' is not supported for 'userId'."),
+        ("riskEventTypes_v2 eq 'newCountry'", INCOMPATIBLE.format("Collection", "eq")),
+        ("ipAddress/any(t: t eq 'x')", "The property 'ipAddress' is no collection."),
+        ("status/errorCode eq '0'", INCOMPATIBLE.format("Int32", "eq")),
+        ("status/errorCode ne 0", "The operator 'ne' is not supported for 'status/errorCode'."),
+        ("createdDateTime ge '2026-11-01T00:00:00Z'", INCOMPATIBLE.format("DateTimeOffset", "ge")),
+    ],
+)
+def test_a_filter_that_the_log_would_not_take_is_refused(caller: Caller, filter_text: str, reason: str) -> None:
+    answer = caller.get(SIGN_INS_URL, filter=filter_text)
+    message = f"Invalid filter clause: {reason}".replace("graph.riskDetection", "graph.signIn")
+    assert error_of(answer) == (400, "BadRequest", message)
+
+
+def test_the_log_is_not_asked_for_what_lies_more_than_ninety_days_back(caller: Caller) -> None:
+    bound, earlier = NOW - timedelta(days=90), NOW - timedelta(days=90, seconds=1)
+    assert caller.get(SIGN_INS_URL, filter=f"createdDateTime ge {stamp(bound)}").status_code == 200
+    answer = caller.get(SIGN_INS_URL, filter=f"createdDateTime ge {stamp(earlier)}")
+    assert error_of(answer) == (400, "BadRequest", "Invalid filter clause")
+    quoted = f"userDisplayName eq 'x {stamp(earlier)}'"
+    assert caller.get(SIGN_INS_URL, filter=quoted).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "filter_text",
+    [
+        "userPrincipalName eq 'PRIYA.RAMAN@contoso.example'",
+        "displayName eq 'priya raman'",
+        "startsWith(displayName,'PRI')",
+        "startswith(userPrincipalName,'Priya')",
+    ],
+)
+def test_the_directory_compares_names_in_any_letter_case(caller: Caller, filter_text: str) -> None:
+    (account,) = caller.get(DIRECTORY_URL, filter=filter_text).json()["value"]
+    assert account == {
+        "id": "00000000-0000-4000-8000-0000000d1007",
+        "displayName": "Priya Raman",
+        "userPrincipalName": "priya.raman@contoso.example",
+    }
+
+
+@pytest.mark.parametrize("filter_text", ["startswith(id,'0')", "displayName ne 'x'"])
+def test_the_directory_takes_only_filters_that_need_no_special_header(caller: Caller, filter_text: str) -> None:
+    assert status_and_code(caller.get(DIRECTORY_URL, filter=filter_text)) == BAD_REQUEST
+
+
+@pytest.mark.parametrize("key", ["00000000-0000-4000-8000-0000000d1007", "Priya.Raman@contoso.example"])
+def test_an_account_is_read_by_id_or_name(caller: Caller, key: str) -> None:
+    assert caller.get(f"{DIRECTORY_URL}/{key}", select="displayName").json() == {
+        "@odata.context": f"{GRAPH}/v1.0/$metadata#users(displayName)/$entity",
+        "displayName": "Priya Raman",
+    }
+
+
+def test_an_account_that_is_unknown_or_deleted_is_not_found(caller: Caller, tenant: Tenant) -> None:
+    deleted = next(row["id"] for row in tenant.users.values() if row["isDeleted"])
+    for key in ("nobody", deleted):
+        message = f"Resource '{key}' does not exist or one of its queried reference-property objects are not present."
+        assert error_of(caller.get(f"{DIRECTORY_URL}/{key}")) == (404, "Request_ResourceNotFound", message)
+
+
 def test_order_is_by_moment_with_nulls_least_and_ties_as_they_came() -> None:
     moments = ["2022-09-09T09:59:27Z", "2022-09-09T10:00:00Z", None, "2022-09-09T09:59:27.0000000Z"]
     rows = [{"id": str(number), "riskLastUpdatedDateTime": moment} for number, moment in enumerate(moments)]
@@ -425,6 +670,22 @@ def test_a_page_may_be_smaller_than_asked_for(caller: Caller, tenant: Tenant) ->
 
 def test_a_page_has_twenty_rows_unless_told_otherwise(caller: Caller) -> None:
     assert len(caller.ids("riskDetections")) == 20
+
+
+def test_a_page_of_the_log_has_a_thousand_sign_ins_newest_first(caller: Caller, tenant: Tenant) -> None:
+    tenant.sign_ins.clear()
+    moments = [stamp(NOW - timedelta(minutes=number)) for number in (*range(500, 1001), *range(500))]
+    rows = [tenant.add_sign_in(createdDateTime=moment) for moment in moments]
+    newest_first = ids(sorted(rows, key=lambda row: ticks(row["createdDateTime"]), reverse=True))
+    assert caller.walk(SIGN_INS_URL) == [newest_first[:1000], newest_first[1000:]]
+    assert caller.ids(SIGN_INS_URL, top=1000, orderby="createdDateTime asc") == newest_first[:0:-1]
+    refused = "The limit of '1000' for Top query has been exceeded. The value from the incoming request is '1001'."
+    assert error_of(caller.get(SIGN_INS_URL, top=1001)) == (400, "BadRequest", refused)
+
+
+@pytest.mark.parametrize("order", ["id", "userPrincipalName", "createdDateTime,id"])
+def test_the_log_is_ordered_by_time_alone(caller: Caller, order: str) -> None:
+    assert status_and_code(caller.get(SIGN_INS_URL, orderby=order)) == BAD_REQUEST
 
 
 @pytest.mark.parametrize("top", ["0", "501", "-1", "ten", "", "1.5"])
@@ -477,6 +738,10 @@ def test_an_entity_is_bare_and_names_its_context(caller: Caller, tenant: Tenant)
 @pytest.mark.parametrize(
     "address",
     [
+        f"{SIGN_INS_URL}?$count=true",
+        f"{SIGN_INS_URL}?$skip=5",
+        f"{SIGN_INS_URL}/$count",
+        f"{DIRECTORY_URL}/$value",
         "riskyUsers?$expand=history",
         "riskyUsers?$search=x",
         "riskyUsers?$skip=5",
@@ -578,6 +843,8 @@ def test_an_unknown_id_is_not_found(caller: Caller) -> None:
 
 def test_there_are_the_operations_of_the_contract_and_no_others() -> None:
     assert sorted(f"{operation.method} {operation.path}" for operation in OPERATIONS) == [
+        "GET auditLogs/signIns",
+        "GET auditLogs/signIns/{id}",
         "GET identityProtection/riskDetections",
         "GET identityProtection/riskDetections/{id}",
         "GET identityProtection/riskyServicePrincipals",
@@ -593,6 +860,10 @@ def test_there_are_the_operations_of_the_contract_and_no_others() -> None:
         "GET identityProtection/servicePrincipalRiskDetections",
         "GET identityProtection/servicePrincipalRiskDetections/{id}",
         "GET users",
+        "GET users/{id}",
+        "POST auditLogs/signIns/confirmCompromised",
+        "POST auditLogs/signIns/confirmSafe",
+        "POST auditLogs/signIns/dismiss",
         "POST identityProtection/riskyServicePrincipals/confirmCompromised",
         "POST identityProtection/riskyServicePrincipals/dismiss",
         "POST identityProtection/riskyUsers/confirmCompromised",
@@ -633,6 +904,20 @@ def test_history_is_read_whole_and_by_item(caller: Caller, tenant: Tenant) -> No
     context = {"@odata.context": f"{GRAPH}/v1.0/$metadata#riskyUsers('{ADELE_ID}')/history/$entity"}
     assert caller.get(f"riskyUsers/{ADELE_ID}/history/{items[2]['id']}").json() == context | items[2]
     assert caller.walk(f"riskyUsers/{ADELE_ID}/history", top=2) == [[items[0]["id"], items[1]["id"]], [items[2]["id"]]]
+
+
+def test_a_sign_in_is_read_by_its_id(caller: Caller, tenant: Tenant) -> None:
+    row = tenant.add_sign_in(id="0d9e8c1a-55b7-4f6c-8a2d-9b1e3c7f4a00", userId=ADELE_ID)
+    answer = caller.get(f"{GRAPH}/v1.0/auditlogs/signins/{row['id']}").json()
+    policies = row.pop("appliedConditionalAccessPolicies")
+    context = {"@odata.context": f"{GRAPH}/v1.0/$metadata#auditLogs/signIns/$entity"}
+    assert (answer, policies) == (context | row, [])
+    assert (row["userPrincipalName"], row["status"]["errorCode"]) == ("adele.vance@contoso.example", 0)
+    assert error_of(caller.get(f"{SIGN_INS_URL}/{ADELE_ID}")) == (
+        404,
+        "ResourceNotFound",
+        f"Resource '{ADELE_ID}' does not exist.",
+    )
 
 
 def test_workload_identities_are_listed_read_and_have_history(caller: Caller, tenant: Tenant) -> None:
@@ -728,6 +1013,105 @@ def test_an_action_takes_the_write_permission(caller: Caller, tenant: Tenant) ->
     tenant.apps[CLIENT_ID].application_permissions = {CHANGE_USERS}
     caller.renew_token()
     assert caller.post("riskyUsers/dismiss", {"userIds": ["333"]}).status_code == 204
+
+
+def grant(caller: Caller, tenant: Tenant, *permissions: str) -> None:
+    """Let the caller go on with these permissions alone."""
+    tenant.apps[CLIENT_ID].application_permissions = set(permissions)
+    caller.renew_token()
+
+
+MISSING = "Calling principal does not have required MSGraph permissions {}"
+MISSING_CODE = "Authentication_MSGraphPermissionMissing"
+
+
+def test_the_log_is_read_with_one_of_two_permissions(caller: Caller, tenant: Tenant) -> None:
+    enough = set()
+    for permission in (*PERMISSIONS, "Directory.Read.All", "Directory.ReadWrite.All"):
+        grant(caller, tenant, permission)
+        answer = caller.get(SIGN_INS_URL)
+        if answer.status_code == 200:
+            enough.add(permission)
+        else:
+            assert error_of(answer) == (403, MISSING_CODE, MISSING.format(READ_SIGN_INS))
+    assert enough == {READ_SIGN_INS, "Directory.Read.All"}
+
+
+def test_an_app_and_a_person_need_different_permissions_for_a_verdict_on_a_sign_in(
+    caller: Caller, simulator: Simulator, tenant: Tenant
+) -> None:
+    first, second = (tenant.add_sign_in()["id"] for _ in range(2))
+    grant(caller, tenant, CHANGE_USERS)
+    assert error_of(caller.judge("confirmSafe", first)) == (403, MISSING_CODE, MISSING.format(CHANGE_SIGN_INS))
+    grant(caller, tenant, CHANGE_SIGN_INS)
+    assert caller.judge("confirmSafe", first).status_code == 204
+    for permission in (CHANGE_SIGN_INS, CHANGE_USERS):
+        token = signed_in_by_device_code(caller.session, simulator, permission)["access_token"]
+        caller.authorization = f"Bearer {token}"
+        answer = caller.judge("confirmSafe", second)
+        if permission == CHANGE_USERS:
+            assert answer.status_code == 204
+        else:
+            assert error_of(answer) == (403, MISSING_CODE, MISSING.format(CHANGE_USERS))
+
+
+@pytest.mark.parametrize(
+    ("role", "read", "write"),
+    [
+        ("Reports Reader", 200, 403),
+        ("Security Operator", 200, 403),
+        ("Security Administrator", 200, 204),
+        ("Conditional Access Administrator", 403, 403),
+    ],
+)
+def test_a_person_needs_a_role_for_the_log_too(
+    caller: Caller, simulator: Simulator, tenant: Tenant, role: str, read: int, write: int
+) -> None:
+    tenant.user_roles = {role}
+    token = signed_in_by_device_code(caller.session, simulator, READ_USERS, CHANGE_USERS)["access_token"]
+    caller.authorization = f"Bearer {token}"
+    sign_in = tenant.add_sign_in()["id"]
+    assert (caller.get(SIGN_INS_URL).status_code, caller.judge("confirmSafe", sign_in).status_code) == (read, write)
+
+
+def test_policies_are_shown_only_to_those_who_may_read_policies(
+    caller: Caller, simulator: Simulator, tenant: Tenant
+) -> None:
+    name, permission = "appliedConditionalAccessPolicies", "Policy.Read.ConditionalAccess"
+    sign_in = tenant.add_sign_in()["id"]
+    address = f"{SIGN_INS_URL}/{sign_in}"
+    shown = {}
+    for policy in ("Policy.Read.All", permission, "Policy.ReadWrite.ConditionalAccess", READ_USERS):
+        grant(caller, tenant, READ_SIGN_INS, policy)
+        shown[policy] = name in caller.get(address).json()
+    assert [policy for policy in shown if not shown[policy]] == [READ_USERS]
+    assert sorted(caller.get(address, select=f"id,{name}").json()) == ["@odata.context", "id"]
+    tenant.apps[XSOAR_CLIENT_ID].delegated_permissions |= {permission}
+    for role, is_shown in (("Security Reader", True), ("Security Operator", False)):
+        tenant.user_roles = {role}
+        token = signed_in_by_device_code(caller.session, simulator, permission)["access_token"]
+        answer = caller.get(address, headers={"Authorization": f"Bearer {token}"})
+        assert (answer.status_code, name in answer.json()) == (200, is_shown)
+
+
+def test_without_a_premium_licence_there_is_no_log(caller: Caller, tenant: Tenant) -> None:
+    tenant.licence, tenant.hide_unlicensed = "Free", True
+    assert error_of(caller.get(SIGN_INS_URL)) == (
+        403,
+        "Authentication_RequestFromNonPremiumTenantOrB2CTenant",
+        "Neither tenant is B2C or tenant doesn't have premium license",
+    )
+
+
+def test_under_p1_the_risk_of_a_sign_in_is_hidden_but_for_its_state(caller: Caller, tenant: Tenant) -> None:
+    tenant.licence = "P1"
+    events = ["newCountry", "leakedCredentials"]
+    sign_in = tenant.add_sign_in(riskState="atRisk", riskLevelDuringSignIn="low", riskEventTypes_v2=events)["id"]
+    row = caller.get(f"{SIGN_INS_URL}/{sign_in}").json()
+    hidden = ("riskLevelDuringSignIn", "riskLevelAggregated", "riskDetail")
+    assert ([row[name] for name in hidden], row["riskState"]) == (["hidden"] * 3, "atRisk")
+    assert row["riskEventTypes_v2"] == row["riskEventTypes"] == ["generic", "leakedCredentials"]
+    assert caller.ids(SIGN_INS_URL, filter="riskLevelDuringSignIn eq 'low'") == []
 
 
 @pytest.mark.parametrize(
@@ -1298,6 +1682,129 @@ def test_an_actions_effect_is_seen_only_after_some_reads(caller: Caller, tenant:
     states += [(row["riskState"], row["isProcessing"]) for row in [caller.get(f"riskyUsers/{ADELE_ID}").json()]]
     assert states == [("atRisk", True), ("remediated", False), ("atRisk", True), ("dismissed", False)]
     assert len(tenant.history[ADELE_ID]) == 4
+
+
+def sign_in_risk(row: Row) -> tuple[str, str, str, str]:
+    return row["riskLevelDuringSignIn"], row["riskLevelAggregated"], row["riskState"], row["riskDetail"]
+
+
+@pytest.fixture
+def risky(tenant: Tenant) -> tuple[Row, Row]:
+    """The only sign-in of a user at risk, and its detection."""
+    user = tenant.add_user(id="u-1", riskLevel="medium")
+    sign_in = tenant.add_sign_in(
+        userId=user["id"], riskLevelDuringSignIn="low", riskLevelAggregated="medium", riskState="atRisk"
+    )
+    detection = tenant.arrive(userId=user["id"], requestId=sign_in["id"], riskLevel="medium", detected=NOW)
+    tenant.clock = NOW + timedelta(minutes=5)
+    return sign_in, detection
+
+
+SIGN_IN_VERDICTS = [
+    (
+        "confirmCompromised",
+        ("low", "high", "confirmedCompromised", "adminConfirmedSigninCompromised"),
+        ("high", "atRisk", "adminConfirmedSigninCompromised"),
+    ),
+    (
+        "confirmSafe",
+        ("low", "none", "confirmedSafe", "adminConfirmedSigninSafe"),
+        ("none", "confirmedSafe", "adminConfirmedSigninSafe"),
+    ),
+    (
+        "dismiss",
+        ("low", "none", "dismissed", "adminDismissedRiskForSignIn"),
+        ("none", "dismissed", "adminDismissedRiskForSignIn"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("verdict", "of_sign_in", "of_user"), SIGN_IN_VERDICTS)
+def test_a_verdict_on_a_sign_in_changes_it_its_detections_and_its_user(
+    caller: Caller,
+    simulator: Simulator,
+    risky: tuple[Row, Row],
+    verdict: str,
+    of_sign_in: tuple[str, ...],
+    of_user: tuple[str, ...],
+) -> None:
+    sign_in, detection = risky
+    answer = caller.judge(verdict, sign_in["id"])
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert sign_in_risk(caller.get(f"{SIGN_INS_URL}/{sign_in['id']}").json()) == of_sign_in
+    after = caller.get(f"riskDetections/{detection['id']}").json()
+    assert (risk_of(after), after["lastUpdatedDateTime"]) == (
+        ("medium", *of_sign_in[2:]),
+        stamp(NOW + timedelta(minutes=5)),
+    )
+    assert risk_of(caller.get("riskyUsers/u-1").json()) == of_user
+    newest, *_ = caller.get("riskyUsers/u-1/history").json()["value"]
+    caller_id = simulator.entra.claims(caller.authorization.partition(" ")[2])["oid"]
+    assert (risk_of(newest), newest["initiatedBy"]) == (of_user, caller_id)
+
+
+def test_other_detections_keep_the_user_at_risk_after_a_verdict_on_a_sign_in(
+    caller: Caller, tenant: Tenant, risky: tuple[Row, Row]
+) -> None:
+    sign_in, _ = risky
+    tenant.arrive(userId="u-1", riskLevel="low", detected=NOW)
+    caller.judge("dismiss", sign_in["id"])
+    assert risk_of(caller.get("riskyUsers/u-1").json()) == ("low", "atRisk", "none")
+
+
+def test_a_verdict_can_be_passed_on_a_sign_in_without_risk_but_for_a_dismissal(caller: Caller, tenant: Tenant) -> None:
+    account = list(tenant.directory)[-1]
+    plain, other = (tenant.add_sign_in(userId=account)["id"] for _ in range(2))
+    refused = f"These requestIds do not exist in your tenant or they are not risky: {plain}."
+    assert error_of(caller.judge("dismiss", plain)) == (400, "BadRequest", refused)
+    assert caller.judge("confirmSafe", plain).status_code == 204
+    assert caller.get(f"{SIGN_INS_URL}/{plain}").json()["riskState"] == "confirmedSafe"
+    assert caller.get(f"riskyUsers/{account}").status_code == 404
+    assert caller.judge("confirmCompromised", other).status_code == 204
+    assert risk_of(caller.get(f"riskyUsers/{account}").json()) == (
+        "high",
+        "atRisk",
+        "adminConfirmedSigninCompromised",
+    )
+
+
+def test_one_unknown_request_id_refuses_the_whole_verdict(caller: Caller, risky: tuple[Row, Row]) -> None:
+    sign_in, _ = risky
+    refused = "These requestIds do not exist in your tenant or they are not risky: nothing."
+    assert error_of(caller.judge("confirmSafe", sign_in["id"], "nothing")) == (400, "BadRequest", refused)
+    assert caller.get(f"{SIGN_INS_URL}/{sign_in['id']}").json()["riskState"] == "atRisk"
+    assert status_and_code(caller.post(f"{SIGN_INS_URL}/dismiss", {"userIds": [sign_in["id"]]})) == BAD_REQUEST
+
+
+def test_a_verdict_on_a_sign_in_is_seen_only_after_some_reads(
+    caller: Caller, tenant: Tenant, risky: tuple[Row, Row]
+) -> None:
+    sign_in, _ = risky
+    tenant.processing_reads = 1
+    caller.judge("dismiss", sign_in["id"])
+    states = [caller.get(f"{SIGN_INS_URL}/{sign_in['id']}").json()["riskState"] for _ in range(2)]
+    assert states == ["atRisk", "dismissed"]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "level", "state", "detail"),
+    [
+        ("dismiss", "none", "dismissed", "adminDismissedAllRiskForUser"),
+        ("confirmSafe", "none", "confirmedSafe", "adminConfirmedAccountSafe"),
+        ("confirmCompromised", "medium", "confirmedCompromised", "adminConfirmedUserCompromised"),
+    ],
+)
+def test_a_verdict_on_a_user_settles_what_was_open_of_the_user(
+    caller: Caller, tenant: Tenant, risky: tuple[Row, Row], verdict: str, level: str, state: str, detail: str
+) -> None:
+    sign_in, detection = risky
+    settled = tenant.add_sign_in(userId="u-1", riskState="remediated")
+    others = tenant.add_sign_in(userId=ADELE_ID, riskState="atRisk")
+    caller.post(f"riskyUsers/{verdict}", {"userIds": ["u-1"]})
+    assert sign_in_risk(caller.get(f"{SIGN_INS_URL}/{sign_in['id']}").json()) == ("low", level, state, detail)
+    assert risk_of(caller.get(f"riskDetections/{detection['id']}").json()) == ("medium", state, detail)
+    states = [caller.get(f"{SIGN_INS_URL}/{row['id']}").json()["riskState"] for row in (settled, others)]
+    assert states == ["remediated", "atRisk"]
 
 
 def test_an_action_on_a_user_without_risk_has_no_reads_to_wait_for(caller: Caller, tenant: Tenant) -> None:

@@ -1,31 +1,39 @@
-"""The demo tenant: recorded rows, the documentation's examples, one case, and a crowd."""
+"""The demo tenant: recorded rows, the documentation's examples, cases, and a crowd."""
 
 from __future__ import annotations
 
 import json
-import random
-import time
 import unicodedata
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from warroom.azure.cases import ADELE_ID, add_cases
+from warroom.azure.chance import Chance
 from warroom.azure.odata import TICKS_PER_SECOND, Row, ticks
 from warroom.azure.rows import (
     history_item,
     offline_detection,
     push_history,
     safe_user,
-    stamp,
+)
+from warroom.azure.sign_in_log import (
+    DAY,
+    PLACES,
+    SIGN_IN_EVENTS,
+    USER_AGENTS,
+    SignInLog,
+    TiedSignIn,
 )
 from warroom.azure.tenant import SUBJECTS, Tenant
+
+__all__ = ["ADELE_ID", "SIGN_IN_EVENTS", "USER_EVENTS", "Crowd", "demo_tenant"]
 
 TEST_DATA = Path(__file__).resolve().parent.parent.parent / "test_data"
 SERVICE_PRINCIPALS = 50
 EPOCH = ticks("1970-01-01T00:00:00Z")
-DAY = 86_400  # seconds
 LONGEST_AGO = 90 * DAY  # how far back the crowd's risk goes
 
 FIRST_NAMES = (
@@ -54,20 +62,9 @@ LAST_NAMES = (
     "Öztürk",
     "Farouk",
 )
+# Noor Haddad is also the name of the first of the crowd.
+ACCOUNT_NAMES = ("Noor Haddad", "Grace Okafor", "Jonas Weber", "Priya Raman")
 APP_NAMES = ("Payroll", "Backup", "Reporting")
-USER_AGENTS = (
-    "Mozilla/5.0 (X11; Linux x86_64; rv:126.0) Gecko/20100101 Firefox/126.0",
-    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/124.0 Safari/537.36",
-)
-SIGN_IN_EVENTS = {  # riskEventType: detectionTimingType
-    "unfamiliarFeatures": "realtime",
-    "anonymizedIPAddress": "realtime",
-    "unlikelyTravel": "offline",
-    "passwordSpray": "offline",
-    "maliciousIPAddress": "offline",
-    "nationStateIP": "realtime",
-    "newCountry": "nearRealtime",
-}
 USER_EVENTS = (
     "leakedCredentials",
     "anomalousUserActivity",
@@ -79,35 +76,6 @@ SERVICE_PRINCIPAL_EVENTS = (
     "suspiciousSignins",
     "maliciousApplication",
     "suspiciousAPITraffic",
-)
-
-
-class Place(NamedTuple):
-    """Where a sign-in came from."""
-
-    city: str
-    state: str
-    country: str
-    latitude: float
-    longitude: float
-
-    def location(self) -> Row:
-        """As Graph gives it."""
-        coordinates = {"latitude": self.latitude, "longitude": self.longitude}
-        return {
-            "city": self.city,
-            "state": self.state,
-            "countryOrRegion": self.country,
-            "geoCoordinates": coordinates,
-        }
-
-
-PLACES = (
-    Place("Rotterdam", "Zuid-Holland", "NL", 51.9225, 4.47917),
-    Place("Cusco", "Cusco", "PE", -13.53195, -71.96746),
-    Place("Osaka", "Osaka", "JP", 34.69374, 135.50218),
-    Place("Lviv", "L'vivs'ka Oblast'", "UA", 49.83826, 24.02324),
-    Place("Staten Island", "New York", "US", 40.59615, -74.16161),
 )
 
 
@@ -142,6 +110,13 @@ SERVICE_PRINCIPAL_PROFILES = (
 )
 
 
+@cache
+def _ascii(name: str) -> str:
+    """A name as user principal names allow it: no accents; apostrophes stay."""
+    decomposed = unicodedata.normalize("NFKD", name)
+    return decomposed.encode("ascii", "ignore").decode().lower()
+
+
 # ---- what is recorded
 
 
@@ -172,121 +147,18 @@ def _add_recorded(tenant: Tenant) -> None:
 
 
 def _add_directory(tenant: Tenant) -> None:
-    for number in range(1, 4):
+    """Add accounts without risk, some with names of their own."""
+    for number in range(1, 4 + len(ACCOUNT_NAMES)):
         user = safe_user(f"00000000-0000-4000-8000-0000000d1{number:03x}")
         tenant.directory[user["id"]] = user
-
-
-# ---- what a detection has only if a sign-in is tied to it
-
-
-class TiedSignIn(NamedTuple):
-    """A sign-in with signs of risk."""
-
-    number: int
-    timing: str
-    place: Place
-    address: str
-    user_agent: str
-
-    def properties(self) -> Row:
-        """What it adds to its detection."""
-        digits = f"{self.number:012x}"
-        return {
-            "requestId": f"00000000-0000-4000-8001-{digits}",
-            "correlationId": f"00000000-0000-4000-8002-{digits}",
-            "detectionTimingType": self.timing,
-            "activity": "signin",
-            "ipAddress": self.address,
-            "location": self.place.location(),
-            "additionalInfo": self._additional_info(),
-        }
-
-    def _additional_info(self) -> str:
-        reasons = ["UnfamiliarASN", "UnfamiliarBrowser", "UnfamiliarIP"]
-        info = [
-            {"Key": "riskReasons", "Value": reasons},
-            {"Key": "userAgent", "Value": self.user_agent},
-            {"Key": "alertUrl", "Value": None},
-        ]
-        return json.dumps(info, separators=(",", ":"))
-
-
-# ---- the case to investigate: signs of an intruder, two days old, growing worse
-
-ADELE_ID = "00000000-0000-4000-8000-00000000ade1"
-ADELE = {
-    "userDisplayName": "Adele Vance",
-    "userPrincipalName": "adele.vance@contoso.example",
-}
-NOTICED_AFTER = timedelta(minutes=2, microseconds=350_127)
-
-
-class Chapter(NamedTuple):
-    """A detection of the case; `level` is also the user's from then on."""
-
-    number: int
-    event: str
-    level: str
-    hours_ago: float
-    place: Place | None
-
-
-ADELES_STORY = (
-    Chapter(1, "unfamiliarFeatures", "low", 52.4, PLACES[0]),
-    Chapter(2, "anonymizedIPAddress", "medium", 26.1, PLACES[1]),
-    Chapter(3, "leakedCredentials", "high", 3.2, None),
-)
-
-
-def _case_sign_in(chapter: Chapter) -> Row:
-    if chapter.place is None:
-        return {}
-    number = chapter.number
-    address = f"203.0.113.{number}"
-    sign_in = TiedSignIn(number, "realtime", chapter.place, address, USER_AGENTS[0])
-    return sign_in.properties()
-
-
-def _case_detection(chapter: Chapter, moment: datetime, user: Row) -> Row:
-    subject = SUBJECTS["riskyUsers"]
-    number = 0xADE1E0 + chapter.number
-    return {
-        **offline_detection("riskyUsers", chapter.event, stamp(moment)),
-        **subject.owner(user),
-        "id": f"{number:064x}",
-        "riskLevel": chapter.level,
-        "lastUpdatedDateTime": user["riskLastUpdatedDateTime"],
-        **_case_sign_in(chapter),
-    }
-
-
-def _add_case(tenant: Tenant) -> None:
-    user = safe_user(ADELE_ID) | ADELE
-    items: list[Row] = []
-    for chapter in ADELES_STORY:
-        moment = tenant.now() - timedelta(hours=chapter.hours_ago)
-        user = {
-            **user,
-            "riskLevel": chapter.level,
-            "riskState": "atRisk",
-            "riskLastUpdatedDateTime": stamp(moment + NOTICED_AFTER),
-        }
-        item = history_item(user, "riskyUsers", None, [chapter.event])
-        push_history(items, item)
-        detection = _case_detection(chapter, moment, user)
-        tenant.detections[detection["id"]] = detection
-    tenant.put("riskyUsers", user, items)
+    named = list(tenant.directory.values())[3:]
+    for user, name in zip(named, ACCOUNT_NAMES, strict=True):
+        alias = _ascii(name).replace(" ", ".")
+        user["userDisplayName"] = name
+        user["userPrincipalName"] = f"{alias}@{tenant.domain}"
 
 
 # ---- the crowd
-
-
-@cache
-def _ascii(name: str) -> str:
-    """A name as user principal names allow it: no accents; apostrophes stay."""
-    decomposed = unicodedata.normalize("NFKD", name)
-    return decomposed.encode("ascii", "ignore").decode().lower()
 
 
 def _seconds(text: str) -> int:
@@ -325,40 +197,8 @@ class Step(NamedTuple):
     ago: float
 
 
-class Chance(random.Random):
-    """A seeded source of chance that also draws what Graph's rows hold."""
-
-    def happens(self, probability: float) -> bool:
-        return self.random() < probability
-
-    def below(self, bound: float) -> float:
-        return self.random() * bound
-
-    def hex_digits(self, number: int) -> str:
-        bits = self.getrandbits(4 * number)
-        return f"{bits:0{number}x}"
-
-    def guid(self) -> str:
-        digits = self.hex_digits(32)
-        parts = (
-            digits[:8],
-            digits[8:12],
-            f"4{digits[13:16]}",
-            f"8{digits[17:20]}",
-            digits[20:],
-        )
-        return "-".join(parts)
-
-    def stamp(self, moment: float) -> str:
-        """A moment in seconds since 1970, with 0 to 7 fractional digits."""
-        digits = int(self.below(8))
-        whole = int(moment)
-        text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
-        if not digits:
-            return f"{text}Z"
-        tenths_of_microseconds = int((moment - whole) * 10**7)
-        fraction = f"{tenths_of_microseconds:07d}"
-        return f"{text}.{fraction[:digits]}Z"
+class CrowdChance(Chance):
+    """A seeded source of chance that also draws how someone's risk came about."""
 
     def profile(self, kind: Kind) -> RiskProfile:
         weights = [profile.weight for profile in kind.profiles]
@@ -381,7 +221,7 @@ class Crowd:
 
     def __init__(self, tenant: Tenant, seed: int) -> None:
         self.tenant = tenant
-        self.chance = Chance(seed)
+        self.chance = CrowdChance(seed)
         self.now = tenant.now().timestamp()
         self.sign_ins = 0x1000
 
@@ -464,7 +304,7 @@ class Crowd:
         user_agent = self.chance.choice(USER_AGENTS)
         return TiedSignIn(
             self.sign_ins,
-            SIGN_IN_EVENTS[event],
+            event,
             place,
             f"198.51.100.{number}",
             user_agent,
@@ -519,10 +359,12 @@ class Crowd:
 
     # ---- all of it
 
-    def add_users(self, users: int, detections: int) -> None:
+    def add_users(self, users: int, detections: int) -> list[str]:
+        """Add both, and give the users' ids."""
         user_ids = [self._add_user(number) for number in range(users)]
         owners = user_ids or list(self.tenant.users)
         self._add_detections(USERS, owners, detections)
+        return user_ids
 
     def add_workloads(self) -> None:
         numbers = range(SERVICE_PRINCIPALS)
@@ -538,7 +380,7 @@ def demo_tenant(
 ) -> Tenant:
     """Build a tenant with so many users and detections at least.
 
-    The recorded ones and those of the case always stay and count among them; a crowd makes
+    The recorded ones and those of the cases always stay and count among them; a crowd makes
     up the rest.
     now: the moment at which the tenant's clock stands still; without one it is the real one.
     The same seed and `now` give the same rows.
@@ -546,12 +388,17 @@ def demo_tenant(
     tenant = Tenant()
     if now:
         tenant.clock = now
+    log = SignInLog(tenant, seed)
     _add_recorded(tenant)
-    _add_case(tenant)
+    add_cases(tenant, log)
     _add_directory(tenant)
     missing_users = users - len(tenant.users)
     missing_detections = detections - len(tenant.detections)
     crowd = Crowd(tenant, seed)
-    crowd.add_users(missing_users, missing_detections)
+    user_ids = crowd.add_users(missing_users, missing_detections)
     crowd.add_workloads()
+    log.add_tied()
+    some = [tenant.users[user_id] for user_id in user_ids[::3]]
+    present = [user for user in some if not user["isDeleted"]]
+    log.add_ordinary_days([*tenant.directory.values(), *present])
     return tenant

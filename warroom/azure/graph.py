@@ -1,4 +1,4 @@
-"""Microsoft Graph's ID Protection operations on a tenant. No sockets.
+"""Microsoft Graph's operations on a tenant: risk, sign-ins, directory. No sockets.
 
 Stricter than the service: what the contract does not know is refused, never ignored.
 """
@@ -25,15 +25,21 @@ from warroom.azure.odata import (
     selected,
 )
 from warroom.azure.tenant import (
+    LOG_ROLES,
+    POLICY_ROLES,
     READ_ROLES,
-    SUBJECTS,
+    SIGN_INS,
     WRITE_ROLES,
     Tenant,
+    ids_name,
 )
 
 PREFERENCE = "include-unknown-enum-members"
 SKIP_TOKEN = re.compile(r"[0-9a-f]{64}_([1-9][0-9]{0,8})")
 NO_ID = str(UUID(int=0))
+RISK = "identityProtection/"
+LOGS = "auditLogs/"
+DIRECTORY = ""
 CHALLENGE = (
     'Bearer realm="",'
     ' authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize",'
@@ -85,14 +91,36 @@ def _unlicensed() -> RefusedError:
     return RefusedError(403, "Forbidden", message)
 
 
+def _not_premium() -> RefusedError:
+    code = "Authentication_RequestFromNonPremiumTenantOrB2CTenant"
+    message = "Neither tenant is B2C or tenant doesn't have premium license"
+    return RefusedError(403, code, message)
+
+
 def _denied() -> RefusedError:
     message = "Insufficient privileges to complete the operation."
     return RefusedError(403, "Authorization_RequestDenied", message)
 
 
+def _lacks_permission(permission: str) -> RefusedError:
+    code = "Authentication_MSGraphPermissionMissing"
+    message = (
+        f"Calling principal does not have required MSGraph permissions {permission}"
+    )
+    return RefusedError(403, code, message)
+
+
 def _not_found(row_id: str) -> RefusedError:
     message = f"Resource '{row_id}' does not exist."
     return RefusedError(404, "ResourceNotFound", message)
+
+
+def _no_account(name: str) -> RefusedError:
+    message = (
+        f"Resource '{name}' does not exist or one of its queried reference-property"
+        " objects are not present."
+    )
+    return RefusedError(404, "Request_ResourceNotFound", message)
 
 
 # ---- operations
@@ -113,6 +141,7 @@ class Operation(NamedTuple):
 
     kind: what Graph does. permissions: any one is enough.
     options: the query options it takes. folder: what the template lies below.
+    delegated: the permissions for a user, where they are others than those for an app.
     """
 
     method: str
@@ -120,7 +149,8 @@ class Operation(NamedTuple):
     kind: str
     permissions: tuple[str, ...]
     options: tuple[str, ...] = ()
-    folder: str = "identityProtection/"
+    folder: str = RISK
+    delegated: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:
@@ -142,6 +172,27 @@ class Operation(NamedTuple):
     def action(self) -> str:
         return self.template.partition("/")[2]
 
+    def sufficient(self, of_user: bool) -> tuple[str, ...]:
+        """The permissions of which a user's token, or an app's, needs any one."""
+        if of_user and self.delegated:
+            return self.delegated
+        return self.permissions
+
+    def roles(self) -> frozenset[str]:
+        """The roles of which a user needs any one."""
+        if self.method != "GET":
+            return WRITE_ROLES
+        return LOG_ROLES if self.folder == LOGS else READ_ROLES
+
+    def refusal(self, of_user: bool) -> RefusedError:
+        """What a token without a sufficient permission is told."""
+        if self.folder == RISK:
+            return usual_refusal(403)
+        if self.folder == LOGS:
+            least, *_ = self.sufficient(of_user)
+            return _lacks_permission(least)
+        return _denied()
+
     def keys(self, segments: list[str]) -> list[str] | None:
         """The ids in a path of this operation; None if it is no address of it."""
         parts = ["v1.0", *self.path.split("/")]
@@ -162,6 +213,15 @@ USER_HISTORY = USER_READ + USER_WRITE
 DETECTION_READ = ("IdentityRiskEvent.Read.All",)
 WORKLOAD_WRITE = ("IdentityRiskyServicePrincipal.ReadWrite.All",)
 WORKLOAD_READ = ("IdentityRiskyServicePrincipal.Read.All", *WORKLOAD_WRITE)
+SIGN_IN_READ = ("AuditLog.Read.All", "Directory.Read.All")
+SIGN_IN_WRITE = ("IdentityRiskEvent.ReadWrite.All",)
+POLICY_READ = frozenset(
+    (
+        "Policy.Read.All",
+        "Policy.Read.ConditionalAccess",
+        "Policy.ReadWrite.ConditionalAccess",
+    )
+)
 LIST = ("$filter", "$select", "$top", "$orderby", "$skiptoken")
 DIRECTORY_READ = (
     "User.ReadBasic.All",
@@ -175,6 +235,18 @@ COUNTED_LIST = (*LIST, "$count")
 COUNT = ("$filter",)
 HISTORY = ("$select", "$top", "$skiptoken")
 ONE = ("$select",)
+
+
+def _sign_in_action(name: str) -> Operation:
+    return Operation(
+        "POST",
+        f"signIns/{name}",
+        "act",
+        SIGN_IN_WRITE,
+        folder=LOGS,
+        delegated=USER_WRITE,
+    )
+
 
 OPERATIONS = (
     Operation("GET", "riskyUsers", "list", USER_READ, COUNTED_LIST),
@@ -202,7 +274,13 @@ OPERATIONS = (
     Operation("POST", "riskyServicePrincipals/dismiss", "act", WORKLOAD_WRITE),
     Operation("GET", "servicePrincipalRiskDetections", "list", DETECTION_READ, LIST),
     Operation("GET", "servicePrincipalRiskDetections/{id}", "get", DETECTION_READ, ONE),
-    Operation("GET", "users", "list", DIRECTORY_READ, DIRECTORY_LIST, folder=""),
+    Operation("GET", "signIns", "list", SIGN_IN_READ, LIST, LOGS),
+    Operation("GET", "signIns/{id}", "get", SIGN_IN_READ, ONE, LOGS),
+    _sign_in_action("confirmCompromised"),
+    _sign_in_action("confirmSafe"),
+    _sign_in_action("dismiss"),
+    Operation("GET", "users", "list", DIRECTORY_READ, DIRECTORY_LIST, DIRECTORY),
+    Operation("GET", "users/{id}", "account", DIRECTORY_READ, ONE, DIRECTORY),
 )
 
 
@@ -213,6 +291,15 @@ def _segments(path: str) -> list[str]:
     """
     _, *segments = re.sub("/+", "/", path).split("/")
     return [unquote(segment) for segment in segments]
+
+
+def folder_of(path: str) -> str:
+    """RISK or LOGS, if a path lies below it, else DIRECTORY."""
+    _, folder, *_ = [*_segments(path), "", ""]
+    for known in (RISK, LOGS):
+        if known.lower() == f"{folder}/".lower():
+            return known
+    return DIRECTORY
 
 
 class Address(NamedTuple):
@@ -245,13 +332,25 @@ def _find_address(method: str, path: str) -> Address:
     raise RefusedError(400, "BadRequest", message)
 
 
+class Caller(NamedTuple):
+    """Whose token a request bears. object_id: of the app or user."""
+
+    object_id: str
+    granted: frozenset[str]
+    is_user: bool
+
+
 class Call(NamedTuple):
-    """A request for an operation. keys: the ids in its path."""
+    """A request for an operation. keys: the ids in its path.
+
+    without: properties that the caller is not shown.
+    """
 
     request: Recorded
     operation: Operation
     keys: list[str]
-    caller: str
+    caller: Caller
+    without: frozenset[str]
 
     @property
     def collection(self) -> str:
@@ -399,7 +498,7 @@ def _shown(call: Call, rows: list[Row]) -> list[Row]:
     names = selected(call.option("$select"), entities)
     shown = []
     for row in rows:
-        chosen = {name: row[name] for name in names}
+        chosen = {name: row[name] for name in names if name not in call.without}
         shown.append(chosen)
     if "Prefer" in call.request.headers:
         return shown
@@ -468,29 +567,41 @@ class Graph:
             raise _unauthenticated("Access token validation failure. Invalid audience.")
         return claims
 
-    def _check_role(self, operation: Operation) -> None:
-        roles = READ_ROLES if operation.method == "GET" else WRITE_ROLES
-        if not self.tenant.user_roles & roles:
-            raise _denied()
-
     def _check_licence(self, operation: Operation) -> None:
         tenant = self.tenant
-        licensed = tenant.is_licensed(operation.collection)
-        if not licensed and not tenant.hide_unlicensed:
+        if tenant.is_licensed(operation.collection):
+            return
+        if operation.folder == LOGS:
+            raise _not_premium()
+        if not tenant.hide_unlicensed:
             raise _unlicensed()
 
-    def _authorised(self, request: Recorded, operation: Operation) -> str:
-        """The object id of a caller who may do this."""
+    def _caller(self, request: Recorded) -> Caller:
         authorization = request.headers.get("Authorization", "")
         claims = self._claims(authorization)
         scopes: str = claims.get("scp", "")
         granted = claims.get("roles") or scopes.split()
-        if not set(granted) & set(operation.permissions):
-            raise usual_refusal(403) if operation.folder else _denied()
-        if scopes and operation.folder:
-            self._check_role(operation)
+        return Caller(claims["oid"], frozenset(granted), is_user=bool(scopes))
+
+    def _authorised(self, request: Recorded, operation: Operation) -> Caller:
+        """The caller, who may do this."""
+        caller = self._caller(request)
+        if not caller.granted & set(operation.sufficient(caller.is_user)):
+            raise operation.refusal(caller.is_user)
+        needs_role = caller.is_user and operation.folder != DIRECTORY
+        if needs_role and not self.tenant.user_roles & operation.roles():
+            raise _denied()
         self._check_licence(operation)
-        return str(claims["oid"])
+        return caller
+
+    def _without(self, caller: Caller, collection: str) -> frozenset[str]:
+        """The properties of a collection's rows that a caller is not shown."""
+        if collection != SIGN_INS:
+            return frozenset()
+        is_admitted = not caller.is_user or self.tenant.user_roles & POLICY_ROLES
+        if is_admitted and caller.granted & POLICY_READ:
+            return frozenset()
+        return frozenset(("appliedConditionalAccessPolicies",))
 
     # ---- envelopes
 
@@ -514,7 +625,7 @@ class Graph:
 
     def _size(self, call: Call) -> int:
         """The most rows that a page may have."""
-        asked = page_size(call.option("$top"))
+        asked = page_size(call.option("$top"), call.operation.entities)
         return min(asked, self.tenant.largest_page)
 
     def _page(self, call: Call, rows: list[Row]) -> _Page:
@@ -573,6 +684,15 @@ class Graph:
         (visible,) = tenant.licensed(collection, [row])
         return self._entity(call, visible, call.context_name)
 
+    def _get_account(self, call: Call) -> Answer:
+        """An account of the directory by its id or its name, in any letter case."""
+        wanted = call.row_id.casefold()
+        for row in self.tenant.accounts.values():
+            names = row["id"].casefold(), row["userPrincipalName"].casefold()
+            if wanted in names:
+                return self._entity(call, row, call.context_name)
+        raise _no_account(call.row_id)
+
     def _history(self, call: Call) -> list[Row]:
         self._row(call)
         collection = call.collection
@@ -595,9 +715,9 @@ class Graph:
 
     def _act(self, call: Call) -> Answer:
         collection = call.collection
-        name = SUBJECTS[collection].ids
-        ids = _ids(call.request, name)
-        self.tenant.act(collection, call.operation.action, ids, call.caller)
+        ids = _ids(call.request, ids_name(collection))
+        action = call.operation.action
+        self.tenant.act(collection, action, ids, call.caller.object_id)
         return Answer(204, None)
 
     def _carry_out(self, call: Call) -> Answer:
@@ -608,6 +728,7 @@ class Graph:
             "history": self._list_history,
             "item": self._get_history_item,
             "act": self._act,
+            "account": self._get_account,
         }
         handler = handlers[call.operation.kind]
         try:
@@ -623,7 +744,8 @@ class Graph:
         try:
             operation, keys = _find_address(request.method, request.path)
             caller = self._authorised(request, operation)
-            call = Call(request, operation, keys, caller)
+            without = self._without(caller, operation.collection)
+            call = Call(request, operation, keys, caller, without)
             return self._carry_out(call)
         except RefusedError as refusal:
             return self.refuse(request, refusal)

@@ -1,4 +1,4 @@
-"""Graph's metadata for ID Protection and its query options. No HTTP, no data."""
+"""Graph's metadata for risk and sign-ins, and its query options. No HTTP, no data."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from typing import Any, NamedTuple, NoReturn
 Row = dict[str, Any]  # one of Graph's objects
 Predicate = Callable[[Row], "bool | None"]
 
-DEFAULT_TOP = 20  # rows a page
-LARGEST_TOP = 500  # rows a page
 MAX_OR_CLAUSES = 15
 TICKS_PER_SECOND = 10_000_000  # .NET ticks, 100 ns each
 SECONDS_PER_DAY = 86_400
@@ -68,6 +66,7 @@ ENUMS: Mapping[str, EnumType] = {
     ),
     "riskDetectionTimingType": _enum("notDefined realtime nearRealtime offline"),
     "activityType": _enum("signin user", "servicePrincipal"),
+    "conditionalAccessStatus": _enum("success failure notApplied"),
     "tokenIssuerType": _enum(
         "AzureAD ADFederationServices",
         "AzureADBackupAuth ADFederationServicesMFAAdapter NPSExtension",
@@ -76,15 +75,37 @@ ENUMS: Mapping[str, EnumType] = {
 }
 
 
+EQUALITY = frozenset(("eq", "ne"))
+ORDER = frozenset(("eq", "ne", "gt", "ge", "lt", "le"))
+ONLY_EQUAL = frozenset(("eq",))
+BEGINNING = frozenset(("eq", "startswith"))
+
+
+class PageSizes(NamedTuple):
+    """The rows a page without $top, and the most that $top may ask for."""
+
+    usual: int = 20
+    largest: int = 500
+
+
 class EntityType(NamedTuple):
     """What the objects of a collection are: their properties by name, each with its type.
 
-    filterable: the properties that $filter takes.
+    filters: the operators that $filter takes, by property, or by a path into one.
+    paths: the types of those paths.
+    usual_order: that of the rows without $orderby; None is the one in which they came.
+    ordered_by_id: whether $orderby takes `id` beside the dates.
+    ignores_case: whether texts are equal to $filter's whatever their letter case.
     """
 
     name: str
     properties: Mapping[str, str]
-    filterable: frozenset[str] = frozenset()
+    filters: Mapping[str, frozenset[str]] = {}
+    paths: Mapping[str, str] = {}
+    page_sizes: PageSizes = PageSizes()
+    usual_order: str | None = None
+    ordered_by_id: bool = True
+    ignores_case: bool = False
 
     def enums(self) -> dict[str, EnumType]:
         """The properties that are enums."""
@@ -102,8 +123,18 @@ def _properties(**names_by_type: str) -> dict[str, str]:
     return properties
 
 
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+def _usual_filters(
+    properties: Mapping[str, str], names: str
+) -> dict[str, frozenset[str]]:
+    """Any comparison of dates, equality of everything else."""
+    filters = {}
+    for name in names.split():
+        filters[name] = ORDER if properties[name] == "DateTimeOffset" else EQUALITY
+    return filters
+
+
+def _filters(operators: frozenset[str], names: str) -> dict[str, frozenset[str]]:
+    return dict.fromkeys(names.split(), operators)
 
 
 _RISK = {"riskLevel": "riskLevel", "riskState": "riskState", "riskDetail": "riskDetail"}
@@ -125,42 +156,106 @@ _DETECTION = _RISK | _properties(
     activityType="activity",
     tokenIssuerType="tokenIssuerType",
 )
+_USER_DETECTION = _DETECTION | _properties(
+    String="userId userDisplayName userPrincipalName"
+)
+_WORKLOAD_DETECTION = _DETECTION | _properties(
+    String="appId servicePrincipalId servicePrincipalDisplayName", Object="keyIds"
+)
 _ACCOUNT = _properties(String="id displayName userPrincipalName")
 _HISTORY = _properties(String="initiatedBy", Object="activity")
+_SIGN_IN = _properties(
+    String="id correlationId userId userPrincipalName userDisplayName appId"
+    " appDisplayName resourceId resourceDisplayName ipAddress clientAppUsed",
+    DateTimeOffset="createdDateTime",
+    Boolean="isInteractive",
+    Object="status deviceDetail location appliedConditionalAccessPolicies",
+    Collection="riskEventTypes riskEventTypes_v2",
+    conditionalAccessStatus="conditionalAccessStatus",
+    riskLevel="riskLevelDuringSignIn riskLevelAggregated",
+    riskState="riskState",
+    riskDetail="riskDetail",
+)
+_SIGN_IN_PATHS = _properties(
+    String="location/city location/state location/countryOrRegion"
+    " deviceDetail/browser deviceDetail/operatingSystem",
+    Int32="status/errorCode",
+)
+# Clients ask for createdDateTime gt and lt too, though le and ge alone are documented.
+_SIGN_IN_FILTERS = {
+    **_filters(
+        ONLY_EQUAL,
+        "id userId appId clientAppUsed conditionalAccessStatus correlationId"
+        " resourceDisplayName resourceId riskDetail riskLevelAggregated"
+        " riskLevelDuringSignIn riskState riskEventTypes riskEventTypes_v2"
+        " status/errorCode",
+    ),
+    **_filters(
+        BEGINNING,
+        "userPrincipalName userDisplayName appDisplayName ipAddress location/city"
+        " location/state location/countryOrRegion deviceDetail/browser"
+        " deviceDetail/operatingSystem",
+    ),
+    "createdDateTime": ORDER - {"ne"},
+}
 
 ENTITY_TYPES: Mapping[str, EntityType] = {  # by collection
-    "users": EntityType("user", _ACCOUNT, frozenset(_ACCOUNT)),
-    "riskyUsers": EntityType("riskyUser", _USER, frozenset(_USER) - {"isProcessing"}),
+    "users": EntityType(
+        "user",
+        _ACCOUNT,
+        _filters(ONLY_EQUAL, "id")
+        | _filters(BEGINNING, "displayName userPrincipalName"),
+        ignores_case=True,
+    ),
+    "signIns": EntityType(
+        "signIn",
+        _SIGN_IN,
+        _SIGN_IN_FILTERS,
+        _SIGN_IN_PATHS,
+        PageSizes(usual=1000, largest=1000),
+        usual_order="createdDateTime desc",
+        ordered_by_id=False,
+    ),
+    "riskyUsers": EntityType(
+        "riskyUser",
+        _USER,
+        _usual_filters(
+            _USER,
+            "id userDisplayName userPrincipalName isDeleted riskLevel riskState"
+            " riskDetail riskLastUpdatedDateTime",
+        ),
+    ),
     "riskyUsers/history": EntityType(
         "riskyUserHistoryItem", _USER | _HISTORY | _properties(String="userId")
     ),
     "riskDetections": EntityType(
         "riskDetection",
-        _DETECTION | _properties(String="userId userDisplayName userPrincipalName"),
-        _names(
+        _USER_DETECTION,
+        _usual_filters(
+            _USER_DETECTION,
             "id requestId riskEventType riskLevel riskState riskDetail"
             " userId userDisplayName userPrincipalName"
-            " activityDateTime detectedDateTime lastUpdatedDateTime"
+            " activityDateTime detectedDateTime lastUpdatedDateTime",
         ),
     ),
     "riskyServicePrincipals": EntityType(
         "riskyServicePrincipal",
         _SERVICE_PRINCIPAL,
-        _names("id displayName riskLevel riskState riskLastUpdatedDateTime"),
+        _usual_filters(
+            _SERVICE_PRINCIPAL,
+            "id displayName riskLevel riskState riskLastUpdatedDateTime",
+        ),
     ),
     "riskyServicePrincipals/history": EntityType(
         "riskyServicePrincipalHistoryItem", _SERVICE_PRINCIPAL | _HISTORY
     ),
     "servicePrincipalRiskDetections": EntityType(
         "servicePrincipalRiskDetection",
-        _DETECTION
-        | _properties(
-            String="appId servicePrincipalId servicePrincipalDisplayName",
-            Object="keyIds",
-        ),
-        _names(
+        _WORKLOAD_DETECTION,
+        _usual_filters(
+            _WORKLOAD_DETECTION,
             "id requestId servicePrincipalId riskEventType riskLevel riskState"
-            " activityDateTime detectedDateTime lastUpdatedDateTime"
+            " activityDateTime detectedDateTime lastUpdatedDateTime",
         ),
     ),
 }
@@ -236,10 +331,17 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
 }
 # After the literal comes nothing that would make it longer, such as the x in trueX or the
 # quote in 'a'b'.
+_PROPERTY = r"(?P<property>[A-Za-z]\w*(?:/[A-Za-z]\w*)?)"
+_QUOTED = r"'(?P<String>(?:[^']|'')*)'"
 _COMPARISON = re.compile(
-    r"(?P<property>[A-Za-z]\w*) +(?P<operator>eq|ne|gt|ge|lt|le) +(?:"
-    rf"(?P<DateTimeOffset>{_MOMENT})|(?P<Boolean>true|false)"
-    r"|(?:microsoft\.graph\.(?P<enum>\w+))?'(?P<String>(?:[^']|'')*)')(?![\w'.])"
+    rf"{_PROPERTY} +(?P<operator>eq|ne|gt|ge|lt|le) +(?:"
+    rf"(?P<DateTimeOffset>{_MOMENT})|(?P<Boolean>true|false)|(?P<Int32>-?\d{{1,10}})"
+    rf"|(?:microsoft\.graph\.(?P<enum>\w+))?{_QUOTED})(?![\w'.-])"
+)
+_BEGINNING = re.compile(rf"starts[Ww]ith\( *{_PROPERTY} *, *{_QUOTED} *\)")
+_ANY = re.compile(
+    r"(?P<property>[A-Za-z]\w*)/any\( *(?P<element>[A-Za-z]\w*) *:"
+    rf" *(?P=element) +eq +{_QUOTED} *\)"
 )
 
 
@@ -265,6 +367,7 @@ def _moment_literal(text: str) -> int:
 _LITERALS: Mapping[str, Callable[[str], object]] = {
     "String": _text_literal,
     "Boolean": _boolean_literal,
+    "Int32": int,
     "DateTimeOffset": _moment_literal,
 }
 
@@ -312,49 +415,87 @@ def _literal(comparison: re.Match[str], type_: str) -> object:
 
 
 def _filterable_type(name: str, entity_type: EntityType) -> str:
-    """The type of a property. Raises: BadRequestError: $filter does not take it."""
-    if name not in entity_type.properties:
+    """The type of a property or path. Raises: BadRequestError: $filter does not take it."""
+    types = {**entity_type.properties, **entity_type.paths}
+    if name not in types:
         raise _invalid(unknown_property(name, entity_type))
-    if name not in entity_type.filterable:
+    if name not in entity_type.filters:
         reason = f"The property '{name}' cannot be used in the $filter query option."
         raise _invalid(reason)
-    return entity_type.properties[name]
+    return types[name]
 
 
-def _compare_moments(
-    name: str, compare: Callable[[Any, Any], bool], bound: object
+def _check_operator(name: str, operator: str, entity_type: EntityType) -> None:
+    if operator not in entity_type.filters[name]:
+        raise _invalid(f"The operator '{operator}' is not supported for '{name}'.")
+
+
+def _reader(name: str) -> Callable[[Row], Any]:
+    """What gives a row's value of a property, or of a path into one."""
+    outer, _, inner = name.partition("/")
+    if not inner:
+        return lambda row: row[outer]
+    return lambda row: (row[outer] or {}).get(inner)
+
+
+def _holds(
+    name: str, convert: Callable[[Any], Any], test: Callable[[Any], bool]
 ) -> Predicate:
+    """The predicate that tests a row's value once converted, and is null for null."""
+    read = _reader(name)
+
     def holds(row: Row) -> bool | None:
-        moment = row[name]
-        if moment is None:
-            return None
-        return compare(ticks(moment), bound)
-
-    return holds
-
-
-def _compare_values(
-    name: str, compare: Callable[[Any, Any], bool], literal: object
-) -> Predicate:
-    def holds(row: Row) -> bool | None:
-        value = row[name]
+        value = read(row)
         if value is None:
             return None
-        return compare(value, literal)
+        return test(convert(value))
 
     return holds
+
+
+def _as_is(value: object) -> object:
+    return value
+
+
+def _conversion(type_: str, entity_type: EntityType) -> Callable[[Any], Any]:
+    """What makes a row's values of a type comparable."""
+    if type_ == "DateTimeOffset":
+        return ticks
+    if type_ == "String" and entity_type.ignores_case:
+        return str.casefold
+    return _as_is
 
 
 def _compared(comparison: re.Match[str], entity_type: EntityType) -> Predicate:
     name, operator = comparison["property"], comparison["operator"]
     type_ = _filterable_type(name, entity_type)
+    if type_ == "Collection":
+        raise _incompatible(type_, operator)
     literal = _literal(comparison, type_)
+    _check_operator(name, operator, entity_type)
     compare = _OPERATORS[operator]
-    if type_ == "DateTimeOffset":
-        return _compare_moments(name, compare, literal)
-    if operator not in ("eq", "ne"):
-        raise _invalid(f"The operator '{operator}' is not supported for '{name}'.")
-    return _compare_values(name, compare, literal)
+    convert = _conversion(type_, entity_type)
+    if type_ == "String":
+        literal = convert(literal)
+    return _holds(name, convert, lambda value: compare(value, literal))
+
+
+def _begins(call: re.Match[str], entity_type: EntityType) -> Predicate:
+    name = call["property"]
+    type_ = _filterable_type(name, entity_type)
+    _check_operator(name, "startswith", entity_type)
+    convert = _conversion(type_, entity_type)
+    beginning = convert(_text_literal(call["String"]))
+    return _holds(name, convert, lambda value: value.startswith(beginning))
+
+
+def _has_any(call: re.Match[str], entity_type: EntityType) -> Predicate:
+    name = call["property"]
+    type_ = _filterable_type(name, entity_type)
+    if type_ != "Collection":
+        raise _invalid(f"The property '{name}' is no collection.")
+    wanted = _text_literal(call["String"])
+    return _holds(name, _as_is, lambda values: wanted in values)
 
 
 # ---- $filter: what joins them
@@ -420,6 +561,13 @@ def _and(clauses: list[_Clause]) -> _Clause:
     return _Clause(_junction(clauses, False))
 
 
+_TERMS = (
+    (_BEGINNING, _begins),
+    (_ANY, _has_any),
+    (_COMPARISON, _compared),
+)
+
+
 class _FilterParser:
     """Recursive descent over `or`, `and`, `not (…)`, parentheses and comparisons."""
 
@@ -451,10 +599,11 @@ class _FilterParser:
             return _not(self._term())
         if self._accept(_OPEN):
             return self._rest_of_parenthesis()
-        comparison = self._accept(_COMPARISON)
-        if comparison is None:
-            self._fail()
-        return _Clause(_compared(comparison, self.entity_type))
+        for pattern, predicate in _TERMS:
+            match = self._accept(pattern)
+            if match:
+                return _Clause(predicate(match, self.entity_type))
+        return self._fail()
 
     def _rest_of_parenthesis(self) -> _Clause:
         clause = self._disjunction()
@@ -490,6 +639,17 @@ def filtered(rows: Iterable[Row], text: str, collection: str) -> list[Row]:
     return [row for row in rows if holds(row)]
 
 
+def check_moments(text: str, earliest: int) -> None:
+    """Let a $filter pass that names no moment before one, in ticks.
+
+    Raises: BadRequestError: it names one, or one that cannot be.
+    """
+    unquoted = re.sub(_QUOTED, "''", text)
+    for moment in re.finditer(_MOMENT, unquoted):
+        if _moment_literal(moment[0]) < earliest:
+            raise BadRequestError("Invalid filter clause")
+
+
 # ---- the other options
 
 
@@ -508,6 +668,12 @@ class _OrderKey(NamedTuple):
         return True, self.convert(value)
 
 
+def _can_order(name: str, entity_type: EntityType) -> bool:
+    if name == "id":
+        return entity_type.ordered_by_id
+    return entity_type.properties[name] == "DateTimeOffset"
+
+
 def _order_key(part: str, entity_type: EntityType) -> _OrderKey:
     """Read a part of $orderby, of which only dates and `id` are taken."""
     name, _, direction = part.partition(" ")
@@ -516,7 +682,7 @@ def _order_key(part: str, entity_type: EntityType) -> _OrderKey:
         problem = unknown_property(name, entity_type)
     elif direction not in ("", "asc", "desc"):
         problem = f"Syntax error at position {len(name) + 1} in '{part}'."
-    elif name != "id" and entity_type.properties[name] != "DateTimeOffset":
+    elif not _can_order(name, entity_type):
         problem = f"The property '{name}' cannot be used in $orderby."
     if problem:
         raise BadRequestError(f"Invalid orderby clause: {problem}")
@@ -545,18 +711,19 @@ def selected(text: str | None, collection: str) -> tuple[str, ...]:
     return names
 
 
-def page_size(text: str | None) -> int:
-    """The rows a page for $top, 1 to 500; 20 without one. Raises: BadRequestError."""
+def page_size(text: str | None, collection: str) -> int:
+    """The rows a page for $top, or without one. Raises: BadRequestError."""
+    usual, largest = ENTITY_TYPES[collection].page_sizes
     if text is None:
-        return DEFAULT_TOP
+        return usual
     if not re.fullmatch(r"[0-9]{1,9}", text) or text == "0":
         raise BadRequestError(
             f"Invalid value '{text}' for $top query option found."
             " It must be a positive integer."
         )
-    if int(text) > LARGEST_TOP:
+    if int(text) > largest:
         raise BadRequestError(
-            f"The limit of '{LARGEST_TOP}' for Top query has been exceeded."
+            f"The limit of '{largest}' for Top query has been exceeded."
             f" The value from the incoming request is '{text}'."
         )
     return int(text)

@@ -19,6 +19,59 @@ NONPREMIUM_EVENTS = frozenset(
     )
 )
 
+# The members of riskEventTypes, which has not grown since; riskEventTypes_v2 is open.
+EVENTS_AT_FIRST = frozenset(
+    (
+        "unlikelyTravel",
+        "anonymizedIPAddress",
+        "maliciousIPAddress",
+        "unfamiliarFeatures",
+        "malwareInfectedIPAddress",
+        "suspiciousIPAddress",
+        "leakedCredentials",
+        "investigationsThreatIntelligence",
+        "generic",
+        "adminConfirmedUserCompromised",
+        "mcasImpossibleTravel",
+        "mcasSuspiciousInboxManipulationRules",
+        "investigationsThreatIntelligenceSigninLinked",
+        "maliciousIPAddressValidCredentialsBlockedIP",
+    )
+)
+SUCCESS = {"errorCode": 0, "failureReason": "Other.", "additionalDetails": None}
+UNKNOWN_DEVICE = {
+    "deviceId": "",
+    "displayName": "",
+    "operatingSystem": "Windows10",
+    "browser": "Edge 124.0.0",
+    "isCompliant": False,
+    "isManaged": False,
+    "trustType": None,
+}
+OUTLOOK = {
+    "appId": "9199bf20-a13f-4107-85dc-02114787ef48",
+    "appDisplayName": "One Outlook Web",
+    "resourceId": "00000002-0000-0ff1-ce00-000000000000",
+    "resourceDisplayName": "Office 365 Exchange Online",
+}
+PLAIN_SIGN_IN: Row = {  # but for its id, its moment and its user
+    **OUTLOOK,
+    "ipAddress": "192.0.2.1",
+    "location": None,
+    "clientAppUsed": "Browser",
+    "isInteractive": True,
+    "status": SUCCESS,
+    "deviceDetail": UNKNOWN_DEVICE,
+    "conditionalAccessStatus": "notApplied",
+    "appliedConditionalAccessPolicies": [],
+    "riskLevelDuringSignIn": "none",
+    "riskLevelAggregated": "none",
+    "riskState": "none",
+    "riskDetail": "none",
+    "riskEventTypes": [],
+    "riskEventTypes_v2": [],
+}
+
 WITHOUT_SIGN_IN = {  # of a detection that none is tied to
     "source": "IdentityProtection",
     "detectionTimingType": "offline",
@@ -142,10 +195,54 @@ def push_history(items: list[Row], item: Row) -> None:
     items.insert(0, item)
 
 
+def old_event_types(event_types: Iterable[str]) -> list[str]:
+    """Event types as riskEventTypes has them."""
+    return [
+        event if event in EVENTS_AT_FIRST else "unknownFutureValue"
+        for event in event_types
+    ]
+
+
+def sign_in(row_id: str, user: Row, moment: str) -> Row:
+    """A sign-in of a user that succeeded and bears no risk.
+
+    user: as a list of risky users gives it. The log holds its name in lower case.
+    """
+    return {
+        **PLAIN_SIGN_IN,
+        "id": row_id,
+        "correlationId": row_id,
+        "createdDateTime": moment,
+        "userId": user["id"],
+        "userPrincipalName": user["userPrincipalName"].lower(),
+        "userDisplayName": user["userDisplayName"],
+    }
+
+
+def _plain_event(event: str) -> str:
+    if event in NONPREMIUM_EVENTS:
+        return event
+    return "generic"
+
+
+def _hidden_sign_in(row: Row) -> Row:
+    event_types = [_plain_event(event) for event in row["riskEventTypes_v2"]]
+    return {
+        **row,
+        "riskLevelDuringSignIn": "hidden",
+        "riskLevelAggregated": "hidden",
+        "riskDetail": "hidden",
+        "riskEventTypes": old_event_types(event_types),
+        "riskEventTypes_v2": event_types,
+    }
+
+
 def hidden(row: Row) -> Row:
     """The row as those see it who have no licence for more."""
+    if "riskLevelAggregated" in row:
+        return _hidden_sign_in(row)
     masked = {**row, "riskLevel": "hidden", "riskDetail": "hidden"}
     event = row.get("riskEventType")
-    if event is not None and event not in NONPREMIUM_EVENTS:
-        masked["riskEventType"] = "generic"
+    if event is not None:
+        masked["riskEventType"] = _plain_event(event)
     return masked

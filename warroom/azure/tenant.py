@@ -6,15 +6,17 @@ import hashlib
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
 from warroom.azure.odata import (
-    LARGEST_TOP,
+    ENTITY_TYPES,
     BadRequestError,
     Row,
+    check_moments,
     filtered,
     ordered,
+    ticks,
 )
 from warroom.azure.rows import (
     account,
@@ -24,6 +26,7 @@ from warroom.azure.rows import (
     offline_detection,
     push_history,
     risk,
+    sign_in,
     stamp,
     user_at_risk,
 )
@@ -35,18 +38,34 @@ CLIENT_SECRET = "contoso~demo~secret"
 XSOAR_CLIENT_ID = "ec854987-95fa-4c8f-8056-768dd0f409ac"
 MAX_IDS = 60  # in one action
 MAX_WALKS = 8  # over pages, whose rows are kept between requests
+LARGEST_PAGE = max(
+    entity_type.page_sizes.largest for entity_type in ENTITY_TYPES.values()
+)
+SIGN_INS = "signIns"
+SIGN_IN_FILTER_AGE = timedelta(days=90)  # of the earliest moment that it may name
 
 READ_ROLES = frozenset(
     ("Global Reader", "Security Reader", "Security Operator", "Security Administrator")
+)
+LOG_ROLES = READ_ROLES | {"Reports Reader"}
+POLICY_ROLES = frozenset(
+    (
+        "Global Reader",
+        "Security Reader",
+        "Security Administrator",
+        "Conditional Access Administrator",
+    )
 )
 WRITE_ROLES = frozenset(("Security Administrator",))
 PERMISSIONS = (
     "IdentityRiskyUser.Read.All",
     "IdentityRiskyUser.ReadWrite.All",
     "IdentityRiskEvent.Read.All",
+    "IdentityRiskEvent.ReadWrite.All",
     "IdentityRiskyServicePrincipal.Read.All",
     "IdentityRiskyServicePrincipal.ReadWrite.All",
     "User.ReadBasic.All",
+    "AuditLog.Read.All",
 )
 
 # ---- hosts and apps
@@ -145,6 +164,7 @@ SUBJECTS: Mapping[str, Subject] = {
     ),
 }
 COLLECTIONS = (*SUBJECTS, *(subject.detections for subject in SUBJECTS.values()))
+PARTLY_HIDDEN = ("riskDetections", SIGN_INS)  # without P2
 WORKLOAD_COLLECTIONS = ("riskyServicePrincipals", "servicePrincipalRiskDetections")
 
 
@@ -192,7 +212,30 @@ ACTIONS: Mapping[tuple[str, str], RiskChange] = {
     ("riskyServicePrincipals", "dismiss"): RiskChange(
         "none", "dismissed", "adminDismissedAllRiskForServicePrincipal"
     ),
+    (SIGN_INS, "confirmCompromised"): RiskChange(
+        "high", "confirmedCompromised", "adminConfirmedSigninCompromised"
+    ),
+    (SIGN_INS, "confirmSafe"): RiskChange(
+        "none", "confirmedSafe", "adminConfirmedSigninSafe"
+    ),
+    (SIGN_INS, "dismiss"): RiskChange(
+        "none", "dismissed", "adminDismissedRiskForSignIn"
+    ),
 }
+OPEN_STATES = ("atRisk", "confirmedCompromised")
+LEVELS = ("none", "hidden", "low", "medium", "high")  # from least to most
+
+
+def ids_name(collection: str) -> str:
+    """The property of an action's body that holds the ids."""
+    if collection == SIGN_INS:
+        return "requestIds"
+    return SUBJECTS[collection].ids
+
+
+def is_open(row: Row) -> bool:
+    """Whether the risk of a user, sign-in or detection still stands."""
+    return row["riskState"] in OPEN_STATES
 
 
 @dataclass
@@ -252,6 +295,7 @@ class Tenant:
 
     apps: by client id. identities: the permissions of this machine's managed identities,
     by client id; "" is the system-assigned one.
+    sign_ins: the interactive ones, by id.
     directory: users without risk, by id, who can still be confirmed compromised.
     licence: "P2", "P1" or "Free". workload_licence: whether service principals are covered.
     hide_unlicensed: without a licence rows come with hidden values instead of an error;
@@ -269,6 +313,7 @@ class Tenant:
     users: dict[str, Row] = field(default_factory=dict)
     detections: dict[str, Row] = field(default_factory=dict)
     history: dict[str, list[Row]] = field(default_factory=dict)
+    sign_ins: dict[str, Row] = field(default_factory=dict)
     service_principals: dict[str, Row] = field(default_factory=dict)
     service_principal_history: dict[str, list[Row]] = field(default_factory=dict)
     service_principal_detections: dict[str, Row] = field(default_factory=dict)
@@ -286,7 +331,7 @@ class Tenant:
     clock: datetime | Callable[[], datetime] = _real_time
     processing_reads: int = 0
     order: Order = as_asked
-    largest_page: int = LARGEST_TOP
+    largest_page: int = LARGEST_PAGE
     answered_requests: int = 0
     _processing: dict[tuple[str, str], _Processing] = field(
         default_factory=dict, repr=False
@@ -325,12 +370,14 @@ class Tenant:
 
     def store(self, collection: str) -> dict[str, Row]:
         """The rows of a collection, by id."""
+        if collection == "users":
+            return self.accounts
         stores = {
             "riskyUsers": self.users,
             "riskDetections": self.detections,
             "riskyServicePrincipals": self.service_principals,
             "servicePrincipalRiskDetections": self.service_principal_detections,
-            "users": self.accounts,
+            SIGN_INS: self.sign_ins,
         }
         return stores[collection]
 
@@ -442,6 +489,20 @@ class Tenant:
         self.touch()
         return row
 
+    def add_sign_in(self, **fields: Any) -> Row:
+        """Add a sign-in, of the first user at risk unless `userId` says another.
+
+        What is not given is plain: it succeeds now, without risk, from no known place.
+        """
+        user = self.directory.get(fields.get("userId", ""))
+        if user is None:
+            user = self._user(fields.get("userId"))
+        row = sign_in(self.new_id(), user, self.timestamp()) | fields
+        check_row(row, SIGN_INS)
+        self.sign_ins[row["id"]] = row
+        self.touch()
+        return row
+
     @property
     def waiting(self) -> int:
         """How many detections have not surfaced yet."""
@@ -451,6 +512,8 @@ class Tenant:
 
     def _may_act(self, collection: str, change: RiskChange, row_id: str) -> bool:
         row = self.store(collection).get(row_id)
+        if row is not None and collection == SIGN_INS:
+            return change.state != "dismissed" or is_open(row)
         if row is not None:
             return not row.get("isDeleted")
         if collection != "riskyUsers" or not change.leaves_detection:
@@ -458,7 +521,7 @@ class Tenant:
         return row_id in self.directory
 
     def _check_ids(self, collection: str, change: RiskChange, ids: list[str]) -> None:
-        name = SUBJECTS[collection].ids
+        name = ids_name(collection)
         distinct = len(set(ids)) == len(ids)
         if not distinct or not 1 <= len(ids) <= MAX_IDS:
             raise BadRequestError(
@@ -480,8 +543,8 @@ class Tenant:
         """Accept an action for all of the ids or none.
 
         Raises: KeyError: there is no such action. BadRequestError: there are none, too
-        many, or the same one twice; or one is unknown, deleted, or a user without risk
-        for an action other than confirming a compromise.
+        many, or the same one twice; or one is unknown, deleted, a user without risk for
+        an action other than confirming a compromise, or a sign-in without any to dismiss.
         """
         change = ACTIONS[collection, action]
         self._check_ids(collection, change, ids)
@@ -490,8 +553,9 @@ class Tenant:
             row = rows.get(row_id)
             reads = 0  # of a row that is not there yet, and so cannot be read
             if row is not None:
-                row["isProcessing"] = True
                 reads = self.processing_reads
+            if row is not None and collection != SIGN_INS:
+                row["isProcessing"] = True
             processing = _Processing(change, initiated_by, reads)
             self._processing[collection, row_id] = processing
         self.touch()
@@ -506,12 +570,85 @@ class Tenant:
         detections = self.store(subject.detections)
         detections[row["id"]] = row
 
+    def _close_detections(self, rows: list[Row], change: RiskChange) -> None:
+        """Let a verdict settle detections. Their levels stay, as Graph leaves them."""
+        for row in rows:
+            row |= {
+                "riskState": change.state,
+                "riskDetail": change.detail,
+                "lastUpdatedDateTime": self.timestamp(),
+            }
+
+    def _settle_sign_in(self, row: Row, change: RiskChange) -> None:
+        """Let a verdict settle a sign-in. What was thought during it stays."""
+        row |= {"riskState": change.state, "riskDetail": change.detail}
+        if change.level == "none":
+            row["riskLevelAggregated"] = "none"
+
+    def _open_detections(self, user_id: str) -> list[Row]:
+        return [
+            row
+            for row in self.detections.values()
+            if row["userId"] == user_id and is_open(row)
+        ]
+
+    def _settle_all_of_user(self, user_id: str, change: RiskChange) -> None:
+        """Let a verdict on a user settle what is open of the user."""
+        self._close_detections(self._open_detections(user_id), change)
+        for row in self.sign_ins.values():
+            if row["userId"] == user_id and is_open(row):
+                self._settle_sign_in(row, change)
+
+    def _user_risk_left(self, user: Row, change: RiskChange) -> Row:
+        """A user's risk after a verdict on a sign-in: what other detections leave of it."""
+        if change.level == "high":
+            return risk("high", "atRisk", change.detail)
+        left = [row["riskLevel"] for row in self._open_detections(user["id"])]
+        if not left:
+            return change.properties
+        highest = max(left, key=LEVELS.index)
+        level = min(highest, user["riskLevel"], key=LEVELS.index)
+        return risk(level, user["riskState"], user["riskDetail"])
+
+    def _settle_user_of_sign_in(self, user_id: str, processing: _Processing) -> None:
+        """Let a verdict on a sign-in change the risk of its user, if it does."""
+        change = processing.change
+        if change.level == "high" and user_id in self.directory:
+            self.users[user_id] = self.directory.pop(user_id)
+        user = self.users.get(user_id)
+        if user is None or user["isDeleted"]:
+            return
+        if change.level == "none" and not is_open(user):
+            return
+        changes = self._user_risk_left(user, change)
+        if changes != {name: user[name] for name in changes}:
+            self._change("riskyUsers", user_id, changes, processing.initiated_by, [])
+
+    def _judge_sign_in(self, row_id: str, processing: _Processing) -> None:
+        change = processing.change
+        row = self.sign_ins[row_id]
+        row["riskLevelAggregated"] = change.level
+        self._settle_sign_in(row, change)
+        linked = [
+            detection
+            for detection in self.detections.values()
+            if detection["requestId"] == row_id
+        ]
+        self._close_detections(linked, change)
+        self._settle_user_of_sign_in(row["userId"], processing)
+        self.touch()
+
     def _take_effect(
         self, collection: str, row_id: str, processing: _Processing
     ) -> None:
         change = processing.change
+        if collection == SIGN_INS:
+            self._judge_sign_in(row_id, processing)
+            return
         if row_id not in self.store(collection):
             self.users[row_id] = self.directory.pop(row_id)
+        if collection == "riskyUsers":
+            self._settle_all_of_user(row_id, change)
         changes = change.properties | {"isProcessing": False}
         row = self._change(
             collection, row_id, changes, processing.initiated_by, change.event_types
@@ -562,17 +699,20 @@ class Tenant:
     # ---- reading
 
     def is_licensed(self, collection: str) -> bool:
-        """Whether the licences cover a collection at all (P1: detections, in part hidden)."""
+        """Whether the licences cover a collection at all.
+
+        P1 covers detections and sign-ins, in part hidden.
+        """
         if collection == "users":
             return True
         if collection in WORKLOAD_COLLECTIONS:
             return self.workload_licence
         if self.licence == "P1":
-            return collection == "riskDetections"
+            return collection in PARTLY_HIDDEN
         return self.licence == "P2"
 
     def _shows_everything(self, collection: str) -> bool:
-        if collection == "riskDetections":
+        if collection in PARTLY_HIDDEN:
             return self.licence == "P2"
         return self.is_licensed(collection)
 
@@ -588,10 +728,19 @@ class Tenant:
         stored = self.store(collection).values()
         rows = self.licensed(collection, list(stored))
         if filter_text is not None:
-            rows = filtered(rows, filter_text, collection)
+            rows = self._filtered(rows, filter_text, collection)
+        if orderby is None:
+            orderby = ENTITY_TYPES[collection].usual_order
         if orderby is not None:
             rows = ordered(rows, orderby, collection)
         return self.order(rows)
+
+    def _filtered(self, rows: list[Row], text: str, collection: str) -> list[Row]:
+        kept = filtered(rows, text, collection)
+        if collection == SIGN_INS:
+            earliest = self.now() - SIGN_IN_FILTER_AGE
+            check_moments(text, ticks(stamp(earliest)))
+        return kept
 
     def listing(
         self,
