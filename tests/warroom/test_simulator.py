@@ -2018,6 +2018,19 @@ def test_the_tenant_takes_one_request_a_second_and_counts_those_it_refused(
     assert [answer.headers.get("Retry-After") for answer in answers] == [None, None, None, None, "10"]
 
 
+def test_the_logs_take_five_requests_in_ten_seconds_beside_those_of_id_protection(
+    caller: Caller, simulator: Simulator
+) -> None:
+    simulator.throttle, moments = 1, iter((0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 9.9, 10.5))
+    simulator.throttle_clock = lambda: next(moments)
+    answers = [caller.get(f"{GRAPH}/v1.0//AuditLogs/signIns", top=1) for _ in range(6)]
+    assert [answer.status_code for answer in answers] == [200] * 5 + [429]
+    assert error_of(answers[-1])[:2] == (429, "UnknownError")
+    assert [answer.headers.get("Retry-After") for answer in answers] == [None] * 5 + ["10"]
+    assert [caller.get(path).status_code for path in ("riskyUsers", "riskyUsers", DIRECTORY_URL)] == [200, 429, 200]
+    assert [caller.get(SIGN_INS_URL).status_code for _ in range(2)] == [429, 200]
+
+
 def test_the_loopback_keeps_the_retries_it_was_given(simulator: Simulator) -> None:
     retries = Retry(total=2, status_forcelist=[503], allowed_methods=None)
     with session_to(simulator, max_retries=retries) as session:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,15 @@ from typing import Any
 from warroom.azure.entra import Entra
 from warroom.azure.exchange import Answer, Json, Recorded, html_page
 from warroom.azure.faults import NO_FAULT, Fault, Faults
-from warroom.azure.graph import CHALLENGE, Graph, usual_refusal
+from warroom.azure.graph import (
+    CHALLENGE,
+    LOGS,
+    RISK,
+    Graph,
+    RefusedError,
+    folder_of,
+    usual_refusal,
+)
 from warroom.azure.identity import APP_SERVICE_HOST, IMDS_HOST, MachineIdentity
 from warroom.azure.tenant import Tenant
 
@@ -20,6 +29,14 @@ OUTAGE = {
     "error": "temporarily_unavailable",
     "error_description": "AADSTS90033: A transient error has occurred.",
 }
+LOG_REQUESTS = 5  # that the logs take of a tenant in LOG_SECONDS
+LOG_SECONDS = 10
+LOGS_ARE_BUSY = RefusedError(
+    429,
+    "UnknownError",
+    "This request is throttled. Please try again after the value specified in the"
+    " Retry-After header.",
+)
 
 
 def _waiting() -> Callable[[float], object]:
@@ -31,8 +48,8 @@ class Services:
     """Graph, sign-in and managed identity of a tenant; they record what they are asked.
 
     requests: as they came, in order. numbers: theirs. faults: those to come.
-    throttle: Graph's requests a second for the tenant, refused ones counted too;
-    None is unlimited.
+    throttle: ID Protection's requests a second for the tenant, refused ones counted too;
+    None is unlimited, and so are the logs then.
     retry_after: seconds named on those 429s; None, as with ID Protection, names none.
     next_link_override: gives the link to hand out in place of the right one.
     sleep: waits the seconds by which a fault delays an answer. It is not time.sleep:
@@ -49,6 +66,7 @@ class Services:
     next_link_override: Callable[[str], str] | None = None
     sleep: Callable[[float], object] = field(default_factory=_waiting)
     _free_at: float = float("-inf")
+    _log_moments: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         tenant = self.tenant
@@ -107,22 +125,41 @@ class Services:
         body = self._forced_body(face, request, status)
         return Answer(status, body, headers)
 
-    def _is_throttled(self) -> bool:
-        """Whether a request comes too soon after the last one, answered or not."""
-        if not self.throttle:
-            return False
+    def _throttled_by_risk(self, request: Recorded, rate: float) -> Answer | None:
+        """The refusal of a request that comes too soon after the last, answered or not."""
         now = self.throttle_clock()
         too_soon = now < self._free_at
-        self._free_at = now + 1 / self.throttle
-        return too_soon
-
-    def _throttled(self, request: Recorded) -> Answer:
-        refusal = usual_refusal(429)
-        answer = self.graph.refuse(request, refusal)
+        self._free_at = now + 1 / rate
+        if not too_soon:
+            return None
+        answer = self.graph.refuse(request, usual_refusal(429))
         if self.retry_after is None:
             return answer
         headers = {"Retry-After": str(self.retry_after)}
         return answer._replace(headers=headers)
+
+    def _throttled_by_logs(self, request: Recorded) -> Answer | None:
+        """The refusal of a request too many, which counts like those before it."""
+        now = self.throttle_clock()
+        recent = [each for each in self._log_moments if each > now - LOG_SECONDS]
+        self._log_moments = [*recent, now]
+        if len(recent) < LOG_REQUESTS:
+            return None
+        free_at = self._log_moments[-LOG_REQUESTS] + LOG_SECONDS
+        headers = {"Retry-After": str(math.ceil(free_at - now))}
+        answer = self.graph.refuse(request, LOGS_ARE_BUSY)
+        return answer._replace(headers=headers)
+
+    def _throttled(self, request: Recorded) -> Answer | None:
+        """The refusal of a request that is one too many; each service counts its own."""
+        folder = folder_of(request.path)
+        if not self.throttle:
+            return None
+        if folder == RISK:
+            return self._throttled_by_risk(request, self.throttle)
+        if folder == LOGS:
+            return self._throttled_by_logs(request)
+        return None
 
     def _relinked(self, answer: Answer) -> Answer:
         body = answer.body
@@ -155,9 +192,7 @@ class Services:
             return self.entra.answer(request)
         if face == "identity":
             return self.identity.answer(request)
-        if self._is_throttled():
-            return self._throttled(request)
-        return self.graph.answer(request)
+        return self._throttled(request) or self.graph.answer(request)
 
     def _answer(self, request: Recorded) -> tuple[Answer, Fault]:
         face = self.face(request)
