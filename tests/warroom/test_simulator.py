@@ -1425,6 +1425,18 @@ def test_all_that_was_consented_to_can_be_asked_for_at_once(session: requests.Se
     assert (claims["idtyp"], claims["oid"]) == ("user", simulator.tenant.signed_in_user)
 
 
+def test_a_token_also_bears_some_that_was_not_asked_for_but_consented_to(
+    session: requests.Session, simulator: Simulator, tenant: Tenant
+) -> None:
+    def scopes() -> list[str]:
+        answer = signed_in_by_device_code(session, simulator, READ_USERS)
+        return list(simulator.entra.claims(answer["access_token"])["scp"].split())
+
+    assert scopes() == [READ_SIGN_INS, READ_USERS, "User.ReadBasic.All"]
+    tenant.apps[XSOAR_CLIENT_ID].delegated_permissions -= {READ_SIGN_INS}
+    assert scopes() == [READ_USERS, "User.ReadBasic.All"]
+
+
 def test_a_refresh_cannot_widen_what_was_consented_to(
     session: requests.Session, simulator: Simulator, tenant: Tenant
 ) -> None:

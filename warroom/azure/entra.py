@@ -34,6 +34,9 @@ GRANT_FIELDS: Mapping[str, frozenset[str]] = {  # what else the form of a grant 
     DEVICE_CODE: frozenset(("device_code", "code")),
     "refresh_token": frozenset(("refresh_token",)),
 }
+# What a user's token bears though it was not asked for, if it was consented to. Entra puts
+# in all of the resource; here the others stay out, so that tests can leave them out.
+UNASKED = frozenset(("AuditLog.Read.All", "User.ReadBasic.All"))
 FLOW_ENDS = {"declined": 65004, "expired": 70019, "redeemed": 54005}  # AADSTS numbers
 
 
@@ -398,7 +401,7 @@ class Entra:
         return companions
 
     def _granted(self, app: App, scopes: tuple[str, ...]) -> set[str]:
-        """The permissions that a user's token bears.
+        """The permissions that a user's token bears: those asked for, and some besides.
 
         Raises: EntraError: one was not consented to.
         """
@@ -409,7 +412,7 @@ class Entra:
         if missing:
             names = ", ".join(sorted(missing))
             raise EntraError(65001, f"Application '{app.client_id}': {names}.")
-        return permissions
+        return permissions | app.delegated_permissions & UNASKED
 
     def _issue_to_user(self, form: Form, app: App, scopes: tuple[str, ...]) -> Json:
         permissions = self._granted(app, scopes)
