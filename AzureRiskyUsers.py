@@ -9,8 +9,8 @@ context: they are the public contract. Only `main`, `fetch_command` and, for the
 helpers (argToList, tableToMarkdown and so on) are used throughout.
 
 Each section uses only those before it: errors, arguments, words, settings, http,
-sign-in, odata, graph client, resources, lists, actions, last run, fetch, access checks,
-commands, entry point.
+sign-in, odata, graph client, resources, lists, users, actions, last run, fetch, access
+checks, commands, entry point.
 """
 
 # The platform's names come first, so that ours win.
@@ -3621,6 +3621,7 @@ RISKY_USERS = Resource(
         **UPDATED_FILTERS,
         "user_id": id_filter("id"),
         "user_principal_name": text_filter("userPrincipalName"),
+        "user_display_name": text_filter("userDisplayName"),
         "is_deleted": Filter("isDeleted", "eq", one_of(("true", "false"))),
     },
     orders=("riskLastUpdatedDateTime",),
@@ -4226,17 +4227,22 @@ def item_results(
     )
 
 
-def get_resource(
-    client: GraphClient, resource: Resource, args: Args
-) -> CommandResults:
-    """Return one object of a collection. Raises GraphError: none has the id (it is
-    named), or no answer came."""
-    item_id = str(args.get("id") or "").strip()
+def read_item(client: GraphClient, resource: Resource, item_id: str) -> Row:
+    """Return one object of a collection, as it goes to context. Raises GraphError: none
+    has the id (it is named), or no answer came."""
     try:
-        row = client.get_item(resource, item_id)
+        return client.get_item(resource, item_id)
     except GraphError as error:
         raise naming_unknown_id(error, resource.noun, item_id) from error
 
+
+def get_resource(
+    client: GraphClient, resource: Resource, args: Args
+) -> CommandResults:
+    """Return one object of a collection as a table and context. Raises as `read_item`
+    does."""
+    item_id = str(args.get("id") or "").strip()
+    row = read_item(client, resource, item_id)
     return item_results(resource, [row], resource.item_title.format(id=item_id))
 
 
@@ -4274,6 +4280,200 @@ def find_all(
     missing = [value for value in values if value.lower() not in found]
     again = [value.lower() for value in missing if value != value.lower()]
     return rows + read_matches(client, resource, argument, again)
+
+
+# ==== Users ===================================================================
+#
+# One user, named by object ID, user principal name or display name.
+
+
+# A directory's display names may hold nearly anything. Left out is what means a list, a
+# path, a wildcard or a template; a comma stands as in "Vance, Adele", and only once.
+DISPLAY_NAME = re.compile(
+    r"""(?=.*[^\W\d_])(?![\[',])(?:[^@*?%/\\<>{}"`;,]|, (?!.*,))+"""
+)
+NOTHING = ("null", "none", "undefined")  # written for no value at all
+ONE_USER = (
+    "one object ID (GUID), one user principal name such as adele.vance@contoso.com, or "
+    "one display name such as Adele Vance"
+)
+
+
+def is_display_name(text: str) -> bool:
+    is_visible = text.isprintable() and text.lower() not in NOTHING
+    return is_visible and DISPLAY_NAME.fullmatch(text) is not None
+
+
+class NamedUser(NamedTuple):
+    """How a command names one user: by which argument, with which text, and `by`, the
+    filter of risky users that finds it or, for an object ID, "id"."""
+
+    argument: str
+    text: str
+    by: str
+
+    @property
+    def property_name(self) -> str:
+        """The property of a risky user that has to be the text."""
+        if self.by == "id":
+            return self.by
+        return RISKY_USERS.filters[self.by].property_name
+
+
+def named_user(argument: str, value: Any) -> NamedUser:
+    """Return who is meant by a text, by its form.
+
+    Raises ArgumentError: it has none of the three, or names several. It would find
+    nobody, which reads as an all-clear.
+    """
+    text = str(value).strip()
+    if is_guid(text):
+        return NamedUser(argument, text, "id")
+    if is_user_principal_name(text):
+        return NamedUser(argument, text, "user_principal_name")
+    if is_display_name(text):
+        return NamedUser(argument, text, "user_display_name")
+    raise ArgumentError(argument, text, ONE_USER)
+
+
+def read_user(args: Args) -> NamedUser:
+    """Return who is meant by `user`, or by `id`, which may hold an id that is no GUID, or
+    a user principal name."""
+    argument, value = exactly_one(args, "id", "user")
+    if argument == "id" and not is_user_principal_name(value):
+        return NamedUser(argument, value, "id")
+    return named_user(argument, value)
+
+
+def find_users(client: GraphClient, user: NamedUser) -> list[Row]:
+    """Return the risky users that are meant, in one request: none or several for a name.
+
+    A name is looked for as it is written and in lower case, since Graph may mind the
+    case. Raises ArgumentError: the id is none. GraphError: nobody has the id (it is
+    named), or another came than was asked for. RequestError: not all could be read.
+    """
+    if user.by == "id":
+        return [read_item(client, RISKY_USERS, user.text)]
+
+    spellings = [user.text, user.text.lower()]
+    return read_matches(client, RISKY_USERS, user.by, spellings)
+
+
+def id_of(row: Row) -> str:
+    """Return an object's id. Raises GraphError: it has none."""
+    item_id = row.get("id")
+    if isinstance(item_id, str) and OBJECT_ID.fullmatch(item_id):
+        return item_id
+    raise GraphError(
+        "Graph answered with an object that has no id. The answer is not used."
+    )
+
+
+DELETION_WORDS = {"True": "deleted", "False": "not deleted"}
+
+
+def described_user(row: Row) -> str:
+    """Return what tells a user from others of the same name."""
+    is_deleted = str(row.get("isDeleted"))
+    deletion = DELETION_WORDS.get(is_deleted, "not known whether deleted")
+    return f"{id_of(row)} ({row.get('userPrincipalName')}, {deletion})"
+
+
+def only_user(user: NamedUser, rows: list[Row]) -> Row:
+    """Return the one user among those that were found for a name.
+
+    Raises ArgumentError: they are several, each of whom is described.
+    """
+    by_id = {id_of(row): row for row in rows}
+    if len(by_id) > 1:
+        described = "; ".join(map(described_user, by_id.values()))
+        accepted = (
+            f"an ID, since {len(by_id)} risky users have that name: {described}"
+        )
+        raise ArgumentError(user.argument, user.text, accepted)
+
+    (row,) = by_id.values()
+    return row
+
+
+MAX_SUGGESTIONS = 3
+# From 0 to 1. One letter in four may differ; what is less alike is mostly somebody else.
+LEAST_LIKENESS = 0.75
+
+
+def name_words(name: str) -> list[str]:
+    """Return the words of a name, or of what stands before the @ of one, in lower case."""
+    local_part, _, _ = name.partition("@")
+    return re.findall(r"[^\W_]+", local_part.lower())
+
+
+def text_of(row: Row, name: str) -> str:
+    """Return a property in one line, '' where it is no text."""
+    value = row.get(name)
+    return " ".join(value.split()) if isinstance(value, str) else ""
+
+
+def spoken_names(row: Row) -> set[str]:
+    """Return what a user may be called: the words of display name and user principal
+    name, in either direction and each alone."""
+    spoken = set[str]()
+    for name in ("userDisplayName", "userPrincipalName"):
+        words = name_words(text_of(row, name))
+        spoken |= {" ".join(words), " ".join(reversed(words)), *words}
+    return spoken - {""}
+
+
+def full_name(row: Row) -> str:
+    display_name = text_of(row, "userDisplayName")
+    principal_name = text_of(row, "userPrincipalName")
+    if display_name and principal_name:
+        return f"{display_name} ({principal_name})"
+    return display_name or principal_name
+
+
+def nearest_names(text: str, rows: list[Row]) -> list[str]:
+    """Return the users whose names are most like a text, the nearest first."""
+    by_spoken = defaultdict[str, list[str]](list)
+    for row in rows:
+        for spoken in spoken_names(row):
+            by_spoken[spoken].append(full_name(row))
+
+    # The same users may come under several names.
+    count = len(by_spoken) or 1
+    wanted = " ".join(name_words(text))
+    near = difflib.get_close_matches(wanted, by_spoken, count, LEAST_LIKENESS)
+    names = [name for spoken in near for name in by_spoken[spoken]]
+    return list(dict.fromkeys(names))[:MAX_SUGGESTIONS]
+
+
+def suggestion(client: GraphClient, text: str) -> str:
+    """Return a sentence with the names nearest to one that nobody has, '' for none. It
+    is worth one request, and no error where that fails."""
+    newest = RISKY_USERS.default_order
+    query = build_query(RISKY_USERS, "", newest, MAX_PAGE_SIZE)
+    try:
+        rows = client.first_page(RISKY_USERS, query).rows
+    except RequestError:
+        return ""
+
+    names = nearest_names(text, rows)
+    if not names:
+        return ""
+    return (
+        f"The nearest names among the {len(rows)} risky users updated last: "
+        f"{', '.join(names)}."
+    )
+
+
+def no_risk_known(client: GraphClient, user: NamedUser) -> str:
+    """Say that a name is not among the risky users, how it was looked for, and what is
+    like it: a name that was misspelled is no all-clear."""
+    text = (
+        f'Graph knows no risk for "{user.text}": no risky user has exactly this '
+        f"{user.property_name}, as it is written here or in lower case. "
+        "A look-up by object ID does not depend on the spelling."
+    )
+    return joined_sentences(text, suggestion(client, user.text))
 
 
 # ==== Actions =================================================================
@@ -6257,59 +6457,26 @@ def risky_users_list(instance: Instance, args: Args) -> list[CommandResults]:
     return list_resource(instance.client, RISKY_USERS, args)
 
 
-def no_risk_known(name: str) -> CommandResults:
-    """Return the entry that says that a name is not among the risky users, and how it was
-    looked for: a name that was misspelled is no all-clear."""
-    text = (
-        f'Graph knows no risk for "{name}": no risky user has exactly this '
-        "userPrincipalName, as it is written here or in lower case. "
-        "A look-up by object ID does not depend on the spelling."
-    )
+def no_risk_entry(client: GraphClient, user: NamedUser) -> CommandResults:
+    text = no_risk_known(client, user)
     return CommandResults(readable_output=text, raw_response=[])
 
 
-def id_of(row: Row) -> str:
-    """Return an object's id. Raises GraphError: it has none."""
-    item_id = row.get("id")
-    if isinstance(item_id, str) and OBJECT_ID.fullmatch(item_id):
-        return item_id
-    raise GraphError(
-        "Graph answered with an object that has no id. The answer is not used."
-    )
-
-
-NAME_OR_ID = (
-    "one object ID, or one user principal name such as adele.vance@contoso.com"
-)
-
-
-def user_by_id_or_name(args: Args) -> tuple[str, str]:
-    """Return the argument that says which user is meant, and its value. An id and a name
-    are told apart by their form, whichever argument holds them.
-
-    Raises ArgumentError: it is neither, which would find nobody and read as an all-clear.
-    """
-    argument, value = exactly_one(args, "id", "user_principal_name")
-    if is_user_principal_name(value):
-        return "user_principal_name", value
-    if argument == "id" or is_guid(value):
-        return "id", value
-    raise ArgumentError(argument, value, NAME_OR_ID)
-
-
 def risky_user_get(instance: Instance, args: Args) -> CommandResults:
-    """Return one risky user by id, or those of a name; of a name, no risk is an answer."""
-    argument, value = user_by_id_or_name(args)
-    if argument == "id":
-        return get_resource(instance.client, RISKY_USERS, {"id": value})
+    """Return one risky user, or all of a user principal name; of a name, no risk is an
+    answer. Raises ArgumentError: several have the display name."""
+    user = read_user(args)
+    if user.by == "id":
+        return get_resource(instance.client, RISKY_USERS, {"id": user.text})
 
-    rows = find_all(instance.client, RISKY_USERS, argument, [value])
+    rows = find_users(instance.client, user)
     if not rows:
-        return no_risk_known(value)
+        return no_risk_entry(instance.client, user)
+    if user.by == "user_display_name":
+        rows = [only_user(user, rows)]
 
-    return item_results(
-        RISKY_USERS, rows, f"Found Risky User With Name: {value}"
-    )
+    title = f"Found Risky User With Name: {user.text}"
+    return item_results(RISKY_USERS, rows, title)
 
 
 def history_list(
@@ -6327,21 +6494,17 @@ def risky_user_history_list(
     instance: Instance, args: Args
 ) -> CommandResults | list[CommandResults]:
     """Return how a user's risk came to be what it is, for an id or a name."""
-    argument, value = user_by_id_or_name(args)
-    if argument == "id":
-        return history_list(instance.client, RISKY_USER_HISTORY, value, args)
+    client = instance.client
+    user = read_user(args)
+    if user.by == "id":
+        return history_list(client, RISKY_USER_HISTORY, user.text, args)
 
-    users = find_all(instance.client, RISKY_USERS, argument, [value])
-    if not users:
-        return no_risk_known(value)
+    rows = find_users(client, user)
+    if not rows:
+        return no_risk_entry(client, user)
 
-    ids = {id_of(user) for user in users}
-    if len(ids) > 1:
-        shown = ", ".join(sorted(ids))
-        accepted = f"an id ({shown}): {len(ids)} risky users have that name"
-        raise ArgumentError(argument, value, accepted)
-
-    return history_list(instance.client, RISKY_USER_HISTORY, ids.pop(), args)
+    user_id = id_of(only_user(user, rows))
+    return history_list(client, RISKY_USER_HISTORY, user_id, args)
 
 
 def risk_detections_list(

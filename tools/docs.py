@@ -43,8 +43,8 @@ EXAMPLES = {
         "page_size=2",
         'risk_level=high risk_state=atRisk updated_after="5 days" limit=3',
     ],
-    "azure-risky-user-get": ["id=333", f"user_principal_name={ADELE}"],
-    "azure-risky-user-history-list": [f"user_principal_name={ADELE}"],
+    "azure-risky-user-get": ["id=333", f"user={ADELE}"],
+    "azure-risky-user-history-list": ["user='Adele Vance'"],
     "azure-risky-users-risk-detections-list": [
         "limit=2",
         f"user_principal_name={ADELE}",

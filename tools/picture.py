@@ -22,7 +22,7 @@ PROMPT = "[bold green]warroom>[/bold green]"
 
 LINES = (
     "!azure-risky-users-list risk_level=high risk_state=atRisk limit=2",
-    f"!azure-risky-user-history-list user_principal_name={ADELE}",
+    f"!azure-risky-user-history-list user={ADELE}",
     f"!azure-risky-users-confirm-compromise user={ADELE} dry_run=true",
 )
 

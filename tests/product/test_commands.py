@@ -498,34 +498,50 @@ def test_one_wrong_letter_is_a_misspelling_and_another_types_name_is_not() -> No
         assert unasked == []
 
 
-NO_NAMES = [
-    "Anna Alvarez",
-    "anna",
+ONE_USER = (
+    "one object ID (GUID), one user principal name such as adele.vance@contoso.com, or one display name such as "
+    "Adele Vance"
+)
+NO_USERS = [
+    "",
     "*",
+    "Anna*",
+    "333",
     "null",
+    "None",
     "${incident.user}",
     '["anna@contoso.com"]',
+    "['Anna', 'Ben']",
+    "'Anna Alvarez'",
     "a@b.c,d@e.f",
+    "a@b.c, Anna Alvarez",
+    "Anna Alvarez,Ben Brandt",
+    "Anna Alvarez, Ben Brandt, Carla Costa",
+    ", Anna",
+    "Anna;Ben",
+    f"{ADELE_ID},{ADELE_ID}",
     "<b>x</b>@y",
+    "../Anna",
+    "CONTOSO\\anna",
+    "@contoso.com",
+    "Anna\nAlvarez",
+    "Anna\u200bAlvarez",
 ]
 
 
 @pytest.mark.parametrize("command", ["azure-risky-user-get", "azure-risky-user-history-list"])
-@pytest.mark.parametrize("value", NO_NAMES)
-def test_what_is_no_name_is_refused_and_no_all_clear(
+@pytest.mark.parametrize("value", NO_USERS)
+def test_what_names_no_single_user_is_refused_and_no_all_clear(
     command: str, value: str, war_room: WarRoom, simulator: Simulator
 ) -> None:
-    entry = only_entry(war_room.call(command, {"user_principal_name": value}))
-    assert entry["Contents"] == (
-        f'Failed to execute {command}. user_principal_name="{value}" cannot be used. Accepted: one object ID, or one '
-        "user principal name such as adele.vance@contoso.com."
-    )
+    entry = only_entry(war_room.call(command, {"user": value or " "}))
+    assert entry["Contents"] == f'Failed to execute {command}. user="{value}" cannot be used. Accepted: {ONE_USER}.'
     assert simulator.requests == []
 
 
 def test_an_id_in_the_place_of_a_name_finds_the_user(run: Succeed) -> None:
     adele = only_entry(run(f"!azure-risky-user-get id={ADELE_ID}"))["Contents"]
-    assert only_entry(run(f"!azure-risky-user-get user_principal_name={ADELE_ID.upper()}"))["Contents"] == adele
+    assert only_entry(run(f"!azure-risky-user-get user={ADELE_ID.upper()}"))["Contents"] == adele
     assert only_entry(run(f"!azure-risky-user-get id={ADELE_ID.upper()}"))["Contents"] == adele
 
 
@@ -574,6 +590,7 @@ TIME_CONDITIONS = {  # typed as after=..., before=...; {0} is the property
     "after='10 days' before='2 hours'": "{0} ge 2026-11-10T12:00:00Z and {0} lt 2026-11-20T10:00:00Z",
 }
 LONG_ID = "00000000-0000-4000-8000-00000000ade1"
+ANNA_OR_YOSSI = "(userDisplayName eq 'Anna Alvarez' or userDisplayName eq 'Yossi Israeli')"
 OWN_CONDITIONS = [
     (USERS, f"user_id={LONG_ID}", f"id eq '{LONG_ID}'"),
     (USERS, "user_id=333,999", "(id eq '333' or id eq '999')"),
@@ -581,6 +598,8 @@ OWN_CONDITIONS = [
     (USERS, "user_principal_name=yossi@test.com", "userPrincipalName eq 'yossi@test.com'"),
     (USERS, "user_principal_name=o'neil@contoso.example", "userPrincipalName eq 'o''neil@contoso.example'"),
     (USERS, """user_principal_name="a' or 'a' eq 'a" """, "userPrincipalName eq 'a'' or ''a'' eq ''a'"),
+    (USERS, "user_display_name='Anna Alvarez,Yossi Israeli'", ANNA_OR_YOSSI),
+    (USERS, """user_display_name='["Vance, Adele"]'""", "userDisplayName eq 'Vance, Adele'"),
     (USERS, "is_deleted=true", "isDeleted eq true"),
     (USERS, "is_deleted=false", "isDeleted eq false"),
     (USERS, "is_deleted=false user_id=333 risk_level=low", "riskLevel eq 'low' and id eq '333' and isDeleted eq false"),
@@ -940,6 +959,7 @@ def test_an_argument_that_cannot_be_read_is_refused_by_name_before_anything_is_s
     ("command", "name"),
     [
         (USERS, "user_principal_name"),
+        (USERS, "user_display_name"),
         (DETECTIONS, "user_principal_name"),
         (DETECTIONS, "risk_event_type"),
         (PRINCIPALS, "display_name"),
@@ -1075,21 +1095,18 @@ def test_a_blank_id_is_refused(command: str, error: Fail, simulator: Simulator) 
 
 
 @pytest.mark.parametrize("command", ["azure-risky-user-get", "azure-risky-user-history-list"])
-@pytest.mark.parametrize(
-    ("arguments", "value"), [({}, ""), ({"id": ""}, ""), ({"id": "1", "user_principal_name": "a@b"}, "1, a@b")]
-)
+@pytest.mark.parametrize(("arguments", "value"), [({}, ""), ({"id": ""}, ""), ({"id": "1", "user": "a@b"}, "1, a@b")])
 def test_a_user_is_named_in_exactly_one_way(
     command: str, arguments: dict[str, str], value: str, error: Fail, simulator: Simulator
 ) -> None:
     assert error(typed(command, **arguments)) == (
-        f'Failed to execute {command}. id / user_principal_name="{value}" cannot be used. '
-        "Accepted: exactly one of them."
+        f'Failed to execute {command}. id / user="{value}" cannot be used. Accepted: exactly one of them.'
     )
     assert simulator.requests == []
 
 
 @pytest.mark.parametrize("command", ["azure-risky-user-get", "azure-risky-user-history-list"])
-@pytest.mark.parametrize("argument", ["id", "user_principal_name"])
+@pytest.mark.parametrize("argument", ["id", "user"])
 def test_a_blank_name_or_id_is_refused(command: str, argument: str, error: Fail, simulator: Simulator) -> None:
     assert f'{argument}="' in error(typed(command, **{argument: "  "}))
     assert simulator.requests == []
@@ -1191,7 +1208,7 @@ def test_a_split_request_that_fails_leaves_the_rows_of_those_before(
 def test_a_user_is_found_by_name(run: Succeed, tenant: Tenant, simulator: Simulator) -> None:
     user = next(row for row in tenant.users.values() if "'" in row["userPrincipalName"])
     name = user["userPrincipalName"]
-    entry = only_entry(run(typed("azure-risky-user-get", user_principal_name=name)))
+    entry = only_entry(run(typed("azure-risky-user-get", user=name)))
     condition = "userPrincipalName eq '" + name.replace("'", "''") + "'"
     assert requested(simulator) == [("riskyUsers", {"$filter": condition, "$top": "500"})]
     assert entry["EntryContext"] == {keyed("RiskyUser"): user}
@@ -1202,19 +1219,135 @@ def test_a_user_is_found_by_name(run: Succeed, tenant: Tenant, simulator: Simula
 def test_two_users_of_one_name_are_both_shown(run: Succeed, tenant: Tenant) -> None:
     old = tenant.add_user(id="old", userPrincipalName="twin@contoso.example", isDeleted=True)
     new = tenant.add_user(id="new", userPrincipalName="twin@contoso.example")
-    entry = only_entry(run("!azure-risky-user-get user_principal_name=twin@contoso.example"))
+    entry = only_entry(run("!azure-risky-user-get user=twin@contoso.example"))
     assert entry["EntryContext"] == {keyed("RiskyUser"): [old, new]}
 
 
+ADELES = {  # how Adele Vance is named, and the filter that asks for her
+    "adele.vance@contoso.example": "userPrincipalName eq 'adele.vance@contoso.example'",
+    "Adele.VANCE@contoso.example": (
+        "(userPrincipalName eq 'Adele.VANCE@contoso.example' or userPrincipalName eq 'adele.vance@contoso.example')"
+    ),
+    " Adele Vance ": "(userDisplayName eq 'Adele Vance' or userDisplayName eq 'adele vance')",
+}
+
+
+@pytest.mark.parametrize("name", ADELES)
+def test_one_request_finds_a_user_by_name_as_it_is_written_and_in_lower_case(
+    name: str, run: Succeed, tenant: Tenant, simulator: Simulator
+) -> None:
+    entry = only_entry(run(typed("azure-risky-user-get", user=name)))
+    assert requested(simulator) == [("riskyUsers", {"$filter": ADELES[name], "$top": "500"})]
+    assert entry["EntryContext"] == {keyed("RiskyUser"): tenant.users[ADELE_ID]}
+    assert entry["HumanReadable"].startswith(f"### Found Risky User With Name: {name.strip()}\n|Id|User Display Name|")
+    history = only_entry(run(typed("azure-risky-user-history-list", user=name)))
+    assert history["Contents"] == {"value": tenant.history[ADELE_ID]}
+    assert requested(simulator)[1:] == [
+        ("riskyUsers", {"$filter": ADELES[name], "$top": "500"}),
+        (f"riskyUsers/{ADELE_ID}/history", {}),
+    ]
+
+
+@pytest.mark.parametrize("name", ["Vance, Adele", "Zoë O'Neil-Strauß (Contoso)", "李小龙", "adele"])
+def test_a_display_name_is_sent_as_one_literal(name: str, run: Succeed, tenant: Tenant, simulator: Simulator) -> None:
+    user = tenant.add_user(userDisplayName=name)
+    done = run(typed("azure-risky-user-get", user=name))
+    literals = [f"userDisplayName eq '{each}'" for each in dict.fromkeys([name, name.lower()])]
+    condition = " or ".join(literals).replace("O'N", "O''N").replace("o'n", "o''n")
+    assert requested(simulator) == [
+        ("riskyUsers", {"$filter": f"({condition})" if len(literals) > 1 else condition, "$top": "500"})
+    ]
+    assert only_entry(done)["Contents"] == user
+
+
 @pytest.mark.parametrize("command", ["azure-risky-user-get", "azure-risky-user-history-list"])
-def test_a_name_without_risk_is_an_answer(command: str, run: Succeed, war_room: WarRoom) -> None:
-    entry = only_entry(run(f"!{command} user_principal_name=nobody@contoso.example"))
-    assert entry["HumanReadable"] == (
-        'Graph knows no risk for "nobody@contoso.example": no risky user has exactly this userPrincipalName, as it is '
-        "written here or in lower case. A look-up by object ID does not depend on the spelling."
+def test_a_display_name_that_several_have_is_refused_with_each_of_them(
+    command: str, error: Fail, tenant: Tenant, simulator: Simulator
+) -> None:
+    for row_id, name, is_deleted in (("id1", "a@x.example", True), ("id2", "b@x.example", False), ("id3", None, None)):
+        tenant.add_user(id=row_id, userPrincipalName=name, userDisplayName="Twin", isDeleted=is_deleted)
+    assert error(f"!{command} user=Twin") == (
+        f'Failed to execute {command}. user="Twin" cannot be used. Accepted: an ID, since 3 risky users have that '
+        "name: id1 (a@x.example, deleted); id2 (b@x.example, not deleted); id3 (None, not known whether deleted)."
     )
+    assert len(requested(simulator)) == 1
+
+
+def no_risk(name: str, property_name: str) -> str:
+    return (
+        f'Graph knows no risk for "{name}": no risky user has exactly this {property_name}, as it is written here or '
+        "in lower case. A look-up by object ID does not depend on the spelling."
+    )
+
+
+NEWEST = ("riskyUsers", {"$orderby": f"{UPDATED} desc", "$top": "500"})
+
+
+@pytest.mark.parametrize("command", ["azure-risky-user-get", "azure-risky-user-history-list"])
+@pytest.mark.parametrize(
+    ("name", "property_name"),
+    [("nobody@contoso.example", "userPrincipalName"), ("Xerxes Quux", "userDisplayName")],
+)
+def test_a_name_without_risk_is_an_answer(
+    command: str, name: str, property_name: str, run: Succeed, war_room: WarRoom, simulator: Simulator
+) -> None:
+    entry = only_entry(run(typed(command, user=name)))
+    assert entry["HumanReadable"] == no_risk(name, property_name)
     assert entry["Contents"] == []
     assert war_room.context.data == {}
+    assert requested(simulator)[1:] == [NEWEST]
+
+
+@pytest.mark.parametrize(
+    ("name", "property_name"),
+    [
+        ("adele.vanse@contoso.example", "userPrincipalName"),
+        ("adele.vance@contoso.com", "userPrincipalName"),
+        ("vance_adele@contoso.example", "userPrincipalName"),
+        ("Vance, Adele", "userDisplayName"),
+        ("ADELE VANCE", "userDisplayName"),
+        ("Adelle Vance", "userDisplayName"),
+        ("Vance", "userDisplayName"),
+    ],
+)
+def test_a_misspelled_name_is_answered_with_the_nearest(
+    name: str, property_name: str, run: Succeed, tenant: Tenant, simulator: Simulator
+) -> None:
+    entry = only_entry(run(typed("azure-risky-user-get", user=name)))
+    assert requested(simulator)[1:] == [NEWEST]
+    assert entry["HumanReadable"] == no_risk(name, property_name) + (
+        f" The nearest names among the {len(tenant.users)} risky users updated last: "
+        "Adele Vance (adele.vance@contoso.example)."
+    )
+
+
+def test_the_nearest_names_are_three_at_most_the_nearest_first() -> None:
+    names = ["Anna Bergman", "Anna Bergmann", None, "Hanna Bergmann", "Zoe Ziegler", "Anna Berg", "Anna Bergmann"]
+    rows = [{"userDisplayName": name, "userPrincipalName": f"u{at}@x.example"} for at, name in enumerate(names)]
+    assert aru.nearest_names("anna bergmann", rows) == [
+        "Anna Bergmann (u1@x.example)",
+        "Anna Bergmann (u6@x.example)",
+        "Hanna Bergmann (u3@x.example)",
+    ]
+    assert aru.nearest_names("U2@y.example", rows)[0] == "u2@x.example"
+    assert aru.nearest_names("!!", rows) == aru.nearest_names("anna", []) == []
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("fault", [{"status": 403}, {"status": 200, "body": {"value": 5}}, {"drop": True}])
+def test_a_suggestion_that_fails_leaves_the_answer(fault: dict[str, Any], run: Succeed, simulator: Simulator) -> None:
+    simulator.fail_next(after=1, times=9, **fault)
+    entry = only_entry(run("!azure-risky-user-get user='ADELE VANCE'"))
+    assert entry["HumanReadable"] == no_risk("ADELE VANCE", "userDisplayName")
+    assert entry["Contents"] == []
+
+
+def test_a_display_name_that_graph_compares_loosely_is_not_taken_for_another(error: Fail, simulator: Simulator) -> None:
+    simulator.fail_next(200, body={"value": [{"id": "1", "userDisplayName": "Adele Vance (old)"}]})
+    assert error("!azure-risky-user-get user='Adele Vance'") == (
+        "Failed to execute azure-risky-user-get. Graph answered with another risky user than was asked for: its "
+        "userDisplayName is none of those that were named. The answer is not used."
+    )
 
 
 @pytest.mark.parametrize("command", GET_COLLECTIONS)
@@ -1254,7 +1387,7 @@ def test_a_history_is_found_by_name_and_names_who_changed_it(
     run: Succeed, tenant: Tenant, simulator: Simulator
 ) -> None:
     tenant.change_user(ADELE_ID, initiated_by="actor", riskState="dismissed", riskDetail="adminDismissedAllRiskForUser")
-    done = run("!azure-risky-user-history-list user_principal_name=adele.vance@contoso.example limit=1")
+    done = run("!azure-risky-user-history-list user=adele.vance@contoso.example limit=1")
     condition = {"$filter": "userPrincipalName eq 'adele.vance@contoso.example'", "$top": "500"}
     assert requested(simulator) == [("riskyUsers", condition), (f"riskyUsers/{ADELE_ID}/history", {})]
     assert shown(done) == (
@@ -1271,17 +1404,18 @@ def test_a_history_is_found_by_name_and_names_who_changed_it(
 def test_a_row_without_an_id_has_no_history(row_id: Any, error: Fail, simulator: Simulator) -> None:
     row = {"id": row_id, "userPrincipalName": "adele.vance@contoso.example"}
     simulator.fail_next(200, body={"value": [row]})
-    assert error("!azure-risky-user-history-list user_principal_name=adele.vance@contoso.example") == (
+    assert error("!azure-risky-user-history-list user=adele.vance@contoso.example") == (
         "Failed to execute azure-risky-user-history-list. Graph answered with an object that has no id. "
         "The answer is not used."
     )
 
 
 def test_the_history_of_an_ambiguous_name_is_refused(error: Fail, tenant: Tenant, simulator: Simulator) -> None:
-    ids = ", ".join(tenant.add_user(userPrincipalName="twin@contoso.example")["id"] for _ in range(2))
-    assert error("!azure-risky-user-history-list user_principal_name=twin@contoso.example") == (
-        'Failed to execute azure-risky-user-history-list. user_principal_name="twin@contoso.example" cannot be used. '
-        f"Accepted: an id ({ids}): 2 risky users have that name."
+    name = "twin@contoso.example"
+    ids = [tenant.add_user(userPrincipalName=name, isDeleted=False)["id"] for _ in range(2)]
+    assert error(f"!azure-risky-user-history-list user={name}") == (
+        f'Failed to execute azure-risky-user-history-list. user="{name}" cannot be used. Accepted: an ID, since 2 '
+        f"risky users have that name: {ids[0]} ({name}, not deleted); {ids[1]} ({name}, not deleted)."
     )
     assert len(requested(simulator)) == 1
 
@@ -1380,7 +1514,7 @@ def test_a_service_principals_history_says_whose_it_is(run: Succeed, tenant: Ten
 def test_one_user_among_five_thousand_and_the_detections_of_that_user_take_two_requests() -> None:
     with Simulator(demo_tenant(NOW, users=5000, detections=60)) as simulator:
         room = demo_room(simulator)
-        room.run("!azure-risky-user-get user_principal_name=adele.vance@contoso.example")
+        room.run("!azure-risky-user-get user=adele.vance@contoso.example")
         done = room.run(f"!{DETECTIONS} user_principal_name=adele.vance@contoso.example")
         assert {row["userId"] for row in kept(done, DETECTIONS)} == {ADELE_ID}
         assert [path for path, _ in requested(simulator)] == ["riskyUsers", "riskDetections"]

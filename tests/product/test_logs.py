@@ -12,9 +12,9 @@ from warroom.xsoar.runner import WarRoom
 NAME = "adele.vance@contoso.example"
 COMMANDS = [
     f"{LIST} user_principal_name={NAME}",
-    f"!azure-risky-user-get user_principal_name={NAME}",
+    f"!azure-risky-user-get user={NAME}",
     f"!azure-risky-user-get id={NAME}",
-    f"!azure-risky-user-history-list user_principal_name={NAME}",
+    f"!azure-risky-user-history-list user={NAME}",
     f"!azure-risky-users-risk-detections-list user_principal_name={NAME}",
     f"!azure-risky-users-dismiss user={NAME}",
 ]

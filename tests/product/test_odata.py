@@ -743,9 +743,9 @@ def test_a_name_in_the_place_of_an_id_is_no_empty_list(
 
 
 def test_a_user_principal_name_in_the_place_of_an_id_finds_the_user(run: Succeed) -> None:
-    by_name = run("!azure-risky-user-get user_principal_name=adele.vance@contoso.example").entries
+    by_name = run("!azure-risky-user-get user=adele.vance@contoso.example").entries
     assert run("!azure-risky-user-get id=adele.vance@contoso.example").entries == by_name
-    history = run("!azure-risky-user-history-list user_principal_name=adele.vance@contoso.example").entries
+    history = run("!azure-risky-user-history-list user=adele.vance@contoso.example").entries
     assert run("!azure-risky-user-history-list id=adele.vance@contoso.example").entries == history
 
 

@@ -45,7 +45,7 @@ def test_the_first_run_happens_while_the_text_is_read() -> None:
         "!azure-risky-users-list page_size=2",
         "!azure-risky-users-list user_principal_name=adele.vance@contoso.example updated_after='5 hours'",
         "!azure-risky-user-get id=333",
-        "!azure-risky-user-history-list user_principal_name=adele.vance@contoso.example",
+        "!azure-risky-user-history-list user=adele.vance@contoso.example",
         "!azure-risky-users-risk-detections-list limit=2",
         "!azure-risky-users-risk-detection-get id=6565",
         f"!azure-risky-users-confirm-safe user={ADELE_ID},00000000-0000-4000-8000-000000004711",

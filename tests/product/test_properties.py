@@ -146,6 +146,7 @@ def meant(value: str) -> list[str]:
 TEXT_ARGUMENTS = (
     (USERS, "riskyUsers", "user_id", "id"),
     (USERS, "riskyUsers", "user_principal_name", "userPrincipalName"),
+    (USERS, "riskyUsers", "user_display_name", "userDisplayName"),
     (DETECTIONS, "riskDetections", "user_id", "userId"),
     (DETECTIONS, "riskDetections", "user_principal_name", "userPrincipalName"),
     (DETECTIONS, "riskDetections", "risk_event_type", "riskEventType"),

@@ -24,13 +24,13 @@ ADELE = "adele.vance@contoso.example"  # somebody to investigate in the simulate
 TOUR = (
     "!azure-risky-users-auth-test",
     "!azure-risky-users-list limit=3 risk_state=atRisk",
-    f"!azure-risky-user-get user_principal_name={ADELE}",
-    f"!azure-risky-user-history-list user_principal_name={ADELE}",
+    f"!azure-risky-user-get user={ADELE}",
+    f"!azure-risky-user-history-list user={ADELE}",
     f"!azure-risky-users-risk-detections-list user_principal_name={ADELE}",
     "context AzureRiskyUsers.RiskyUser.[0]",
     f"!azure-risky-users-confirm-compromise user={ADELE} dry_run=true",
     f"!azure-risky-users-confirm-compromise user={ADELE} verify=true",
-    f"!azure-risky-user-get user_principal_name={ADELE}",
+    f"!azure-risky-user-get user={ADELE}",
 )
 
 
