@@ -743,9 +743,23 @@ def word_for(property_name: str, value: Any) -> Any:
     return words.get(str(value).lower(), value)
 
 
+def to_the_second(value: Any) -> Any:
+    """Return a time of Graph's without the fraction of a second; what is no such time, as
+    it comes."""
+    text = str(value)
+    return f"{text[:19]}Z" if GRAPH_TIME.fullmatch(text) else value
+
+
+def shown_value(property_name: str, value: Any) -> Any:
+    """Return what a table shows of a value of Graph's."""
+    if property_name.endswith("DateTime"):
+        return to_the_second(value)
+    return word_for(property_name, value)
+
+
 def columns_in_words(row: Row, columns: Iterable[str]) -> Row:
-    """Return the columns of a row, with what an analyst calls their values."""
-    return {name: word_for(name, row.get(name)) for name in columns}
+    """Return the columns of a row, with what a table shows of their values."""
+    return {name: shown_value(name, row.get(name)) for name in columns}
 
 
 def types_by_word() -> dict[str, list[str]]:
@@ -3462,6 +3476,12 @@ PRINCIPAL_DETECTION_COLUMNS = (
     *EVENT_COLUMNS,
 )
 
+# Beside the columns of the product's description, which keep their order: what an analyst
+# asks next. `place` is made of location (see detection_to_table), which a single detection
+# shows in full.
+LATER_COLUMNS = ("detectedDateTime", "place")
+LATER_ITEM_COLUMNS = ("activityDateTime", "detectedDateTime", "requestId")
+
 RISK_FILTERS = {
     "risk_state": enum_filter("riskState", RISK_STATES),
     "risk_level": enum_filter("riskLevel", RISK_LEVELS),
@@ -3575,10 +3595,29 @@ def techniques(row: Row) -> list[Json]:
     ]
 
 
+def text_of(row: Row, name: str) -> str:
+    """Return a property in one line, '' where it is no text."""
+    value = row.get(name)
+    return " ".join(value.split()) if isinstance(value, str) else ""
+
+
+def place_of(row: Row) -> str:
+    """Return city and country of an object's location, as far as they are known."""
+    location = row.get("location")
+    if not isinstance(location, dict):
+        return ""
+
+    names = ("city", "countryOrRegion")
+    texts = [text_of(location, name) for name in names]
+    return ", ".join(filter(None, texts))
+
+
 def detection_to_table(row: Row) -> Row:
-    """Return a detection with what additionalInfo tells an analyst as columns."""
+    """Return a detection with its place, and what additionalInfo tells an analyst, as
+    columns."""
     return {
         **row,
+        "place": place_of(row),
         "riskReasons": risk_reasons(row),
         "mitreTechniques": [
             f"{each['id']} {each['name']}".strip() for each in techniques(row)
@@ -3657,7 +3696,12 @@ RISK_DETECTIONS = Resource(
     noun="risk detection",
     context="RiskDetection",
     list_title="Risk Detections List",
-    columns=(*DETECTION_COLUMNS, "lastUpdatedDateTime", "ipAddress"),
+    columns=(
+        *DETECTION_COLUMNS,
+        "lastUpdatedDateTime",
+        "ipAddress",
+        *LATER_COLUMNS,
+    ),
     permissions=DETECTION_PERMISSIONS,
     item_title="Found Risk Detection with ID: {id}",
     item_columns=(
@@ -3667,6 +3711,7 @@ RISK_DETECTIONS = Resource(
         "lastUpdatedDateTime",
         "location",
         *DETAILS_COLUMNS,
+        *LATER_ITEM_COLUMNS,
     ),
     filters={
         **RISK_FILTERS,
@@ -3718,7 +3763,12 @@ SERVICE_PRINCIPAL_DETECTIONS = Resource(
     noun="service principal risk detection",
     context="ServicePrincipalRiskDetection",
     list_title="Service Principal Risk Detections List",
-    columns=(*PRINCIPAL_DETECTION_COLUMNS, "lastUpdatedDateTime", "ipAddress"),
+    columns=(
+        *PRINCIPAL_DETECTION_COLUMNS,
+        "lastUpdatedDateTime",
+        "ipAddress",
+        *LATER_COLUMNS,
+    ),
     permissions=PRINCIPAL_DETECTION_PERMISSIONS,
     item_title="Found Service Principal Risk Detection with ID: {id}",
     item_columns=(
@@ -3728,6 +3778,7 @@ SERVICE_PRINCIPAL_DETECTIONS = Resource(
         "lastUpdatedDateTime",
         "location",
         *DETAILS_COLUMNS,
+        *LATER_ITEM_COLUMNS,
     ),
     filters={
         **RISK_FILTERS,
@@ -4017,12 +4068,12 @@ def follow_token(
 
 
 def page_notes(resource: Resource, request: ListRequest) -> list[str]:
-    """Return what the product's description wants above a list of numbered pages, to the
-    letter."""
-    if not resource.numbered_pages:
+    """Return what the product's description wants above a numbered page, to the letter.
+    The first page has no note: the platform sends page=1 where nobody asked for a page."""
+    row_range = request.row_range
+    if not resource.numbered_pages or row_range.page_number == 1:
         return []
 
-    row_range = request.row_range
     return [
         f"Current page size: {row_range.size}",
         f"Showing page {row_range.page_number} out others that may exist",
@@ -4063,12 +4114,41 @@ def no_rows_notes(
     return [f"{lead}: {text}" for text in looked_for]
 
 
-def more_notes(result: ListResult, *, with_token: bool) -> list[str]:
-    """Return the note that more rows match, if they do and that is all there is to say."""
-    if not result.more or result.failure:
-        return []
+def counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def what_is_left(result: ListResult, *, with_token: bool) -> str:
+    """Return how the count of a list's rows goes on, '' where they are all there are."""
+    if result.failure:
+        return "; not all could be read."
+    if not result.more:
+        return ""
+
     advice = CONTINUE if with_token else NARROW
-    return [f"**More match than the {len(result.rows)} shown here.** {advice}"]
+    return f"; more match. {advice}"
+
+
+MAX_TABLE_ROWS = 1_000  # nobody reads more, and the war room slows down
+
+
+def count_notes(
+    resource: Resource, result: ListResult, *, with_token: bool
+) -> list[str]:
+    """Return the notes that say how many rows there are, whether more match, and whether
+    the table shows them all. An empty table tells the number itself."""
+    number = len(result.rows)
+    left = what_is_left(result, with_token=with_token)
+    notes = []
+    if number or left:
+        notes.append(f"{counted(number, resource.noun)}{left}")
+    if number > MAX_TABLE_ROWS:
+        notes.append(
+            f"The table shows the first {MAX_TABLE_ROWS:,} of {number:,} rows; "
+            "context holds all."
+        )
+
+    return notes
 
 
 def token_table(resource: Resource, next_link: str) -> str:
@@ -4112,7 +4192,7 @@ def raw_list(result: ListResult) -> Json:
 def incomplete_warning(result: ListResult) -> CommandResults:
     """Return the warning that reading on failed."""
     text = (
-        f"The list is incomplete: only the {len(result.rows)} rows above could be read. "
+        f"The list is incomplete: only {len(result.rows):,} rows could be read. "
         f"{result.failure}"
     )
     return CommandResults(
@@ -4163,9 +4243,12 @@ def list_entries(
     with_token: whether the token of the following page is given.
     """
     flags: Json = {f"{resource.context}ListTruncated": result.more}
-    all_notes = notes + more_notes(result, with_token=with_token)
+    counts = count_notes(resource, result, with_token=with_token)
     readable = resource_table(
-        resource.list_title, resource, result.rows, all_notes
+        resource.list_title,
+        resource,
+        result.rows[:MAX_TABLE_ROWS],
+        counts + notes,
     )
     if with_token:
         flags[f"{resource.context}ListNextToken"] = result.next_link
@@ -4405,12 +4488,6 @@ def name_words(name: str) -> list[str]:
     """Return the words of a name, or of what stands before the @ of one, in lower case."""
     local_part, _, _ = name.partition("@")
     return re.findall(r"[^\W_]+", local_part.lower())
-
-
-def text_of(row: Row, name: str) -> str:
-    """Return a property in one line, '' where it is no text."""
-    value = row.get(name)
-    return " ".join(value.split()) if isinstance(value, str) else ""
 
 
 def spoken_names(row: Row) -> set[str]:

@@ -46,6 +46,12 @@ from warroom.xsoar.commandline import parse
 from warroom.xsoar.entries import Run
 from warroom.xsoar.runner import WarRoom
 
+LIST_NOUNS = {
+    USERS: "risky users",
+    DETECTIONS: "risk detections",
+    PRINCIPALS: "risky service principals",
+    PRINCIPAL_DETECTIONS: "service principal risk detections",
+}
 CONTEXTS = {
     USERS: "RiskyUser",
     DETECTIONS: "RiskDetection",
@@ -71,6 +77,10 @@ DEFAULT_ORDERS = {USERS: {"$orderby": f"{UPDATED} desc"}, DETECTIONS: {"$orderby
 
 def details(row: Row) -> Row:
     return {pair["Key"]: pair["Value"] for pair in json.loads(row["additionalInfo"] or "[]")}
+
+
+def to_the_second(time: str) -> str:
+    return f"{time[:19]}Z"
 
 
 def listed(tenant: Tenant, command: str, condition: str | None = None, order: str | None = None) -> list[Row]:
@@ -105,12 +115,13 @@ def test_a_page_of_users_is_asked_for_shown_and_kept_as_documented(
     }
     assert entry["HumanReadable"] == (
         "### Risky Users List:\n"
-        "**More match than the 2 shown here.** Continue with next_token.\n"
+        "2 risky users; more match. Continue with next_token.\n"
         "|Id|User Display Name|User Principal Name|Risk Level|Risk State|Risk Detail|Risk Last Updated Date Time|\n"
         "|---|---|---|---|---|---|---|\n"
-        f"| {ADELE_ID} | Adele Vance | adele.vance@contoso.example | high | atRisk | none | {first[UPDATED]} |\n"
+        f"| {ADELE_ID} | Adele Vance | adele.vance@contoso.example | high | atRisk | none "
+        f"| {to_the_second(first[UPDATED])} |\n"
         f"| {second['id']} | {second['userDisplayName']} | {second['userPrincipalName']} | {second['riskLevel']} "
-        f"| {second['riskState']} | {second['riskDetail']} | {second[UPDATED]} |\n"
+        f"| {second['riskState']} | {second['riskDetail']} | {to_the_second(second[UPDATED])} |\n"
         "\n"
         "### Risky Users List Token:\n"
         "|next_token|\n"
@@ -130,33 +141,35 @@ def test_one_user_is_shown_and_kept_as_documented(run: Succeed, tenant: Tenant, 
         "|Id|User Display Name|User Principal Name|Risk Level|Risk State|Risk Detail|Risk Last Updated Date Time|\n"
         "|---|---|---|---|---|---|---|\n"
         "| 333 | Yossi Israeli | yossi@test.com | none | remediated | User performed secured password reset "
-        "| 2020-10-05T12:12:17.2115592Z |\n"
+        "| 2020-10-05T12:12:17Z |\n"
     )
 
 
 def test_a_page_of_detections_is_shown_and_kept_as_documented(
     run: Succeed, tenant: Tenant, simulator: Simulator
 ) -> None:
-    times = "detected_date_time_after=2021-06-01 detected_date_time_before=2021-07-01"
-    entry = only_entry(run(f"!{DETECTIONS} limit=2 order_by='detectedDateTime asc' {times}"))
+    window = "detected_date_time_after=2021-06-01 detected_date_time_before=2021-07-01"
+    entry = only_entry(run(f"!{DETECTIONS} limit=2 order_by='detectedDateTime asc' {window}"))
     condition = f"{DETECTED} ge 2021-06-01T00:00:00Z and {DETECTED} lt 2021-07-01T00:00:00Z"
     query = {"$filter": condition, "$orderby": f"{DETECTED} asc", "$top": "2"}
     assert requested(simulator) == [("riskDetections", query)]
     agent = {"additionalDetails": {"userAgent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/91.0"}}
     rows = [tenant.detections["555"] | agent, tenant.detections["888"] | agent]
+    detected = [to_the_second(row[DETECTED]) for row in rows]
     assert entry["EntryContext"] == {FLAGS: {"RiskDetectionListTruncated": False}, keyed("RiskDetection"): rows}
     assert entry["Contents"] == {"value": rows}
     assert entry["HumanReadable"] == (
         "### Risk Detections List\n"
-        "Current page size: 2\n"
-        "Showing page 1 out others that may exist\n"
+        "2 risk detections\n"
         "|Id|User Id|User Display Name|User Principal Name|Risk Detail|Risk Event Type|Risk Level|Risk State"
-        "|Last Updated Date Time|Ip Address|\n"
-        "|---|---|---|---|---|---|---|---|---|---|\n"
+        "|Last Updated Date Time|Ip Address|Detected Date Time|Place|\n"
+        "|---|---|---|---|---|---|---|---|---|---|---|---|\n"
         "| 555 | 777 | Shalev Israeli | ShalevI@test.com | User passed MFA required by risk-based policy "
-        "| Unfamiliar sign-in properties | low | remediated | 2021-06-20T03:53:58.853418Z | 1.1.1.1 |\n"
+        "| Unfamiliar sign-in properties | low | remediated | 2021-06-20T03:53:58Z | 1.1.1.1 "
+        f"| {detected[0]} | Lviv, UA |\n"
         "| 888 | 999 | Svetlana Israeli | SvetlanaI@test.com | User passed MFA required by risk-based policy "
-        "| Unfamiliar sign-in properties | low | remediated | 2021-06-27T19:19:44.4975416Z | 1.1.1.1 |\n"
+        "| Unfamiliar sign-in properties | low | remediated | 2021-06-27T19:19:44Z | 1.1.1.1 "
+        f"| {detected[1]} | Lviv, UA |\n"
     )
 
 
@@ -171,12 +184,14 @@ def test_one_detection_is_shown_with_its_location_as_documented(
     assert entry["HumanReadable"] == (
         "### Found Risk Detection with ID: 6565\n"
         "|Id|User Id|User Display Name|User Principal Name|Risk Detail|Risk Event Type|Risk Level|Risk State"
-        "|Ip Address|Detection Timing Type|Last Updated Date Time|Location|\n"
-        "|---|---|---|---|---|---|---|---|---|---|---|---|\n"
+        "|Ip Address|Detection Timing Type|Last Updated Date Time|Location"
+        "|Activity Date Time|Detected Date Time|Request Id|\n"
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
         "| 6565 | 999 | Svetlana Israeli | SvetlanaI@test.com | User passed MFA required by risk-based policy "
-        "| Unfamiliar sign-in properties | low | remediated | 3.3.3.3 | realtime | 2021-07-03T13:38:04.6531838Z "
+        "| Unfamiliar sign-in properties | low | remediated | 3.3.3.3 | realtime | 2021-07-03T13:38:04Z "
         "| city: Lviv<br>state: L'vivs'ka Oblast'<br>countryOrRegion: UA"
-        '<br>geoCoordinates: {"latitude": 49, "longitude": 24} |\n'
+        '<br>geoCoordinates: {"latitude": 49, "longitude": 24} '
+        "| 2021-07-03T13:36:21Z | 2021-07-03T13:36:21Z | 00000000-0000-0000-0000-000000006565 |\n"
     )
 
 
@@ -387,9 +402,8 @@ def test_a_list_without_rows_is_a_success_with_an_empty_table(command: str, more
     context = CONTEXTS[command]
     expected: Row = {f"{context}ListTruncated": False} | ({f"{context}ListNextToken": ""} if more else {})
     assert entry["EntryContext"] == {FLAGS: expected}
-    pages = r"(Current page size: \d+\nShowing page 1 .+\n)?"
     matches = re.escape(f"Nothing matches: {ORDER_PROPERTIES[command]} lt 1999-12-31T00:00:00Z")
-    assert re.fullmatch(rf"### [\w ]+ List:?\n{pages}{matches}\n\*\*No entries\.\*\*\n", entry["HumanReadable"])
+    assert re.fullmatch(rf"### [\w ]+ List:?\n{matches}\n\*\*No entries\.\*\*\n", entry["HumanReadable"])
     assert entry["Contents"] == {"value": []}
 
 
@@ -468,9 +482,8 @@ def test_a_new_event_type_is_asked_for_as_it_is_and_the_list_says_that_nobody_kn
     types = " or ".join(f"riskEventType eq '{name}'" for name in asked)
     assert [query["$filter"] for _, query in requested(simulator)] == [f"userId eq '333' and ({types})"]
     assert ids(kept(done, DETECTIONS)) == ["d1"]
-    assert shown(done).splitlines()[1:4] == [
-        "Current page size: 50",
-        "Showing page 1 out others that may exist",
+    assert shown(done).splitlines()[1:3] == [
+        "1 risk detection",
         "No known event type, and asked for as it is given: contosoOddity, somethingNew",
     ]
 
@@ -794,8 +807,8 @@ def test_a_page_of_detections_far_out_is_reached() -> None:
         assert kept(done, DETECTIONS) == listed(tenant, DETECTIONS)[2697:2700]
         assert len(requested(simulator)) == 6
         assert shown(done).startswith(
-            "### Risk Detections List\nCurrent page size: 3\nShowing page 900 out others that may exist\n"
-            "**More match than the 3 shown here.** Raise limit, or narrow the list, to see them.\n|Id|"
+            "### Risk Detections List\n3 risk detections; more match. Raise limit, or narrow the list, to see them.\n"
+            "Current page size: 3\nShowing page 900 out others that may exist\n|Id|"
         )
 
 
@@ -812,21 +825,27 @@ def test_a_list_cut_by_limit_says_so_and_a_whole_one_does_not(command: str, run:
     number, flag = len(listed(tenant, command)), f"{CONTEXTS[command]}ListTruncated"
     cut, whole = run(f"!{command} limit={number - 1}"), run(f"!{command} limit={number}")
     assert [flags(only_entry(done)) for done in (cut, whole)] == [{flag: True}, {flag: False}]
-    expected = f"**More match than the {number - 1} shown here.** Raise limit, or narrow the list, to see them."
-    assert [expected in shown(done) for done in (cut, whole)] == [True, False]
+    assert [shown(done).splitlines()[1] for done in (cut, whole)] == [
+        f"{number - 1} {LIST_NOUNS[command]}; more match. Raise limit, or narrow the list, to see them.",
+        f"{number} {LIST_NOUNS[command]}",
+    ]
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ("limit=2", ["Current page size: 2", "Showing page 1 out others that may exist"]),
         ("limit=2 page=5", ["Current page size: 2", "Showing page 5 out others that may exist"]),
-        ("page_size=7", ["Current page size: 7", "Showing page 1 out others that may exist"]),
         ("limit=9 page_size=7 page=2", ["Current page size: 7", "Showing page 2 out others that may exist"]),
     ],
 )
-def test_a_list_of_detections_says_which_page_it_shows(arguments: str, expected: list[str], run: Succeed) -> None:
-    assert shown(run(f"!{DETECTIONS} {arguments}")).splitlines()[1:3] == expected
+def test_a_later_page_of_detections_says_which_it_is(arguments: str, expected: list[str], run: Succeed) -> None:
+    assert shown(run(f"!{DETECTIONS} {arguments}")).splitlines()[2:4] == expected
+
+
+@pytest.mark.parametrize("arguments", ["limit=2", "limit=2 page=1", "page_size=2", "page_size=2 page=1"])
+def test_the_first_page_which_the_platform_asks_for_unbidden_has_no_number(arguments: str, run: Succeed) -> None:
+    title, count, headers = shown(run(f"!{DETECTIONS} {arguments}")).splitlines()[:3]
+    assert (title, count[:29], headers[:4]) == ("### Risk Detections List", "2 risk detections; more match", "|Id|")
 
 
 # next_token
@@ -867,12 +886,32 @@ def test_a_next_token_is_sent_exactly_as_it_was_given(
     assert simulator.graph_requests[-1].target == token.removeprefix(GRAPH)
 
 
+def test_a_list_of_thousands_shows_the_first_thousand_and_keeps_all(crowded: Simulator) -> None:
+    rows = listed(crowded.tenant, USERS)
+    room = demo_room(crowded)
+    cut, whole = only_entry(room.run(f"!{USERS} limit=1001")), only_entry(room.run(f"!{USERS} limit=1000"))
+    assert cut["Contents"]["value"] == cut["EntryContext"][keyed("RiskyUser")] == rows[:1001]
+    title, count, note, headers, rule, *lines = cut["HumanReadable"].splitlines()
+    assert (title, count, note) == (
+        "### Risky Users List:",
+        "1,001 risky users; more match. Raise limit, or narrow the list, to see them.",
+        "The table shows the first 1,000 of 1,001 rows; context holds all.",
+    )
+    assert [line.split(" | ")[0] for line in lines] == [f"| {row['id']}" for row in rows[:1000]]
+    assert whole["HumanReadable"].splitlines()[1:] == [
+        count.replace("1,001", "1,000"),
+        headers,
+        rule,
+        *lines,
+    ]
+
+
 def test_the_last_page_shows_no_token_and_pages_beside_a_token_are_not_numbered(
     run: Succeed, war_room: WarRoom
 ) -> None:
     run(f"!{DETECTIONS} page_size=40")
     last = shown(run(f"!{DETECTIONS} next_token=${{AzureRiskyUsers.RiskDetectionListNextToken}} page=1"))
-    assert last.startswith("### Risk Detections List\n|Id|User Id|")
+    assert last.startswith("### Risk Detections List\n20 risk detections\n|Id|User Id|")
     assert "Token" not in last
     assert war_room.context.read("AzureRiskyUsers.RiskDetectionListNextToken") == ""
 
@@ -882,6 +921,52 @@ def test_a_list_by_limit_leaves_an_older_token_alone(run: Succeed, war_room: War
     token = war_room.context.read("AzureRiskyUsers.RiskyUserListNextToken")
     run(f"!{USERS} limit=2")
     assert war_room.context.read("AzureRiskyUsers.RiskyUserListNextToken") == token != ""
+
+
+# What a table shows of a time and of a place
+
+
+@pytest.mark.parametrize(
+    ("time", "cell"),
+    [
+        ("2026-11-20T11:47:03.1234567Z", "2026-11-20T11:47:03Z"),
+        ("2026-11-20T11:47:03.9Z", "2026-11-20T11:47:03Z"),
+        ("2026-11-20T11:47:03Z", "2026-11-20T11:47:03Z"),
+        ("2026-11-20T11:47:03.5+02:00", "2026-11-20T11:47:03.5+02:00"),
+        ("2026-11-20T11:47:03.12345678Z", "2026-11-20T11:47:03.12345678Z"),
+        ("soon", "soon"),
+        (5, "5"),
+    ],
+)
+def test_a_table_shows_times_to_the_second_and_the_context_as_they_came(
+    time: Any, cell: str, run: Succeed, simulator: Simulator
+) -> None:
+    row = {"id": "1", UPDATED: time}
+    simulator.fail_next(200, body={"value": [row]})
+    simulator.fail_next(200, body=row)
+    listing, single = only_entry(run(f"!{USERS}")), only_entry(run("!azure-risky-user-get id=1"))
+    for entry in (listing, single):
+        assert entry["HumanReadable"].endswith(f"|Id|Risk Last Updated Date Time|\n|---|---|\n| 1 | {cell} |\n")
+    assert listing["EntryContext"][keyed("RiskyUser")] == [single["EntryContext"][keyed("RiskyUser")]] == [row]
+
+
+@pytest.mark.parametrize(
+    ("location", "place"),
+    [
+        ({"city": "Lviv", "countryOrRegion": "UA", "state": "x"}, "Lviv, UA"),
+        ({"city": "Lviv", "countryOrRegion": None}, "Lviv"),
+        ({"city": "", "countryOrRegion": "UA"}, "UA"),
+        ({"city": 5, "countryOrRegion": ["UA"]}, ""),
+        (None, ""),
+        ("Lviv", ""),
+    ],
+)
+def test_a_list_of_detections_shows_city_and_country(
+    location: Any, place: str, run: Succeed, simulator: Simulator
+) -> None:
+    simulator.fail_next(200, body={"value": [{"id": "1", "location": location}]})
+    header, cell = ("|Place|", f" {place} |") if place else ("|", "")
+    assert shown(run(f"!{DETECTIONS}")).splitlines()[-3::2] == [f"|Id{header}", f"| 1 |{cell}"]
 
 
 # What is refused, before anything is sent
@@ -1197,7 +1282,7 @@ def test_a_split_request_that_fails_leaves_the_rows_of_those_before(
     }
     assert warning["Type"] == aru.EntryType.WARNING
     assert warning["HumanReadable"].startswith(
-        "The list is incomplete: only the 15 rows above could be read. Graph answered 403 Forbidden: "
+        "The list is incomplete: only 15 rows could be read. Graph answered 403 Forbidden: "
     )
     assert no_waiting == []
 
@@ -1367,6 +1452,7 @@ def test_a_users_history_is_shown_and_kept(run: Succeed, tenant: Tenant, simulat
     entry = only_entry(run(f"!azure-risky-user-history-list id={ADELE_ID}"))
     assert requested(simulator) == [(f"riskyUsers/{ADELE_ID}/history", {})]
     rows = tenant.history[ADELE_ID]
+    times = [to_the_second(row[UPDATED]) for row in rows]
     key = f"val.userId && val.userId == obj.userId && val.{UPDATED} && val.{UPDATED} == obj.{UPDATED}"
     assert entry["EntryContext"] == {
         FLAGS: {"RiskyUserHistoryListTruncated": False},
@@ -1375,11 +1461,12 @@ def test_a_users_history_is_shown_and_kept(run: Succeed, tenant: Tenant, simulat
     assert entry["Contents"] == {"value": rows}
     assert entry["HumanReadable"] == (
         "### Risky User History\n"
+        "3 history items\n"
         "|Risk Last Updated Date Time|Risk Level|Risk State|Risk Detail|Risk Event Types|Initiated By|\n"
         "|---|---|---|---|---|---|\n"
-        f"| {rows[0][UPDATED]} | high | atRisk | none | Leaked credentials | the system |\n"
-        f"| {rows[1][UPDATED]} | medium | atRisk | none | Anonymous IP address | the system |\n"
-        f"| {rows[2][UPDATED]} | low | atRisk | none | Unfamiliar sign-in properties | the system |\n"
+        f"| {times[0]} | high | atRisk | none | Leaked credentials | the system |\n"
+        f"| {times[1]} | medium | atRisk | none | Anonymous IP address | the system |\n"
+        f"| {times[2]} | low | atRisk | none | Unfamiliar sign-in properties | the system |\n"
     )
 
 
@@ -1392,10 +1479,11 @@ def test_a_history_is_found_by_name_and_names_who_changed_it(
     assert requested(simulator) == [("riskyUsers", condition), (f"riskyUsers/{ADELE_ID}/history", {})]
     assert shown(done) == (
         "### Risky User History\n"
-        "**More match than the 1 shown here.** Raise limit, or narrow the list, to see them.\n"
+        "1 history item; more match. Raise limit, or narrow the list, to see them.\n"
         "|Risk Last Updated Date Time|Risk Level|Risk State|Risk Detail|Initiated By|\n"
         "|---|---|---|---|---|\n"
-        f"| {tenant.users[ADELE_ID][UPDATED]} | high | dismissed | Admin dismissed all risk for user | actor |\n"
+        f"| {to_the_second(tenant.users[ADELE_ID][UPDATED])} | high | dismissed | Admin dismissed all risk for user "
+        "| actor |\n"
     )
     assert flags(only_entry(done)) == {"RiskyUserHistoryListTruncated": True}
 
@@ -1465,12 +1553,12 @@ def test_service_principals_are_shown_as_a_list(run: Succeed, tenant: Tenant) ->
     enabled = str(row["isEnabled"]).lower()
     assert shown(run(f"!{PRINCIPALS} limit=1")) == (
         "### Risky Service Principals List\n"
-        "**More match than the 1 shown here.** Raise limit, or narrow the list, to see them.\n"
+        "1 risky service principal; more match. Raise limit, or narrow the list, to see them.\n"
         "|Id|Display Name|App Id|Service Principal Type|Is Enabled|Risk Level|Risk State|Risk Detail"
         "|Risk Last Updated Date Time|\n"
         "|---|---|---|---|---|---|---|---|---|\n"
         f"| {row['id']} | {row['displayName']} | {row['appId']} | Application | {enabled} | {row['riskLevel']} "
-        f"| {row['riskState']} | {words} | {row[UPDATED]} |\n"
+        f"| {row['riskState']} | {words} | {to_the_second(row[UPDATED])} |\n"
     )
 
 
@@ -1508,7 +1596,9 @@ def test_a_service_principals_history_says_whose_it_is(run: Succeed, tenant: Ten
             item | {"servicePrincipalId": row_id} for item in items
         ],
     }
-    assert entry["HumanReadable"].startswith("### Risky Service Principal History\n|Risk Last Updated Date Time|")
+    assert entry["HumanReadable"].startswith(
+        f"### Risky Service Principal History\n{len(items)} history items\n|Risk Last Updated Date Time|"
+    )
 
 
 def test_one_user_among_five_thousand_and_the_detections_of_that_user_take_two_requests() -> None:

@@ -110,7 +110,7 @@ def test_a_list_that_drips_in_the_middle_shows_the_rows_so_far(
     tenant.largest_page = 10
     drip(after=1)
     done = war_room.run(f"{LIST} limit=30")
-    warning = f"The list is incomplete: only the 10 rows above could be read. {OUT_OF_TIME.format(GRAPH_HOST)}"
+    warning = f"The list is incomplete: only 10 rows could be read. {OUT_OF_TIME.format(GRAPH_HOST)}"
     assert not done.failed
     assert len(ids(listed_rows(done))) == 10
     assert flags(done.entries[0]) == {"RiskyUserListTruncated": True}

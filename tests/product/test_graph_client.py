@@ -192,7 +192,7 @@ def test_a_link_out_of_the_collection_is_refused_and_no_request_bears_the_token_
     done = run(f"{LIST} limit=1300")
     assert numbers(done) == range(434)
     assert done.entries[1]["Contents"] == (
-        "The list is incomplete: only the 434 rows above could be read. "
+        "The list is incomplete: only 434 rows could be read. "
         f"Graph's link to the next page leads away from {USERS_URL}."
     )
     assert [request.target.split("?")[0] for request in simulator.requests[2:]] == [USERS_PATH]
@@ -220,7 +220,7 @@ def test_a_link_that_leads_back_ends_the_walk_with_a_warning(run: Succeed, simul
     done = run(f"{LIST} limit=1300")
     assert numbers(done) == range(868)
     assert done.entries[1]["Contents"] == (
-        "The list is incomplete: only the 868 rows above could be read. "
+        "The list is incomplete: only 868 rows could be read. "
         "Graph's link to the next page leads back to one that was already read."
     )
     assert len(simulator.graph_requests) == 2
@@ -266,7 +266,7 @@ def test_a_new_token_that_is_refused_too_ends_in_a_clear_error(error: Fail, simu
 # Pages that fail for good
 
 
-ROWS_SO_FAR = "The list is incomplete: only the {} rows above could be read. "
+ROWS_SO_FAR = "The list is incomplete: only {} rows could be read. "
 GOOD_REASONS: dict[str, tuple[Row, str]] = {
     "500": ({"status": 500}, f"Graph answered 500 InternalServerError: no message. {OUT_OF_ORDER} (request-id {{}})"),
     "503": ({"status": 503}, f"Graph answered 503 serviceNotAvailable: no message. {OUT_OF_ORDER} (request-id {{}})"),
@@ -337,7 +337,7 @@ def test_the_400_that_graph_gives_on_some_last_pages_leaves_all_rows(run: Succee
     assert numbers(done) == range(1300)
     assert flags(done.entries[0]) == {"RiskyUserListTruncated": True}
     assert done.entries[1]["Contents"] == (
-        "The list is incomplete: only the 1300 rows above could be read. Graph answered 400 BadRequest: "
+        "The list is incomplete: only 1,300 rows could be read. Graph answered 400 BadRequest: "
         f"The skip token is past the last page. (request-id {request_id(simulator)})"
     )
 
