@@ -7,7 +7,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from rich.console import Console
 
 from helpers import LIST, LIST_COLLECTIONS, NOW, SMALL, Row, declared_commands, set_proxy, texts
 from tools.docs import EXAMPLES, SIGN_INS, Stage, approve_waiting
-from warroom.azure.demo import demo_tenant
+from warroom.azure.demo import ADELE_ID, demo_tenant
 from warroom.azure.server import Simulator
 from warroom.demo import demo_instance
 from warroom.terminal import display, keywords
@@ -33,7 +33,7 @@ from warroom.terminal.markdown import blocks, draw_markdown
 from warroom.terminal.options import read_options
 from warroom.terminal.prompt import LineCompleter, candidates
 from warroom.terminal.session import main, run_session
-from warroom.terminal.tables import Table, wrapped
+from warroom.terminal.tables import PART, Table, wrapped
 from warroom.xsoar.entries import Run
 from warroom.xsoar.integration import MANIFEST, PROJECT, load_integration
 from warroom.xsoar.manifest import Manifest
@@ -107,6 +107,8 @@ def shown_tables(shown_blocks: list[Table | list[str]]) -> list[Table]:
 
 
 WIDTHS = range(40, 241)
+DETECTION_ID = "57f90b64320895fe10dd0c7c71fde5043ca25f56a789e18394ef7dc21fac015f"
+MARGIN = 4  # characters that a frame and what stands beside a cell take of a line
 
 
 def joined(parts: Iterable[str]) -> str:
@@ -115,10 +117,13 @@ def joined(parts: Iterable[str]) -> str:
 
 
 def read_columns(lines: list[str]) -> list[str]:
-    """What stands in each column of a table that is drawn with a frame."""
+    """What stands in each column of a table that is drawn with a frame, and last what goes through all of them."""
     edges = [place for place, character in enumerate(lines[0]) if character == "+"]
     body = [line for line in lines if line.startswith("|")]
-    return [joined(line[left + 1 : right] for line in body) for left, right in pairwise(edges)]
+    through = [line for line in body if any(line[edge] != "|" for edge in edges)]
+    beside = [line for line in body if line not in through]
+    columns = [joined(line[left + 1 : right] for line in beside) for left, right in pairwise(edges)]
+    return [*columns, joined(line[1:-1] for line in through)]
 
 
 def read_sections(lines: list[str]) -> list[str]:
@@ -140,11 +145,22 @@ def read_sections(lines: list[str]) -> list[str]:
 
 def is_whole(table: Table, lines: list[str]) -> bool:
     """Whether each character of a table stands where it belongs in what was drawn."""
+    table = table.in_order
     columns = list(zip(table.headers, *table.rows, strict=True))
     if lines[0].startswith("+"):
-        return read_columns(lines) == [joined(column) for column in columns]
+        *beside, through = read_columns(lines)
+        ids = columns[len(beside) :]
+        rows = zip(*[column[1:] for column in ids], strict=True)
+        below = [f"{column[0]}: {value}" for row in rows for column, value in zip(ids, row, strict=True) if value]
+        return beside == [joined(column) for column in columns[: len(beside)]] and through == joined(below)
     sections = [joined(table.headers) * len(table.rows), joined(cell for row in table.rows for cell in row)]
     return read_sections(lines) == sections
+
+
+def runs(parts: list[str]) -> Iterator[str]:
+    """What may stand in one line of a word that has these parts."""
+    for start, end in combinations(range(len(parts) + 1), 2):
+        yield "".join(parts[start:end])
 
 
 def laid_out(table: Table, width: int) -> list[str]:
@@ -161,16 +177,19 @@ def test_no_width_loses_a_character_of_a_table_or_draws_beyond_the_edge(shown_ta
     lost, beyond, broken = [], [], []
     for table in shown_tables:
         words = {word for row in table.rows for cell in row for word in cell.split()}
+        expected = {run for word in words for run in runs(PART.findall(word))}
+        expected |= {word for header in table.headers for word in f"{header}: {header}".split()}
         for width in WIDTHS:
             lines = laid_out(table, width)
             if not is_whole(table, lines):
                 lost.append((width, table.headers))
             if max(map(cell_len, lines)) > width:
                 beyond.append((width, table.headers))
-            cut = words - set(" ".join(lines).split())
-            broken += [(width, word) for word in cut if len(word) <= width - 2]
+            if all(cell_len(word) <= width - MARGIN for word in words):
+                drawn_words = {word.strip("+|-") for word in " ".join(lines).replace("|", " ").split()}
+                broken += [(width, word) for word in drawn_words - {word.strip("+|-") for word in expected} if word]
     assert (lost, beyond) == ([], [])
-    # A word is broken only where the terminal is narrower.
+    # A word is broken only where a reader expects it, or where the terminal is narrower.
     assert broken == []
 
 
@@ -192,10 +211,10 @@ def test_wrapping_keeps_every_character_of_any_script_in_the_width(line: str, wi
 
 
 def test_columns_stand_side_by_side_while_no_cell_is_wrapped_onto_more_than_three_lines() -> None:
-    table = Table(["Id", "Detail"], [["1", "one two three four five six"], ["2", "none"]])
+    table = Table(["No", "Detail"], [["1", "one two three four five six"], ["2", "none"]])
     assert laid_out(table, 19) == [
         "+----+------------+",
-        "| Id | Detail     |",
+        "| No | Detail     |",
         "+----+------------+",
         "| 1  | one two    |",
         "|    | three four |",
@@ -203,16 +222,137 @@ def test_columns_stand_side_by_side_while_no_cell_is_wrapped_onto_more_than_thre
         "| 2  | none       |",
         "+----+------------+",
     ]
-    assert laid_out(table, 18) == [
-        "Id     | 1",
-        "Detail | one two",
-        "       | three",
-        "       | four five",
-        "       | six",
-        "-------+----------",
-        "Id     | 2",
-        "Detail | none",
+    # Up to five, and without spaces beside them, before each row is a section.
+    assert laid_out(table, 12) == [
+        "+--+-------+",
+        "|No|Detail |",
+        "+--+-------+",
+        "|1 |one two|",
+        "|  |three  |",
+        "|  |four   |",
+        "|  |five   |",
+        "|  |six    |",
+        "|2 |none   |",
+        "+--+-------+",
     ]
+    assert laid_out(table, 11) == [
+        "No     | 1",
+        "Detail",
+        "  one two",
+        "  three",
+        "  four five",
+        "  six",
+        "-------+---",
+        "No     | 2",
+        "Detail",
+        "  none",
+    ]
+
+
+DETECTIONS = Table(
+    ["Id", "User Principal Name", "Risk State", "Detected Date Time", "Subject"],
+    [
+        [DETECTION_ID, "adele.vance@contoso.example", "atRisk", "2026-11-20T11:47:03Z", ADELE_ID],
+        ["333", "mia@contoso.example", "confirmedCompromised", "2026-11-20T09:00:00Z", ""],
+    ],
+)
+
+
+def test_times_come_first_and_ids_last_among_the_columns_or_below_each_row() -> None:
+    rule = "+----------------------+-----------------------------+----------------------+"
+    id_rule, subject_rule = "-" * 66, "-" * 38
+    wide_rule = f"{rule}{id_rule}+{subject_rule}+"
+    assert laid_out(DETECTIONS, 200) == [
+        wide_rule,
+        f"| Detected Date Time   | User Principal Name         | Risk State           | {'Id':64} | {'Subject':36} |",
+        wide_rule,
+        f"| 2026-11-20T11:47:03Z | adele.vance@contoso.example | atRisk               | {DETECTION_ID} | {ADELE_ID} |",
+        f"| 2026-11-20T09:00:00Z | mia@contoso.example         | confirmedCompromised | {'333':64} | {'':36} |",
+        wide_rule,
+    ]
+    assert laid_out(DETECTIONS, 100) == [
+        rule,
+        "| Detected Date Time   | User Principal Name         | Risk State           |",
+        rule,
+        "| 2026-11-20T11:47:03Z | adele.vance@contoso.example | atRisk               |",
+        f"| Id: {DETECTION_ID}      |",
+        f"| Subject: {ADELE_ID}                             |",
+        rule,
+        "| 2026-11-20T09:00:00Z | mia@contoso.example         | confirmedCompromised |",
+        "| Id: 333                                                                   |",
+        rule,
+    ]
+    assert laid_out(DETECTIONS, 60) == [
+        "+----------------------+-----------------+-------------+",
+        "| Detected Date Time   | User Principal  | Risk State  |",
+        "|                      | Name            |             |",
+        "+----------------------+-----------------+-------------+",
+        "| 2026-11-20T11:47:03Z | adele.vance@    | atRisk      |",
+        "|                      | contoso.example |             |",
+        "| Id:                                                  |",
+        "| 57f90b64320895fe10dd0c7c71fde5043ca25f56a789e18394ef |",
+        "| 7dc21fac015f                                         |",
+        f"| Subject: {ADELE_ID}        |",
+        "+----------------------+-----------------+-------------+",
+        "| 2026-11-20T09:00:00Z | mia@contoso.    | confirmed   |",
+        "|                      | example         | Compromised |",
+        "| Id: 333                                              |",
+        "+----------------------+-----------------+-------------+",
+    ]
+
+
+def test_all_ids_of_a_row_stand_in_one_line_where_there_is_room() -> None:
+    together = f"| Id: {DETECTION_ID}  Subject: {ADELE_ID} |"
+    assert [together in laid_out(DETECTIONS, width) for width in (len(together) - 1, len(together))] == [False, True]
+
+
+@pytest.mark.parametrize("width", [120, 200])
+def test_a_list_of_detections_stands_side_by_side(width: int, shown_tables: list[Table]) -> None:
+    several = [table for table in shown_tables if len(table.rows) > 1]
+    lists = [table for table in several if "Detected Date Time" in table.headers]
+    assert {laid_out(table, width)[0][0] for table in lists} == {"+"}
+
+
+def test_a_single_row_keeps_its_order() -> None:
+    table = Table(DETECTIONS.headers, DETECTIONS.rows[:1])
+    assert [line.split(" | ")[0].rstrip() for line in laid_out(table, 120)] == DETECTIONS.headers
+
+
+@pytest.mark.parametrize(
+    ("header", "values", "is_id"),
+    [
+        ("Id", ["1", "x"], True),
+        ("id", ["1", "x"], True),
+        ("User Id", ["", ""], True),
+        ("userId", ["1", "x"], True),
+        ("Paid", ["1", "x"], False),
+        ("Initiated By", ["the system", ADELE_ID], False),
+        ("Initiated By", ["", ADELE_ID.upper()], True),
+        ("Initiated By", ["", ""], False),
+        ("Hash", ["0" * 64, "f" * 32], True),
+        ("Hash", ["0" * 31, "f" * 32], False),
+    ],
+)
+def test_an_id_is_known_by_its_header_or_its_form(header: str, values: list[str], is_id: bool) -> None:
+    rows = [[value, "later"] for value in values]
+    assert Table([header, "Other"], rows).in_order.headers == (["Other", header] if is_id else [header, "Other"])
+
+
+@pytest.mark.parametrize(
+    ("word", "lines"),
+    [
+        ("2026-11-20T11:47:03.1234567Z", ["2026-11-20T", "11:47:03.1234567Z"]),
+        ("adele.vance@contoso.example", ["adele.vance@", "contoso.example"]),
+        ("confirmedCompromised", ["confirmed", "Compromised"]),
+        ("198.51.100.104", ["198.51.100.104"]),
+        ("https://contoso.example/a/b_c", ["https://contoso.", "example/a/b_c"]),
+    ],
+)
+def test_a_word_that_has_to_go_on_in_the_next_line_is_broken_where_a_reader_expects_it(
+    word: str, lines: list[str]
+) -> None:
+    assert wrapped(word, 17, PART) == lines
+    assert wrapped("atRisk", 6, PART) == ["atRisk"]
 
 
 def test_a_value_too_wide_to_stand_beside_its_header_stands_below_it() -> None:

@@ -1,9 +1,13 @@
 """Lays out tables for a terminal of any width: no character is lost, no line too wide.
 
-The columns stand side by side where no word has to be broken for that and no cell wrapped
-onto more than a few lines. Else each row is a section with its headers to the left and their
+A table of several rows begins with its times and ends with its ids. The columns stand side by
+side where no cell is wrapped onto more than a few lines: with the ids among them, else with
+those below each row. Where it must be, a cell goes on in the next line within a word, but only
+where a reader expects it, as after the @ of a name or the date of a time.
+
+Where that does not fit either, each row is a section with its headers to the left and their
 values to the right. A value with a word too wide for that stands below its header, and only
-a word wider than the terminal goes on in the next line.
+a word wider than the terminal is broken anywhere.
 """
 
 import re
@@ -16,8 +20,9 @@ from typing import NamedTuple
 from rich.cells import cell_len, chop_cells
 from rich.text import Text
 
-MOST_LINES = 3  # onto which a cell is wrapped where the columns stand side by side
-BORDER = 3  # characters between two cells
+from warroom.terminal.columns import IDS, Column, in_order, kind
+
+BORDER = 3  # characters between a header and its value
 INDENT = "  "  # of a value below its header
 NARROWEST = 10  # characters a line, below which no table is laid out
 
@@ -25,18 +30,47 @@ HEADER = "bold"  # styles
 FRAME = "dim"
 LEVELS = {"high": "red", "medium": "yellow", "low": "green"}
 
+# Words and parts of words, with what stands before them.
 WORD = re.compile(r"\s*\S+")
+PART = re.compile(
+    r"""\s*(?:
+        \d{4}-\d\d-\d\dT(?=\d)  # the date of a time
+        |\d\d:\d\d:\d\d\S*
+        |\S+?(?:
+            [@.:_/-]+(?=\S)
+            |(?<=[a-z]{6})(?=[A-Z])  # within confirmedSafe, not within atRisk
+            |(?=\s|$)
+        )
+    )""",
+    re.VERBOSE,
+)
+Words = re.Pattern[str]
 
 Cells = list[str]
 
 
 class Frame(NamedTuple):
-    """The characters of a table's frame; a rule's are its ends, its line and its crossings."""
+    """The characters of a table's frame; a rule's are its ends, its line and its crossings.
+    `pad` stands beside each of a cell's sides."""
 
     vertical: str
     top: str
     middle: str
     bottom: str
+    pad: str = " "
+
+    @property
+    def border(self) -> int:
+        """How many characters stand between two cells."""
+        return 1 + 2 * len(self.pad)
+
+    def room(self, columns: int, width: int) -> int:
+        """How many characters of a line are left for what stands in the columns."""
+        return width - 1 - columns * self.border
+
+    def inner_width(self, widths: list[int]) -> int:
+        """How wide a cell is that goes through all columns."""
+        return sum(widths) + (len(widths) - 1) * self.border
 
 
 ASCII = Frame("|", "+-++", "+-++", "+-++")
@@ -46,15 +80,19 @@ ROUNDED = Frame("│", "╭─┬╮", "├─┼┤", "╰─┴╯")
 # Wrapping
 
 
-def longest_word(texts: Iterable[str]) -> int:
+def widest(texts: Iterable[str]) -> int:
+    return max(map(cell_len, texts), default=0)
+
+
+def longest_word(texts: Iterable[str], words: Words = WORD) -> int:
     """The width of the widest word, in characters of the terminal."""
-    words = " ".join(texts).split()
-    return max(map(cell_len, words), default=0)
+    found = words.findall(" ".join(texts))
+    return widest(word.lstrip() for word in found)
 
 
-def _pieces(line: str, width: int) -> Iterator[str]:
+def _pieces(line: str, width: int, words: Words) -> Iterator[str]:
     """The words with what stands before them; those wider than that in several pieces."""
-    for word in WORD.findall(line):
+    for word in words.findall(line):
         if cell_len(word) <= width:
             yield word
             continue
@@ -65,12 +103,12 @@ def _pieces(line: str, width: int) -> Iterator[str]:
         yield from others
 
 
-def wrapped(line: str, width: int) -> list[str]:
+def wrapped(line: str, width: int, words: Words = WORD) -> list[str]:
     """The line in lines of at most so many characters, broken between words if possible."""
     if cell_len(line) <= width:
         return [line]
     lines = [""]
-    for piece in _pieces(line, width):
+    for piece in _pieces(line, width, words):
         longer = lines[-1] + piece
         if cell_len(longer) <= width:
             lines[-1] = longer
@@ -79,22 +117,22 @@ def wrapped(line: str, width: int) -> list[str]:
     return [each for each in lines if each]
 
 
-def wrapped_cell(cell: str, width: int) -> list[str]:
+def wrapped_cell(cell: str, width: int, words: Words = WORD) -> list[str]:
     """The lines of a cell, which may have breaks of its own."""
     lines = []
     for line in cell.split("\n"):
-        lines += wrapped(line, width) or [""]
+        lines += wrapped(line, width, words) or [""]
     return lines
 
 
-def least_width(texts: Iterable[str], most_lines: int) -> int:
+def least_width(texts: Iterable[str], most_lines: int, words: Words = WORD) -> int:
     """How wide a column has to be for no line of it to be wrapped onto more lines than that."""
     lines = set("\n".join(texts).split("\n"))
     if most_lines == 1:
         return max(map(cell_len, lines))
-    width = longest_word(lines)
+    width = longest_word(lines, words)
     for line in lines:
-        while len(wrapped(line, width)) > most_lines:
+        while len(wrapped(line, width, words)) > most_lines:
             width += 1
     return width
 
@@ -126,29 +164,20 @@ def padded(text: str, width: int) -> str:
     return text + " " * (width - cell_len(text))
 
 
-def rule(characters: str, widths: list[int]) -> Text:
+def rule(characters: str, widths: list[int], pad: str) -> Text:
     left, line, crossing, right = tuple(characters)
-    bars = [line * (width + BORDER - 1) for width in widths]
+    bars = [line * (width + 2 * len(pad)) for width in widths]
     return Text(left + crossing.join(bars) + right, style=FRAME)
 
 
-def grid_line(texts: Cells, styles: Cells, vertical: str) -> Text:
+def grid_line(texts: Cells, styles: Cells, frame: Frame) -> Text:
     """One line through all columns; the texts are as wide as these."""
+    vertical, pad = frame.vertical, frame.pad
     line = Text()
     for text, style in zip(texts, styles, strict=True):
-        line.append(f"{vertical} ", FRAME)
-        line.append(f"{text} ", style)
+        line.append(f"{vertical}{pad}", FRAME)
+        line.append(f"{text}{pad}", style)
     return line.append(vertical, FRAME)
-
-
-def grid_row(
-    cells: Cells, styles: Cells, widths: list[int], vertical: str
-) -> Iterator[Text]:
-    """The lines of a row, as many as its highest cell has."""
-    columns = list(map(wrapped_cell, cells, widths))
-    for texts in zip_longest(*columns, fillvalue=""):
-        full = list(map(padded, texts, widths))
-        yield grid_line(full, styles, vertical)
 
 
 def beside_header(
@@ -175,21 +204,144 @@ def below_header(header: str, cell: str, width: int) -> Iterator[Text]:
         yield Text(INDENT + value, style=styled(cell))
 
 
+def labelled(columns: list[Column]) -> list[Cells]:
+    """For each row, the values of the columns behind their headers, but for empty ones."""
+    if not columns:
+        return []
+
+    headers, *rows = zip(*columns, strict=True)
+    texts = []
+    for row in rows:
+        pairs = zip(headers, row, strict=True)
+        filled = [f"{header}: {value}" for header, value in pairs if value]
+        texts.append(filled)
+    return texts
+
+
+def beside_each_other(texts: Cells) -> str:
+    return "  ".join(texts)
+
+
+class Layout(NamedTuple):
+    """A way to have columns side by side: whether the ids stand below each row, where a cell
+    may be wrapped, onto how many lines, and what stands beside a cell's sides."""
+
+    ids_below: bool
+    words: Words
+    most_lines: int
+    pad: str = " "
+
+
+# From the best to the narrowest.
+LAYOUTS = (
+    Layout(ids_below=False, words=WORD, most_lines=3),
+    Layout(ids_below=True, words=WORD, most_lines=3),
+    Layout(ids_below=True, words=PART, most_lines=5),
+    Layout(ids_below=True, words=PART, most_lines=5, pad=""),
+)
+# A row that stands alone reads better as a list than with its cells wrapped.
+ALONE = (Layout(ids_below=False, words=WORD, most_lines=1),)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Columns side by side, with what stands below each of their rows, in a frame."""
+
+    columns: list[Column]
+    below: list[Cells]
+    layout: Layout
+    frame: Frame
+
+    @cached_property
+    def widest_words(self) -> list[int]:
+        return [longest_word(column, self.layout.words) for column in self.columns]
+
+    def least_widths(self, lines: int) -> list[int]:
+        """How wide each column has to be for so many lines in a cell."""
+        words = self.layout.words
+        return [least_width(column, lines, words) for column in self.columns]
+
+    def widths(self, width: int) -> list[int]:
+        """How wide the columns are; empty if that does not fit."""
+        room = self.frame.room(len(self.columns), width)
+        if not self.columns or sum(self.widest_words) > room:
+            return []
+
+        choices = []
+        for lines in range(1, self.layout.most_lines + 1):
+            widths = self.least_widths(lines)
+            choices.append(widths)
+            spare = room - sum(widths)
+            if spare >= 0:
+                shared = shared_out(spare, choices)
+                return self.widened(shared, room)
+        return []
+
+    def widened(self, widths: list[int], room: int) -> list[int]:
+        """The widths with which, if there is room, no id below a row is broken, or better no
+        header parted from its id, or better all stand in one line."""
+        together = list(map(beside_each_other, self.below))
+        apart = [text for texts in self.below for text in texts]
+        inner = self.frame.inner_width(widths)
+        spare = room - sum(widths)
+        *others, last = widths
+        for wanted in (widest(together), widest(apart), longest_word(apart)):
+            missing = max(wanted - inner, 0)
+            if missing <= spare:
+                return [*others, last + missing]
+        return widths
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether a rule parts the rows: where it would not be seen where one begins."""
+        has_breaks = any("\n" in cell for column in self.columns for cell in column)
+        return has_breaks or any(self.below)
+
+    def row_lines(
+        self, cells: Cells, styles: Cells, widths: list[int]
+    ) -> Iterator[Text]:
+        """The lines of a row, as many as its highest cell has."""
+        words = self.layout.words
+        columns = [
+            wrapped_cell(cell, width, words)
+            for cell, width in zip(cells, widths, strict=True)
+        ]
+        for texts in zip_longest(*columns, fillvalue=""):
+            full = list(map(padded, texts, widths))
+            yield grid_line(full, styles, self.frame)
+
+    def below_lines(self, texts: Cells, widths: list[int]) -> Iterator[Text]:
+        """The lines of what stands below a row: one where all fits, else one for each."""
+        inner = self.frame.inner_width(widths)
+        text = beside_each_other(texts)
+        if cell_len(text) > inner:
+            text = "\n".join(texts)
+        for line in wrapped_cell(text, inner) if text else ():
+            yield grid_line([padded(line, inner)], [FRAME], self.frame)
+
+    def lines(self, widths: list[int]) -> Iterator[Text]:
+        frame = self.frame
+        middle = rule(frame.middle, widths, frame.pad)
+        has_rules = self.has_rules
+        headers, *rows = map(list, zip(*self.columns, strict=True))
+        header_styles = [HEADER] * len(widths)
+        yield rule(frame.top, widths, frame.pad)
+        yield from self.row_lines(headers, header_styles, widths)
+        for number, (row, below) in enumerate(zip(rows, self.below, strict=True)):
+            if number == 0 or has_rules:
+                yield middle
+            styles = list(map(styled, row))
+            yield from self.row_lines(list(row), styles, widths)
+            yield from self.below_lines(below, widths)
+        yield rule(frame.bottom, widths, frame.pad)
+
+
 @dataclass(frozen=True)
 class Table:
     """A table of texts; a row has as many as there are headers, and these may have breaks."""
 
     headers: Cells
     rows: list[Cells]
-
-    @cached_property
-    def least_widths(self) -> list[list[int]]:
-        """For one line in a cell, for two and so on: how wide each column has to be."""
-        columns = list(zip(self.headers, *self.rows, strict=True))
-        # A row that stands alone reads better as a list than with its cells wrapped.
-        most_lines = MOST_LINES if len(self.rows) > 1 else 1
-        numbers = range(1, most_lines + 1)
-        return [[least_width(column, each) for column in columns] for each in numbers]
 
     @cached_property
     def longest_words(self) -> tuple[int, int]:
@@ -202,32 +354,6 @@ class Table:
         """How wide the widest line is among the values."""
         lines = [line for row in self.rows for cell in row for line in cell.split("\n")]
         return max(map(cell_len, lines), default=0)
-
-    @cached_property
-    def has_breaks(self) -> bool:
-        return any("\n" in cell for row in self.rows for cell in row)
-
-    def grid_widths(self, width: int) -> list[int]:
-        """How wide the columns are side by side; empty if that does not fit."""
-        borders = BORDER * len(self.headers) + 1
-        for number, widths in enumerate(self.least_widths, start=1):
-            spare = width - borders - sum(widths)
-            if spare >= 0:
-                choices = self.least_widths[:number]
-                return shared_out(spare, choices)
-        return []
-
-    def _grid(self, widths: list[int], frame: Frame) -> Iterator[Text]:
-        middle = rule(frame.middle, widths)
-        header_styles = [HEADER] * len(widths)
-        yield rule(frame.top, widths)
-        yield from grid_row(self.headers, header_styles, widths, frame.vertical)
-        for number, row in enumerate(self.rows):
-            if number == 0 or self.has_breaks:
-                yield middle
-            styles = list(map(styled, row))
-            yield from grid_row(row, styles, widths, frame.vertical)
-        yield rule(frame.bottom, widths)
 
     def list_widths(self, width: int) -> tuple[int, int]:
         """How wide headers and values are beside each other."""
@@ -256,9 +382,37 @@ class Table:
                 else:
                     yield from below_header(header, cell, width)
 
+    @cached_property
+    def in_order(self) -> "Table":
+        """The table as it is read: one of several rows with times first and ids last."""
+        if len(self.rows) < 2:
+            return self
+        columns = in_order(self.columns)
+        headers, *rows = map(list, zip(*columns, strict=True))
+        return Table(headers, rows)
+
+    @property
+    def columns(self) -> list[Column]:
+        return list(zip(self.headers, *self.rows, strict=True))
+
+    def grid(self, layout: Layout, frame: Frame) -> Grid:
+        """The columns side by side, the ids among them or below."""
+        framed = frame._replace(pad=layout.pad)
+        nothing_below: list[Cells] = [[] for _ in self.rows]
+        if not layout.ids_below:
+            return Grid(self.columns, nothing_below, layout, framed)
+
+        ids = [column for column in self.columns if kind(column) == IDS]
+        beside = [column for column in self.columns if kind(column) != IDS]
+        below = labelled(ids) or nothing_below
+        return Grid(beside, below, layout, framed)
+
     def lines(self, width: int, frame: Frame = ASCII) -> Iterator[Text]:
         """The table as lines for a terminal with so many characters a line."""
-        grid = self.grid_widths(width)
-        if grid:
-            return self._grid(grid, frame)
-        return self._list(max(width, NARROWEST), frame)
+        table = self.in_order
+        for layout in LAYOUTS if len(self.rows) > 1 else ALONE:
+            grid = table.grid(layout, frame)
+            widths = grid.widths(width)
+            if widths:
+                return grid.lines(widths)
+        return table._list(max(width, NARROWEST), frame)
