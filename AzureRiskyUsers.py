@@ -817,6 +817,180 @@ def unknown_event_types(values: Iterable[Any]) -> list[str]:
     return list(dict.fromkeys(unknown))
 
 
+class SignInStage(Enum):
+    """How far a sign-in came, each by the word that its outcome begins with."""
+
+    SUCCEEDED = "Succeeded"
+    UNPROVEN = "Failed"  # The password was not proven.
+    INTERRUPTED = "Interrupted"  # It was, and a further step was wanted.
+    BLOCKED = "Blocked"  # It was, and access was refused.
+    ENDED = "Session ended"  # A session or grant came to its end: no attack.
+    NOT_SET_UP = "Not set up"  # Something is wrong with the application.
+
+
+# The codes of sign-ins that are met in the log; what is not here is shown with Graph's own
+# reason (https://learn.microsoft.com/entra/identity-platform/reference-error-codes).
+SIGN_IN_CODES = {
+    SignInStage.SUCCEEDED: {0: ""},
+    SignInStage.UNPROVEN: {
+        50034: "account not in this directory",
+        50053: "locked out, or blocked for its IP address",
+        50056: "no password",
+        50057: "account disabled",
+        50064: "credentials could not be checked",
+        50126: "wrong user name or password",
+        51004: "account not in this directory",
+        80012: "outside the hours allowed on premises",
+    },
+    SignInStage.INTERRUPTED: {
+        50055: "password expired",
+        50072: "has to register for MFA",
+        50074: "MFA needed and not passed",
+        50076: "MFA needed and not passed",
+        50079: "has to register for MFA",
+        50088: "limit of MFA by phone reached",
+        50097: "device has to prove itself",
+        50125: "has to reset the password or to register",
+        50129: "device has to be joined",
+        50140: 'asked whether to "keep me signed in"',
+        50144: "password expired on premises",
+        50158: "external challenge not passed",
+        50187: "device has to prove itself",
+        50199: "asked to confirm the application",
+        500121: "MFA denied, timed out or wrong",
+    },
+    SignInStage.BLOCKED: {
+        50105: "user not assigned to the application",
+        50131: "by Conditional Access or for suspicious activity",
+        50135: "password has to be changed because of the account's risk",
+        53000: "device not compliant",
+        53001: "device not joined to the domain",
+        53002: "application not approved",
+        53003: "by Conditional Access",
+        53004: "has to register for MFA, which the risk forbids",
+        53011: "for risk in the home tenant",
+        530034: "delegated administrator, for risk in the home tenant",
+        530035: "by security defaults",
+    },
+    SignInStage.ENDED: {
+        50058: "no session for a silent sign-in",
+        50078: "MFA expired",
+        50089: "sign-in took too long",
+        50132: "password changed or session revoked",
+        50133: "password changed",
+        50173: "grant revoked",
+        70043: "by sign-in frequency",
+        700082: "refresh token unused for too long",
+    },
+    SignInStage.NOT_SET_UP: {
+        65001: "consent missing",
+        65004: "consent declined",
+        90094: "an administrator has to consent",
+        500011: "resource unknown in the tenant",
+        700016: "application unknown in the tenant",
+    },
+}
+
+CONDITIONAL_ACCESS_WORDS = {
+    "success": "Conditional Access satisfied",
+    "failure": "Conditional Access not satisfied",
+    "notApplied": "no Conditional Access applied",
+}
+
+
+class SignInEnd(NamedTuple):
+    """How a sign-in ended: the stage that it came to (None for a code that is not known
+    here), and what its code means, '' for a success."""
+
+    code: int
+    stage: SignInStage | None
+    meaning: str
+
+    def text(self) -> str:
+        """Return the end in words, with the number of its code."""
+        word = "Error"
+        if self.stage:
+            word = self.stage.value
+        stage = f"{word} ({self.code})"
+        if not self.meaning:
+            return stage
+        return f"{stage}: {self.meaning}"
+
+
+KNOWN_ENDS = {
+    code: SignInEnd(code, stage, meaning)
+    for stage, meanings in SIGN_IN_CODES.items()
+    for code, meaning in meanings.items()
+}
+
+# One code of two meanings, which mostly the reason tells apart.
+LOCKED_OR_BLOCKED = 50053
+LOCKED_OUT = KNOWN_ENDS[LOCKED_OR_BLOCKED]._replace(
+    meaning="locked out after too many wrong passwords"
+)
+BLOCKED_BY_ADDRESS = SignInEnd(
+    LOCKED_OR_BLOCKED,
+    SignInStage.BLOCKED,
+    "malicious IP address, or certain risk",
+)
+
+
+def lock_out_or_block(reason: str) -> SignInEnd:
+    """Return which of the two meanings a reason tells; some texts name both."""
+    lower = reason.lower()
+    is_block = "blocked" in lower
+    is_lock_out = "too many" in lower
+    if is_block == is_lock_out:
+        return KNOWN_ENDS[LOCKED_OR_BLOCKED]
+    if is_block:
+        return BLOCKED_BY_ADDRESS
+    return LOCKED_OUT
+
+
+def object_in(row: Row, name: str) -> Json:
+    """Return the object that a property holds; {} where it holds none."""
+    value = row.get(name)
+    if isinstance(value, dict):
+        return value
+    return {}
+
+
+def list_in(row: Row, name: str) -> list[Any]:
+    """Return the list that a property holds; [] where it holds none."""
+    value = row.get(name)
+    if isinstance(value, list):
+        return value
+    return []
+
+
+def sign_in_end(row: Row) -> SignInEnd | None:
+    """Return how a sign-in of the log ended; None where Graph tells no code."""
+    status = object_in(row, "status")
+    code = status.get("errorCode")
+    if not isinstance(code, int):
+        return None
+
+    told = status.get("failureReason")
+    reason = str(told or "")
+    if code == LOCKED_OR_BLOCKED:
+        return lock_out_or_block(reason)
+    unknown_end = SignInEnd(code, None, reason)
+    return KNOWN_ENDS.get(code, unknown_end)
+
+
+def sign_in_outcome(row: Row) -> str:
+    """Return how a sign-in of the log ended, in words, with the number of its code and
+    what Conditional Access had to do with it; '' where Graph tells no code."""
+    end = sign_in_end(row)
+    if end is None:
+        return ""
+
+    access = str(row.get("conditionalAccessStatus"))
+    words = CONDITIONAL_ACCESS_WORDS.get(access)
+    parts = [end.text(), words]
+    return "; ".join(filter(None, parts))
+
+
 # ==== Settings ================================================================
 
 
