@@ -1,4 +1,4 @@
-"""Microsoft Entra ID Protection for Cortex XSOAR: risky users and risk detections.
+"""Microsoft Entra ID Protection for Cortex XSOAR: risky users, detections and sign-ins.
 
     demisto.params() -> Settings -> HttpSession -> Authenticator -> GraphClient
     demisto.args()   -> COMMANDS[command](instance, args) -> CommandResults
@@ -26,6 +26,7 @@ import functools
 import hashlib
 import http.client
 import io
+import ipaddress
 import json
 import math
 import random
@@ -2807,7 +2808,8 @@ class Filter(NamedTuple):
     read_literal: reads one value. empty_is_error: whether '' is refused. An empty user id
     is mostly a look-up of a playbook that found nothing, and left out it would list
     everybody; an empty choice means "any". meanings: gives the values that one in an
-    analyst's words means, and raises ArgumentError under the argument's name.
+    analyst's words means, and raises ArgumentError under the argument's name. default:
+    what is asked for where nothing is given.
     """
 
     property_name: str
@@ -2815,11 +2817,14 @@ class Filter(NamedTuple):
     read_literal: Reader
     empty_is_error: bool = False
     meanings: Callable[[str, Any], list[Any]] = itself
+    default: str = ""
 
-    def is_asked_for(self, args: Args, name: str) -> bool:
-        if self.empty_is_error:
-            return args.get(name) is not None
-        return given(args, name)
+    def asked(self, args: Args, name: str) -> Any:
+        """Return the value that is asked for; None for none."""
+        value = args.get(name)
+        if self.empty_is_error or given(args, name):
+            return value
+        return self.default or None
 
     def values(self, value: Any) -> list[Any]:
         """Return the values of an argument. Only "eq" takes several: a bound is one
@@ -2858,6 +2863,29 @@ def id_literal(name: str, value: Any) -> str:
     return f"'{object_id(name, value)}'"
 
 
+def lower_case_literal(name: str, value: Any) -> str:
+    """Return a text as an OData string in lower case."""
+    return text_literal(name, value).lower()
+
+
+def address_literal(name: str, value: Any) -> str:
+    """Return an IP address as an OData string, in the one form that it has as a text."""
+    try:
+        address = ipaddress.ip_address(text_value(name, value))
+    except ValueError:
+        accepted = "IP addresses such as 203.0.113.7 or 2001:db8::7"
+        raise ArgumentError(name, value, accepted) from None
+    return f"'{address}'"
+
+
+def country_literal(name: str, value: Any) -> str:
+    """Return a country's code as an OData string, in capitals."""
+    text = text_value(name, value)
+    if not re.fullmatch("[A-Za-z]{2}", text):
+        raise ArgumentError(name, value, "codes of two letters, such as NL")
+    return f"'{text.upper()}'"
+
+
 def text_filter(property_name: str) -> Filter:
     return Filter(property_name, "eq", text_literal, empty_is_error=True)
 
@@ -2884,9 +2912,9 @@ class Bound(NamedTuple):
     literal: str
 
 
-def find_bound(conditions: Conditions, operator: str) -> Bound | None:
+def find_bound(conditions: Conditions, *operators: str) -> Bound | None:
     for argument, comparisons in conditions.items():
-        if comparisons[0].operator == operator:
+        if comparisons[0].operator in operators:
             return Bound(argument, comparisons[0].literal)
 
     return None
@@ -2896,7 +2924,7 @@ def refuse_empty_window(conditions: Conditions) -> None:
     """Raise ArgumentError where the moment to begin with is not before the one to end
     with."""
     start = find_bound(conditions, "ge")
-    end = find_bound(conditions, "lt")
+    end = find_bound(conditions, "lt", "le")
     if not start or not end or instant(start.literal) < instant(end.literal):
         return
 
@@ -2951,11 +2979,12 @@ def build_filters(filters: dict[str, Filter], args: Args) -> list[str]:
     answer. Raises ArgumentError: an argument cannot be read, two contradict each other,
     or two lists are too long together.
     """
-    conditions = {
-        name: each.comparisons(name, args[name])
-        for name, each in filters.items()
-        if each.is_asked_for(args, name)
-    }
+    conditions: Conditions = {}
+    for name, each in filters.items():
+        value = each.asked(args, name)
+        if value is not None:
+            conditions[name] = each.comparisons(name, value)
+
     refuse_empty_window(conditions)
     return [all_of(part) for part in split_longest(conditions, args)]
 
@@ -2964,7 +2993,7 @@ def build_filters(filters: dict[str, Filter], args: Args) -> list[str]:
 
 
 GRAPH_VERSION = "v1.0"
-MAX_PAGE_SIZE = 500  # rows; Graph's upper bound of $top for these collections
+MAX_PAGE_SIZE = 500  # rows; Graph's upper bound of $top for most collections
 # Seconds in which pages are read and batches submitted; the platform ends a command after
 # 300.
 PAGING_PERIOD = 240
@@ -2977,10 +3006,6 @@ ADVICE = {
         "A new token was refused too. "
         "Check that application, tenant and cloud belong together."
     ),
-    429: (
-        "Graph allows one request a second for the whole tenant, shared by all its "
-        "applications. Try again later."
-    ),
     500: OUT_OF_ORDER,
     502: OUT_OF_ORDER,
     503: OUT_OF_ORDER,
@@ -2988,12 +3013,19 @@ ADVICE = {
 }
 
 
+ONE_A_SECOND_FOR_ALL = (
+    "Graph allows one request a second for the whole tenant, shared by all its "
+    "applications. Try again later."
+)
+
+
 class GraphPermissions(NamedTuple):
     """What Graph wants of a caller, by its own names
     (https://learn.microsoft.com/graph/permissions-reference).
 
+    delegated_write: what a person needs in place of `write`, where it is another.
     write_includes_read: whether Graph lets the write permission read as well. higher:
-    others that it lets read.
+    others that it lets read. beside: what it has been seen to want beside `read`.
     """
 
     read: str
@@ -3001,6 +3033,18 @@ class GraphPermissions(NamedTuple):
     licence: str = ""
     write_includes_read: bool = False
     higher: tuple[str, ...] = ()
+    delegated_write: str = ""
+    beside: str = ""
+
+    def for_person(self) -> "GraphPermissions":
+        """Return what Graph wants of a person who is signed in."""
+        return self._replace(write=self.delegated_write or self.write)
+
+    def hint(self, *, write: bool) -> str:
+        """Say what else may be missing where Graph refuses all the same."""
+        if write or not self.beside:
+            return ""
+        return f"Some tenants need {self.beside} too."
 
     def needed(self, *, write: bool) -> str:
         """Return the permission to ask an administrator for."""
@@ -3076,6 +3120,15 @@ class Resource(NamedTuple):
     key: tuple[str, ...] = ("id",)  # what tells its objects apart in context
     # The query options that Graph understands there.
     options: tuple[str, ...] = ("$filter", "$orderby", "$top")
+    largest_page: int = MAX_PAGE_SIZE  # rows
+    # Arguments of which every row has to bear one of the values.
+    checked: tuple[str, ...] = ()
+    # Arguments whose defaults hold wherever objects are looked for.
+    bounds: tuple[str, ...] = ()
+    absence: str = ""  # why an ID may be unknown though it exists
+    too_often: str = (
+        ONE_A_SECOND_FOR_ALL  # what a refusal for that reason tells
+    )
     owner: str = ""  # the property that says whose object it is
     owner_noun: str = ""
     # Shapes an object of Graph's for context, and one of context for the table.
@@ -3396,10 +3449,15 @@ class GraphClient:
         new_token = self.authenticator.renew()
         return self.send(method, url, new_token, content)
 
-    def missing_permission(
-        self, permissions: GraphPermissions, *, write: bool
-    ) -> str:
+    def permissions_of(self, resource: Resource) -> GraphPermissions:
+        """Return what Graph wants of this caller: an application, or a person."""
+        if self.authenticator.delegated:
+            return resource.permissions.for_person()
+        return resource.permissions
+
+    def missing_permission(self, resource: Resource, *, write: bool) -> str:
         """Say which permission to add."""
+        permissions = self.permissions_of(resource)
         kind = "delegated" if self.authenticator.delegated else "application"
         return (
             f"Permission missing: the application needs the {kind} permission "
@@ -3407,43 +3465,66 @@ class GraphClient:
             f"{self.authenticator.consent_hint}"
         )
 
-    def lacks_permission(
-        self, permissions: GraphPermissions, *, write: bool
-    ) -> bool:
+    def lacks_permission(self, resource: Resource, *, write: bool) -> bool:
         """Tell whether the token's own claims show that it lacks what is needed. An
         opaque token shows nothing."""
         granted = self.authenticator.token_permissions()
         if granted is None:
             return False
+        permissions = self.permissions_of(resource)
         return not granted & permissions.sufficient(write=write)
 
+    def explain_held(
+        self, permissions: GraphPermissions, *, write: bool
+    ) -> str:
+        """Say which permission a refused application holds."""
+        granted = self.authenticator.token_permissions() or set()
+        sufficient = permissions.sufficient(write=write)
+        (held, *_) = sorted(granted & sufficient)
+        text = f"The token does hold the permission {held}; Graph says no more."
+        if permissions.beside in granted:
+            return text
+        return joined_sentences(text, permissions.hint(write=write))
+
     def explain_forbidden(
-        self, message: str, permissions: GraphPermissions, *, write: bool
+        self, message: str, resource: Resource, *, write: bool
     ) -> str:
         """Say which cause a 403 has: licence, permission, or the role of the person
         signed in. Graph's own message tells only the first."""
+        permissions = self.permissions_of(resource)
         lower = message.lower()
         tells_licence = "licen" in lower or "premium" in lower
         if tells_licence and permissions.licence:
-            return f"Licence missing: the tenant needs {permissions.licence}."
-        if self.lacks_permission(permissions, write=write):
-            return self.missing_permission(permissions, write=write)
+            missing = (
+                f"Licence missing: the tenant needs {permissions.licence}."
+            )
+            return joined_sentences(missing, permissions.hint(write=write))
+        if self.lacks_permission(resource, write=write):
+            return self.missing_permission(resource, write=write)
         if self.authenticator.delegated:
             roles = WRITE_ROLE if write else READ_ROLES
             return f"Role missing: the person who signed in needs the role {roles}."
 
         # An opaque token tells nothing, and a missing permission is the usual cause.
-        granted = self.authenticator.token_permissions()
-        if granted is None:
-            return self.missing_permission(permissions, write=write)
-        (held, *_) = sorted(granted & permissions.sufficient(write=write))
-        return f"The token does hold the permission {held}; Graph says no more."
+        if self.authenticator.token_permissions() is None:
+            return self.missing_permission(resource, write=write)
+        return self.explain_held(permissions, write=write)
+
+    def advice(
+        self, status: int, message: str, resource: Resource, *, write: bool
+    ) -> str:
+        """Say what to do about a refusal; '' where Graph's own message has to suffice."""
+        if status == 403:
+            return self.explain_forbidden(message, resource, write=write)
+        if status == TOO_MANY_REQUESTS:
+            return resource.too_often
+        return ADVICE.get(status, "")
 
     def refusal(
         self,
         response: requests.Response,
         answer: Json,
-        permissions: GraphPermissions,
+        resource: Resource,
         *,
         write: bool,
     ) -> GraphError:
@@ -3453,9 +3534,7 @@ class GraphClient:
         message = error_text(details, "message", "no message.")
 
         status = response.status_code
-        advice = ADVICE.get(status, "")
-        if status == 403:
-            advice = self.explain_forbidden(message, permissions, write=write)
+        advice = self.advice(status, message, resource, write=write)
         retry_after = retry_after_advice(response)
         words = joined_sentences(message, advice, retry_after)
 
@@ -3473,7 +3552,7 @@ class GraphClient:
             return json_object(response)
 
         answer = refused_answer(response)
-        raise self.refusal(response, answer, resource.permissions, write=False)
+        raise self.refusal(response, answer, resource, write=False)
 
     def get_item(self, resource: Resource, item_id: str) -> Row:
         """Return one object as it goes to context."""
@@ -3576,9 +3655,7 @@ class GraphClient:
         response = self.send_authorized("POST", url, json=body)
         if not response.ok:
             answer = refused_answer(response)
-            raise self.refusal(
-                response, answer, resource.permissions, write=True
-            )
+            raise self.refusal(response, answer, resource, write=True)
 
         # Graph's success has no body; response.ok holds for a redirect too.
         if response.status_code >= 300 or response.content:
@@ -3656,6 +3733,16 @@ PRINCIPAL_DETECTION_COLUMNS = (
 LATER_COLUMNS = ("detectedDateTime", "place")
 LATER_ITEM_COLUMNS = ("activityDateTime", "detectedDateTime", "requestId")
 
+# Of a sign-in, what sign_in_to_table adds and what goes with it.
+SIGN_IN_COLUMNS = (
+    "riskEventTypes",
+    "ipAddress",
+    "city",
+    "country",
+    "outcome",
+    "clientAppUsed",
+)
+
 RISK_FILTERS = {
     "risk_state": enum_filter("riskState", RISK_STATES),
     "risk_level": enum_filter("riskLevel", RISK_LEVELS),
@@ -3695,6 +3782,15 @@ DETECTION_PERMISSIONS = GraphPermissions(
     read=READ_DETECTIONS,
     write="IdentityRiskEvent.ReadWrite.All",
     licence="Microsoft Entra ID P1 or P2",
+)
+
+SIGN_IN_PERMISSIONS = GraphPermissions(
+    read="AuditLog.Read.All",
+    write="IdentityRiskEvent.ReadWrite.All",
+    licence="Microsoft Entra ID P1 or P2",
+    higher=("Directory.Read.All",),
+    delegated_write=WRITE_USERS,
+    beside="Directory.Read.All",
 )
 
 # Graph wants more of some callers, so the higher permissions count too
@@ -3777,10 +3873,7 @@ def text_of(row: Row, name: str) -> str:
 
 def place_of(row: Row) -> str:
     """Return city and country of an object's location, as far as they are known."""
-    location = row.get("location")
-    if not isinstance(location, dict):
-        return ""
-
+    location = object_in(row, "location")
     names = ("city", "countryOrRegion")
     texts = [text_of(location, name) for name in names]
     return ", ".join(filter(None, texts))
@@ -3800,14 +3893,24 @@ def detection_to_table(row: Row) -> Row:
     }
 
 
+def sign_in_to_table(row: Row) -> Row:
+    """Return a sign-in with its event types, place and outcome as columns."""
+    location = object_in(row, "location")
+    return {
+        **row,
+        "riskEventTypes": [
+            word_for("riskEventType", each)
+            for each in list_in(row, "riskEventTypes_v2")
+        ],
+        "city": location.get("city"),
+        "country": location.get("countryOrRegion"),
+        "outcome": sign_in_outcome(row),
+    }
+
+
 def history_event_types(row: Row) -> list[Any]:
     """Return the event types of a history item; none where they are no list."""
-    activity = row.get("activity")
-    if not isinstance(activity, dict):
-        return []
-
-    event_types = activity.get("riskEventTypes")
-    return event_types if isinstance(event_types, list) else []
+    return list_in(object_in(row, "activity"), "riskEventTypes")
 
 
 def history_to_table(row: Row) -> Row:
@@ -3967,6 +4070,75 @@ SERVICE_PRINCIPAL_DETECTIONS = Resource(
 )
 
 
+# The log holds interactive sign-ins of all kinds; a list of it asks for those with risk.
+STATES_OF_RISK = tuple(state for state in RISK_STATES if state != "none")
+
+RISKY_SIGN_INS = Resource(
+    path="auditLogs/signIns",
+    noun="risky sign-in",
+    context="RiskySignIn",
+    list_title="Risky Sign-ins List",
+    columns=(
+        "createdDateTime",
+        "userPrincipalName",
+        "riskLevelAggregated",
+        "riskState",
+        *SIGN_IN_COLUMNS,
+        "id",
+    ),
+    permissions=SIGN_IN_PERMISSIONS,
+    item_title="Found Risky Sign-in with ID: {id}",
+    item_columns=(
+        "createdDateTime",
+        "userPrincipalName",
+        "userId",
+        "riskLevelAggregated",
+        "riskLevelDuringSignIn",
+        "riskState",
+        "riskDetail",
+        *SIGN_IN_COLUMNS,
+        "appDisplayName",
+        "resourceDisplayName",
+        "deviceDetail",
+        "id",
+    ),
+    filters={
+        "sign_in": id_filter("id"),
+        "user_id": id_filter("userId"),
+        # The log holds names in lower case, and Graph minds the case.
+        "user_principal_name": text_filter("userPrincipalName")._replace(
+            read_literal=lower_case_literal
+        ),
+        "ip_address": text_filter("ipAddress")._replace(
+            read_literal=address_literal
+        ),
+        "country": text_filter("location/countryOrRegion")._replace(
+            read_literal=country_literal
+        ),
+        "risk_level": enum_filter("riskLevelAggregated", RISK_LEVELS),
+        "risk_state": enum_filter("riskState", RISK_STATES)._replace(
+            default=",".join(STATES_OF_RISK)
+        ),
+        # Graph keeps 30 days, and takes too long where no bound is given.
+        "created_after": Filter(
+            "createdDateTime", "ge", datetime_literal, default="30 days"
+        ),
+        "created_before": Filter("createdDateTime", "le", datetime_literal),
+    },
+    orders=("createdDateTime",),
+    default_order="createdDateTime desc",
+    to_table=sign_in_to_table,
+    largest_page=1000,
+    checked=("sign_in", "user_id", "user_principal_name"),
+    bounds=("created_after",),
+    absence="The log holds interactive sign-ins of the last 30 days alone.",
+    too_often=(
+        "Graph allows an application five requests in ten seconds for its logs. Try again "
+        "later."
+    ),
+)
+
+
 # ==== Lists and single objects ================================================
 
 
@@ -3989,6 +4161,7 @@ class RowRange(NamedTuple):
     start: int
     stop: int
     whole_pages: bool = False
+    largest_page: int = MAX_PAGE_SIZE
 
     @property
     def size(self) -> int:
@@ -4002,7 +4175,7 @@ class RowRange(NamedTuple):
     @property
     def top(self) -> int:
         """The $top that spreads all rows up to `stop` evenly over the fewest requests."""
-        requests_needed = quotient_rounded_up(self.stop, MAX_PAGE_SIZE)
+        requests_needed = quotient_rounded_up(self.stop, self.largest_page)
         return quotient_rounded_up(self.stop, requests_needed)
 
     def part_of(self, rows: list[Row], position: int) -> list[Row]:
@@ -4025,14 +4198,16 @@ class ListResult(NamedTuple):
     failure: RequestError | None = None
 
 
-def read_row_range(args: Args) -> RowRange:
+def read_row_range(resource: Resource, args: Args) -> RowRange:
     """Return the rows that limit, page and page_size ask for; page_size goes before
     limit."""
     limit = whole_number(args, "limit", DEFAULT_LIMIT)
-    size = whole_number(args, "page_size", limit, MAX_PAGE_SIZE)
+    largest_page = resource.largest_page
+    size = whole_number(args, "page_size", limit, largest_page)
     page_number = whole_number(args, "page", 1)
     stop = page_number * size
-    return RowRange(stop - size, stop, whole_pages=given(args, "page_size"))
+    by_page = given(args, "page_size")
+    return RowRange(stop - size, stop, by_page, largest_page)
 
 
 def read_order(resource: Resource, args: Args) -> str:
@@ -4189,7 +4364,7 @@ def read_list_request(resource: Resource, args: Args) -> ListRequest:
     refused."""
     request = ListRequest(
         next_token=read_next_token(args),
-        row_range=read_row_range(args),
+        row_range=read_row_range(resource, args),
         order=read_order(resource, args),
         filters=build_filters(resource.filters, args),
         unknown_types=read_unknown_types(resource, args),
@@ -4439,13 +4614,26 @@ def list_entries(
     return [entry, incomplete_warning(result)]
 
 
+def check_answer(resource: Resource, args: Args, rows: list[Row]) -> None:
+    """Raise GraphError where a row is of nobody who was asked for, as far as the collection
+    is to be checked for that."""
+    for argument in resource.checked:
+        if not given(args, argument):
+            continue
+
+        values = argToList(args[argument])
+        texts = [str(each).strip() for each in values]
+        property_name = resource.filters[argument].property_name
+        check_rows(resource, rows, property_name, texts)
+
+
 def list_resource(
     client: GraphClient, resource: Resource, args: Args
 ) -> list[CommandResults]:
     """Return a collection's rows that the arguments ask for, as a table and context.
 
     Raises ArgumentError: an argument cannot be read; nothing was sent. RequestError: not
-    even the first page came.
+    even the first page came, or a row was not asked for.
     """
     request = read_list_request(resource, args)
     if request.next_token is not None:
@@ -4455,6 +4643,7 @@ def list_resource(
         return list_entries(resource, result, notes, with_token=True)
 
     result = read_list(client, resource, request)
+    check_answer(resource, args, result.rows)
     is_first = request.row_range.start == 0
     notes = page_notes(resource, request) + unknown_type_notes(request)
     notes += no_rows_notes(result, request.filters, from_start=is_first)
@@ -4462,11 +4651,15 @@ def list_resource(
     return list_entries(resource, result, notes, with_token=with_token)
 
 
-def naming_unknown_id(error: GraphError, noun: str, item_id: str) -> GraphError:
-    """Return a 404 with the id that is unknown; another error as it is."""
+def naming_unknown_id(
+    error: GraphError, noun: str, item_id: str, absence: str = ""
+) -> GraphError:
+    """Return a 404 with the id that is unknown, and why it may be; another error as it
+    is."""
     if error.status != 404:
         return error
-    text = f'There is no {noun} with the ID "{item_id}". {error}'
+    unknown = f'There is no {noun} with the ID "{item_id}".'
+    text = joined_sentences(unknown, absence, str(error))
     return GraphError(text, error.status, error.summary)
 
 
@@ -4490,7 +4683,9 @@ def read_item(client: GraphClient, resource: Resource, item_id: str) -> Row:
     try:
         return client.get_item(resource, item_id)
     except GraphError as error:
-        raise naming_unknown_id(error, resource.noun, item_id) from error
+        raise naming_unknown_id(
+            error, resource.noun, item_id, resource.absence
+        ) from error
 
 
 def get_resource(
@@ -4515,8 +4710,10 @@ def read_matches(
         return []
 
     rows: list[Row] = []
-    for text in build_filters(resource.filters, {argument: values}):
-        query = build_query(resource, text, "", MAX_PAGE_SIZE)
+    names = (argument, *resource.bounds)
+    filters = {name: resource.filters[name] for name in names}
+    for text in build_filters(filters, {argument: values}):
+        query = build_query(resource, text, "", resource.largest_page)
         for page in client.pages(resource, query):
             rows += page.rows
 
@@ -4701,7 +4898,7 @@ def suggestion(client: GraphClient, text: str) -> str:
     """Return a sentence with the names nearest to one that nobody has, '' for none. It
     is worth one request, and no error where that fails."""
     newest = RISKY_USERS.default_order
-    query = build_query(RISKY_USERS, "", newest, MAX_PAGE_SIZE)
+    query = build_query(RISKY_USERS, "", newest, RISKY_USERS.largest_page)
     try:
         rows = client.first_page(RISKY_USERS, query).rows
     except RequestError:
@@ -4768,6 +4965,14 @@ class Caveat(NamedTuple):
     reason: str
 
 
+def is_without_risk(row: Row) -> bool:
+    """Tell whether an object never had any risk."""
+    return row.get("riskState") == "none"
+
+
+NO_RISK = Caveat(
+    is_without_risk, "There is no risk to close, and Graph may refuse it"
+)
 SETTLED = Caveat(
     is_settled, "The risk is settled already: nothing is left to close"
 )
@@ -4919,6 +5124,61 @@ DISMISS_PRINCIPALS = Action(
 )
 
 
+CONFIRM_SIGN_INS_COMPROMISED = Action(
+    command="azure-risky-sign-ins-confirm-compromise",
+    resource=RISKY_SIGN_INS,
+    path="confirmCompromised",
+    ids_property="requestIds",
+    argument="sign_in",
+    id_filter="sign_in",
+    has_names=False,
+    max_argument="max_sign_ins",
+    state="confirmedCompromised",
+    meaning=(
+        "For a true positive: it was somebody else who signed in, or tried to. Risk-based "
+        "policies then block the user or ask for a new password; the password itself stays."
+    ),
+    effect="Risk level of sign-in and user becomes high.",
+)
+
+CONFIRM_SIGN_INS_SAFE = Action(
+    command="azure-risky-sign-ins-confirm-safe",
+    resource=RISKY_SIGN_INS,
+    path="confirmSafe",
+    ids_property="requestIds",
+    argument="sign_in",
+    id_filter="sign_in",
+    has_names=False,
+    max_argument="max_sign_ins",
+    state="confirmedSafe",
+    meaning=(
+        "For a false positive: it was the user's own, ordinary sign-in. Similar sign-ins "
+        "should no longer be flagged."
+    ),
+    effect="The sign-in's risk is closed, and its share of the user's risk is taken back.",
+    caveats=(SETTLED,),
+)
+
+DISMISS_SIGN_INS = Action(
+    command="azure-risky-sign-ins-dismiss",
+    resource=RISKY_SIGN_INS,
+    path="dismiss",
+    ids_property="requestIds",
+    argument="sign_in",
+    id_filter="sign_in",
+    has_names=False,
+    max_argument="max_sign_ins",
+    state="dismissed",
+    meaning=(
+        "For a benign true positive: the risk is real but harmless, such as that of a known "
+        "test or an approved tool, or is handled elsewhere. Similar sign-ins are flagged "
+        "again."
+    ),
+    effect="The risk of these sign-ins alone is closed.",
+    caveats=(NO_RISK, SETTLED),
+)
+
+
 class ActionRequest(NamedTuple):
     """Whom an action is for (ids in lower case, and names), and how it is carried out.
 
@@ -4953,7 +5213,13 @@ class Outcome(NamedTuple):
 Outcomes = dict[str, Outcome]
 KnownRows = dict[str, Row]
 # What is known of the object behind an id, in the action's table and context.
-SUBJECT_COLUMNS = ("userPrincipalName", "displayName", "riskLevel", "riskState")
+SUBJECT_COLUMNS = (
+    "userPrincipalName",
+    "displayName",
+    "riskLevel",
+    "riskLevelAggregated",
+    "riskState",
+)
 ACTION_COLUMNS = ("id", *SUBJECT_COLUMNS, "action", "status", "reason")
 
 
@@ -6066,7 +6332,7 @@ def fetch_query(
     return {
         "$filter": " and ".join(clauses),
         "$orderby": f"{source.time_property} {direction}",
-        "$top": str(MAX_PAGE_SIZE),
+        "$top": str(source.resource.largest_page),
     }
 
 
@@ -6484,9 +6750,10 @@ class AccessCheck(NamedTuple):
     resource: Resource
     write: bool = False
 
-    @property
-    def permission(self) -> str:
-        return self.resource.permissions.needed(write=self.write)
+    def permission(self, client: GraphClient) -> str:
+        """Return the permission to ask an administrator for."""
+        permissions = client.permissions_of(self.resource)
+        return permissions.needed(write=self.write)
 
 
 ESSENTIAL_CHECKS = (
@@ -6499,6 +6766,7 @@ OTHER_CHECKS = (
     AccessCheck(
         "Read service principal detections", SERVICE_PRINCIPAL_DETECTIONS
     ),
+    AccessCheck("Read risky sign-ins", RISKY_SIGN_INS),
     AccessCheck("Look up users in the directory", DIRECTORY_USERS),
     AccessCheck("Change risk of users", RISKY_USERS, write=True),
     AccessCheck(
@@ -6506,6 +6774,7 @@ OTHER_CHECKS = (
         RISKY_SERVICE_PRINCIPALS,
         write=True,
     ),
+    AccessCheck("Change risk of sign-ins", RISKY_SIGN_INS, write=True),
 )
 
 HAS_PERMISSION = "has it"
@@ -6535,8 +6804,7 @@ def token_access(client: GraphClient, check: AccessCheck) -> str:
     if client.authenticator.token_permissions() is None:
         return OPAQUE_TOKEN
 
-    permissions = check.resource.permissions
-    if client.lacks_permission(permissions, write=check.write):
+    if client.lacks_permission(check.resource, write=check.write):
         return LACKS_PERMISSION
 
     return HAS_PERMISSION
@@ -6568,9 +6836,7 @@ def write_access(instance: Instance, check: AccessCheck, token: str) -> str:
             "unknown: the token cannot be read, and an action cannot be tried"
         )
     if token == LACKS_PERMISSION:
-        return instance.client.missing_permission(
-            check.resource.permissions, write=True
-        )
+        return instance.client.missing_permission(check.resource, write=True)
 
     return "permitted (not tried)"
 
@@ -6583,12 +6849,14 @@ def check_access(
     reached: whether Graph has answered before. Raises GraphError where it does not now
     either, and SignInError where there is no token.
     """
-    token = token_access(instance.client, check)
-    access = Access(check.name, check.permission, token, "works", "")
+    client = instance.client
+    token = token_access(client, check)
+    permission = check.permission(client)
+    access = Access(check.name, permission, token, "works", "")
     if check.write:
         return access._replace(result=write_access(instance, check, token))
 
-    refusal = read_access(instance.client, check.resource, reached=reached)
+    refusal = read_access(client, check.resource, reached=reached)
     if refusal:
         return access._replace(result=refusal.summary, error=str(refusal))
     return access
@@ -6808,6 +7076,16 @@ def service_principal_detection_get(
     return get_resource(instance.client, SERVICE_PRINCIPAL_DETECTIONS, args)
 
 
+def risky_sign_ins_list(instance: Instance, args: Args) -> list[CommandResults]:
+    """Return the risky sign-ins that the arguments ask for."""
+    return list_resource(instance.client, RISKY_SIGN_INS, args)
+
+
+def risky_sign_in_get(instance: Instance, args: Args) -> CommandResults:
+    """Return one sign-in, with or without risk."""
+    return get_resource(instance.client, RISKY_SIGN_INS, args)
+
+
 def risky_users_confirm_compromise(
     instance: Instance, args: Args
 ) -> CommandResults:
@@ -6837,6 +7115,25 @@ def service_principals_dismiss(
 ) -> CommandResults:
     """Have Graph close all risk of service principals."""
     return run_action(instance, DISMISS_PRINCIPALS, args)
+
+
+def risky_sign_ins_confirm_compromise(
+    instance: Instance, args: Args
+) -> CommandResults:
+    """Tell Graph that sign-ins were an attacker's."""
+    return run_action(instance, CONFIRM_SIGN_INS_COMPROMISED, args)
+
+
+def risky_sign_ins_confirm_safe(
+    instance: Instance, args: Args
+) -> CommandResults:
+    """Tell Graph that sign-ins were the users' own."""
+    return run_action(instance, CONFIRM_SIGN_INS_SAFE, args)
+
+
+def risky_sign_ins_dismiss(instance: Instance, args: Args) -> CommandResults:
+    """Have Graph close the risk of sign-ins."""
+    return run_action(instance, DISMISS_SIGN_INS, args)
 
 
 def fetch_settings_of(instance: Instance) -> FetchSettings:
@@ -6910,6 +7207,11 @@ COMMANDS: dict[str, Callable[[Instance, Args], Any]] = {
         service_principals_confirm_compromise
     ),
     "azure-risky-service-principals-dismiss": service_principals_dismiss,
+    "azure-risky-sign-ins-list": risky_sign_ins_list,
+    "azure-risky-sign-in-get": risky_sign_in_get,
+    "azure-risky-sign-ins-confirm-compromise": risky_sign_ins_confirm_compromise,
+    "azure-risky-sign-ins-confirm-safe": risky_sign_ins_confirm_safe,
+    "azure-risky-sign-ins-dismiss": risky_sign_ins_dismiss,
     "azure-risky-users-fetch-preview": fetch_preview,
 }
 

@@ -42,7 +42,7 @@ SMALL = ("--users", "20", "--detections", "20")
 
 GRAPH_HOST, LOGIN_HOST = "graph.microsoft.com", "login.microsoftonline.com"
 GRAPH, LOGIN = f"https://{GRAPH_HOST}", f"https://{LOGIN_HOST}"
-BASE = "/v1.0/identityProtection/"
+BASE, LOGS = "/v1.0/identityProtection/", "/v1.0/auditLogs/"
 COLLECTIONS_URL = f"{GRAPH}{BASE}"
 IMDS = "http://169.254.169.254/metadata/identity/oauth2/token"
 READ_SCOPES = [f"{GRAPH}/IdentityRiskEvent.Read.All", f"{GRAPH}/IdentityRiskyUser.Read.All"]
@@ -52,17 +52,20 @@ READ_SCOPES = [f"{GRAPH}/IdentityRiskEvent.Read.All", f"{GRAPH}/IdentityRiskyUse
 USERS, DETECTIONS = "azure-risky-users-list", "azure-risky-users-risk-detections-list"
 PRINCIPALS = "azure-risky-service-principals-list"
 PRINCIPAL_DETECTIONS = "azure-risky-service-principal-detections-list"
+SIGN_INS = "azure-risky-sign-ins-list"
 LIST_COLLECTIONS = {
     USERS: "riskyUsers",
     DETECTIONS: "riskDetections",
     PRINCIPALS: "riskyServicePrincipals",
     PRINCIPAL_DETECTIONS: "servicePrincipalRiskDetections",
+    SIGN_INS: "signIns",
 }
 GET_COLLECTIONS = {
     "azure-risky-user-get": "riskyUsers",
     "azure-risky-users-risk-detection-get": "riskDetections",
     "azure-risky-service-principal-get": "riskyServicePrincipals",
     "azure-risky-service-principal-detection-get": "servicePrincipalRiskDetections",
+    "azure-risky-sign-in-get": "signIns",
 }
 HISTORY_COLLECTIONS = {
     "azure-risky-user-history-list": "riskyUsers",
@@ -76,7 +79,7 @@ ACTIONS: list[aru.Action] = [value for value in vars(aru).values() if isinstance
 
 def collection_of(resource: aru.Resource) -> str:
     """The resource's path, from the name of its collection on."""
-    return resource.path.removeprefix("identityProtection/")
+    return resource.path.removeprefix("identityProtection/").removeprefix("auditLogs/")
 
 
 LIST = f"!{USERS}"
@@ -230,8 +233,13 @@ def ids(rows: Iterable[Row]) -> list[str]:
 
 
 def below_base(request: Recorded) -> str:
-    """The path of a Graph request, without what all of them begin with."""
-    return request.path.removeprefix(BASE)
+    """The path of a Graph request, without what all of its service begin with."""
+    return request.path.removeprefix(BASE).removeprefix(LOGS)
+
+
+def base_of(collection: str) -> str:
+    """What the paths of a collection begin with."""
+    return LOGS if collection == "signIns" else BASE
 
 
 def request_id(simulator: Simulator) -> str:

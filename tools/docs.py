@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from tools.showcase import ADELE, open_room, open_simulator
+from warroom.azure.cases import ADELE_ID, RAVI_ID
 from warroom.azure.server import Simulator
 from warroom.azure.tenant import Tenant
 from warroom.xsoar.entries import Run
@@ -69,6 +70,17 @@ EXAMPLES = {
     "azure-risky-service-principals-dismiss": [
         "service_principal={service_principal} verify=true"
     ],
+    "azure-risky-sign-ins-list": [
+        "risk_state=atRisk created_after='3 days' limit=2",
+        f"user_principal_name={ADELE}",
+    ],
+    "azure-risky-sign-in-get": ["id={sign_in}"],
+    "azure-risky-sign-ins-confirm-compromise": [
+        "sign_in={sign_in} dry_run=true",
+        "sign_in={sign_in}",
+    ],
+    "azure-risky-sign-ins-confirm-safe": ["sign_in={other_sign_in}"],
+    "azure-risky-sign-ins-dismiss": ["sign_in={sign_in}"],
     "azure-risky-users-fetch-preview": [""],
 }
 
@@ -266,15 +278,18 @@ def first_id(rows: Iterable[dict[str, Any]], **values: object) -> str:
 
 
 def known_ids(tenant: Tenant) -> dict[str, str]:
-    """Ids for the examples: a user at high risk, a service principal at high risk, and a
-    detection behind it."""
+    """Ids for the examples: a user at high risk, a service principal at high risk, a
+    detection behind it, and the risky sign-ins of two of the cases."""
     principals = tenant.service_principals.values()
     detections = tenant.service_principal_detections.values()
     principal = first_id(principals, riskLevel="high")
     detection = first_id(detections, servicePrincipalId=principal)
     user = first_id(tenant.users.values(), riskLevel="high", isDeleted=False)
+    sign_ins = tenant.sign_ins.values()
     return {
         "user": user,
+        "sign_in": first_id(sign_ins, userId=ADELE_ID, riskLevelAggregated="medium"),
+        "other_sign_in": first_id(sign_ins, userId=RAVI_ID, riskState="atRisk"),
         "service_principal": principal,
         "service_principal_detection": detection,
     }

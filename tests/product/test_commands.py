@@ -23,12 +23,14 @@ from helpers import (
     NOW,
     PRINCIPAL_DETECTIONS,
     PRINCIPALS,
+    SIGN_INS,
     STATES_ACCEPTED,
     UPDATED,
     USERS,
     Fail,
     Row,
     Succeed,
+    base_of,
     below_base,
     collection_of,
     demo_room,
@@ -51,14 +53,23 @@ LIST_NOUNS = {
     DETECTIONS: "risk detections",
     PRINCIPALS: "risky service principals",
     PRINCIPAL_DETECTIONS: "service principal risk detections",
+    SIGN_INS: "risky sign-ins",
 }
 CONTEXTS = {
     USERS: "RiskyUser",
     DETECTIONS: "RiskDetection",
     PRINCIPALS: "RiskyServicePrincipal",
     PRINCIPAL_DETECTIONS: "ServicePrincipalRiskDetection",
+    SIGN_INS: "RiskySignIn",
 }
-ORDER_PROPERTIES = {USERS: UPDATED, PRINCIPALS: UPDATED, DETECTIONS: DETECTED, PRINCIPAL_DETECTIONS: DETECTED}
+CREATED = "createdDateTime"
+ORDER_PROPERTIES = {
+    USERS: UPDATED,
+    PRINCIPALS: UPDATED,
+    DETECTIONS: DETECTED,
+    PRINCIPAL_DETECTIONS: DETECTED,
+    SIGN_INS: CREATED,
+}
 
 
 def keyed(context: str) -> str:
@@ -72,7 +83,20 @@ def requested(simulator: Simulator) -> list[tuple[str, Row]]:
 
 
 # Nothing shows that Graph can order service principals, so no order is asked for unbidden.
-DEFAULT_ORDERS = {USERS: {"$orderby": f"{UPDATED} desc"}, DETECTIONS: {"$orderby": f"{DETECTED} desc"}}
+DEFAULT_ORDERS = {
+    USERS: {"$orderby": f"{UPDATED} desc"},
+    DETECTIONS: {"$orderby": f"{DETECTED} desc"},
+    SIGN_INS: {"$orderby": f"{CREATED} desc"},
+}
+# Of the log, only risky sign-ins are asked for unbidden, and never without a bound.
+RISKY_STATES = (
+    "(riskState eq 'confirmedSafe' or riskState eq 'remediated' or riskState eq 'dismissed'"
+    " or riskState eq 'atRisk' or riskState eq 'confirmedCompromised')"
+)
+SINCE = f"{CREATED} ge 2026-10-21T12:00:00Z"
+DEFAULT_FILTERS = {SIGN_INS: {"$filter": f"{RISKY_STATES} and {SINCE}"}}
+# What Graph shows only to those who may read policies.
+POLICIES = "appliedConditionalAccessPolicies"
 
 
 def details(row: Row) -> Row:
@@ -86,8 +110,12 @@ def to_the_second(time: str) -> str:
 def listed(tenant: Tenant, command: str, condition: str | None = None, order: str | None = None) -> list[Row]:
     """All rows of a list as they belong in context, in the order of the simulated tenant's own reckoning."""
     rows = tenant.listing(
-        LIST_COLLECTIONS[command], condition, order or DEFAULT_ORDERS.get(command, {}).get("$orderby")
+        LIST_COLLECTIONS[command],
+        condition or DEFAULT_FILTERS.get(command, {}).get("$filter"),
+        order or DEFAULT_ORDERS.get(command, {}).get("$orderby"),
     )
+    if command == SIGN_INS:
+        return [{name: value for name, value in row.items() if name != POLICIES} for row in rows]
     return [row | {"additionalDetails": details(row)} for row in rows] if "additionalInfo" in rows[0] else rows
 
 
@@ -394,10 +422,10 @@ def test_a_detection_without_details_has_no_reasons_and_no_techniques() -> None:
     assert (aru.risk_reasons(row), aru.techniques(row)) == ([], [])
 
 
-@pytest.mark.parametrize("command", LIST_COLLECTIONS)
+@pytest.mark.parametrize("command", [command for command in LIST_COLLECTIONS if command != SIGN_INS])
 @pytest.mark.parametrize("more", ["", " page_size=3"])
 def test_a_list_without_rows_is_a_success_with_an_empty_table(command: str, more: str, run: Succeed) -> None:
-    before = "updated_before" if ORDER_PROPERTIES[command] == UPDATED else "detected_date_time_before"
+    before, _ = TIME_ARGUMENTS[command]
     entry = only_entry(run(f"!{command} {before}=1999-12-31{more}"))
     context = CONTEXTS[command]
     expected: Row = {f"{context}ListTruncated": False} | ({f"{context}ListNextToken": ""} if more else {})
@@ -625,6 +653,32 @@ OWN_CONDITIONS = [
     (PRINCIPAL_DETECTIONS, "service_principal_id=1", "servicePrincipalId eq '1'"),
     (PRINCIPAL_DETECTIONS, "risk_event_type=suspiciousSignins", "riskEventType eq 'suspiciousSignins'"),
 ]
+SIGN_IN_CONDITIONS = {
+    "sign_in=1,2": f"(id eq '1' or id eq '2') and {RISKY_STATES} and {SINCE}",
+    f"user_id={LONG_ID.upper()}": f"userId eq '{LONG_ID}' and {RISKY_STATES} and {SINCE}",
+    "user_principal_name=Adele.Vance@Contoso.example,Mia.O'Neil@contoso.example": (
+        "(userPrincipalName eq 'adele.vance@contoso.example' or userPrincipalName eq 'mia.o''neil@contoso.example')"
+        f" and {RISKY_STATES} and {SINCE}"
+    ),
+    "ip_address=203.0.113.2,2001:DB8:0:0::0007": (
+        f"(ipAddress eq '203.0.113.2' or ipAddress eq '2001:db8::7') and {RISKY_STATES} and {SINCE}"
+    ),
+    "country=nl,PE": (
+        f"(location/countryOrRegion eq 'NL' or location/countryOrRegion eq 'PE') and {RISKY_STATES} and {SINCE}"
+    ),
+    "risk_level=high,low": (
+        f"(riskLevelAggregated eq 'high' or riskLevelAggregated eq 'low') and {RISKY_STATES} and {SINCE}"
+    ),
+    "risk_state=none": f"riskState eq 'none' and {SINCE}",
+    "risk_state=AtRisk,dismissed": f"(riskState eq 'atRisk' or riskState eq 'dismissed') and {SINCE}",
+    "created_after=2026-11-01": f"{RISKY_STATES} and {CREATED} ge 2026-11-01T00:00:00Z",
+    "created_after='3 days' created_before='2 hours'": (
+        f"{RISKY_STATES} and {CREATED} ge 2026-11-17T12:00:00Z and {CREATED} le 2026-11-20T10:00:00Z"
+    ),
+    "created_before='2 days' country=PE risk_state=atRisk": (
+        f"location/countryOrRegion eq 'PE' and riskState eq 'atRisk' and {SINCE} and {CREATED} le 2026-11-18T12:00:00Z"
+    ),
+}
 
 
 def time_arguments(command: str, arguments: str) -> str:
@@ -634,6 +688,8 @@ def time_arguments(command: str, arguments: str) -> str:
 
 def conditions(command: str) -> dict[str, str]:
     """What can be typed after a list command, each with the $filter it has to become."""
+    if command == SIGN_INS:
+        return SIGN_IN_CONDITIONS
     times = {
         time_arguments(command, typed): text.format(ORDER_PROPERTIES[command])
         for typed, text in TIME_CONDITIONS.items()
@@ -671,6 +727,7 @@ def test_each_argument_becomes_exactly_its_filter(
 
 
 SUBJECT_ORDERS = [f"{UPDATED}{direction}" for direction in (" desc", " asc")]
+SIGN_IN_ORDERS = [f"{CREATED}{direction}" for direction in (" desc", " asc", "")]
 DETECTION_ORDERS = [
     f"{name}{direction}"
     for name in (DETECTED, "activityDateTime", "lastUpdatedDateTime")
@@ -680,10 +737,13 @@ DETECTION_ORDERS = [
 
 @pytest.mark.parametrize("command", LIST_COLLECTIONS)
 def test_an_order_is_sent_as_given(command: str, run: Succeed, tenant: Tenant, simulator: Simulator) -> None:
-    orders = SUBJECT_ORDERS if ORDER_PROPERTIES[command] == UPDATED else DETECTION_ORDERS
+    orders = {UPDATED: SUBJECT_ORDERS, DETECTED: DETECTION_ORDERS, CREATED: SIGN_IN_ORDERS}[ORDER_PROPERTIES[command]]
+    filters = DEFAULT_FILTERS.get(command, {})
     found = [kept(run(typed(command, order_by=order, limit="7")), command) for order in orders]
-    assert requested(simulator) == [(LIST_COLLECTIONS[command], {"$orderby": order, "$top": "7"}) for order in orders]
-    expected = [tenant.listing(LIST_COLLECTIONS[command], None, order)[:7] for order in orders]
+    assert requested(simulator) == [
+        (LIST_COLLECTIONS[command], {**filters, "$orderby": order, "$top": "7"}) for order in orders
+    ]
+    expected = [listed(tenant, command, order=order)[:7] for order in orders]
     assert [ids(rows) for rows in found] == [ids(rows) for rows in expected]
 
 
@@ -693,7 +753,8 @@ def test_without_arguments_the_first_fifty_rows_come_newest_first_where_graph_ca
     command: str, arguments: str, run: Succeed, tenant: Tenant, simulator: Simulator
 ) -> None:
     done = run(f"!{command} {arguments}")
-    assert requested(simulator) == [(LIST_COLLECTIONS[command], {**DEFAULT_ORDERS.get(command, {}), "$top": "50"})]
+    query = {**DEFAULT_FILTERS.get(command, {}), **DEFAULT_ORDERS.get(command, {}), "$top": "50"}
+    assert requested(simulator) == [(LIST_COLLECTIONS[command], query)]
     assert kept(done, command) == listed(tenant, command)[:50]
 
 
@@ -987,6 +1048,7 @@ TIME_ARGUMENTS = {
     PRINCIPALS: ("updated_before", "updated_after"),
     DETECTIONS: ("detected_date_time_before", "detected_date_time_after"),
     PRINCIPAL_DETECTIONS: ("detected_date_time_before", "detected_date_time_after"),
+    SIGN_INS: ("created_before", "created_after"),
 }
 BAD_MOMENTS = (
     "days",
@@ -1012,6 +1074,8 @@ BAD_TEXTS = {  # as typed: the value at fault
     "a\u2028b": "a\u2028b",
 }
 BAD_SIZES = ("0", "501", "x", "-3", "1.5")
+BAD_ADDRESSES = ("203.0.113", "203.0.113.7/24", "203.0.113.007", "example.com", "2001:db8::g")
+BAD_COUNTRIES = ("NLD", "Netherlands", "N", "N1", "Ñu")
 BAD_LEVELS = ("hgih", "High.", "1", "unknownFutureValue", "low;high")
 BAD_STATES = ("risk", "hidden", "at risk", "'")
 BAD_UPDATED_ORDERS = ("id", f"{UPDATED} down", f"{UPDATED}  desc", f"{UPDATED[1:]} desc", f"{UPDATED} desc,id")
@@ -1019,7 +1083,15 @@ BAD_DETECTED_ORDERS = ("id", f"{UPDATED} desc", f"{DETECTED} desc&$top=1")
 REFUSED = [
     *((command, name, BAD_MOMENTS, MOMENT_FORMS) for command in LIST_COLLECTIONS for name in TIME_ARGUMENTS[command]),
     *((command, name, BAD_NUMBERS, NUMBER) for command in LIST_COLLECTIONS for name in ("limit", "page")),
-    *((command, "page_size", BAD_SIZES, "a whole number from 1 to 500") for command in LIST_COLLECTIONS),
+    *(
+        (command, "page_size", BAD_SIZES, "a whole number from 1 to 500")
+        for command in LIST_COLLECTIONS
+        if command != SIGN_INS
+    ),
+    (SIGN_INS, "page_size", ("0", "1001", "x"), "a whole number from 1 to 1000"),
+    (SIGN_INS, "ip_address", BAD_ADDRESSES, "IP addresses such as 203.0.113.7 or 2001:db8::7"),
+    (SIGN_INS, "country", BAD_COUNTRIES, "codes of two letters, such as NL"),
+    (SIGN_INS, "order_by", ("id", f"{CREATED} down", UPDATED), ", ".join(SIGN_IN_ORDERS)),
     *((command, "risk_level", BAD_LEVELS, LEVELS_ACCEPTED) for command in LIST_COLLECTIONS),
     *((command, "risk_state", BAD_STATES, STATES_ACCEPTED) for command in LIST_COLLECTIONS),
     *((command, "order_by", BAD_UPDATED_ORDERS, UPDATED_ORDERS) for command in (USERS, PRINCIPALS)),
@@ -1049,6 +1121,7 @@ def test_an_argument_that_cannot_be_read_is_refused_by_name_before_anything_is_s
         (DETECTIONS, "risk_event_type"),
         (PRINCIPALS, "display_name"),
         (PRINCIPAL_DETECTIONS, "risk_event_type"),
+        (SIGN_INS, "user_principal_name"),
     ],
 )
 def test_empty_values_and_control_characters_in_a_text_are_refused(
@@ -1063,7 +1136,8 @@ def test_empty_values_and_control_characters_in_a_text_are_refused(
 
 
 @pytest.mark.parametrize(
-    ("command", "name"), [(USERS, "user_id"), (USERS, "risk_level"), (DETECTIONS, "risk_event_type")]
+    ("command", "name"),
+    [(USERS, "user_id"), (USERS, "risk_level"), (DETECTIONS, "risk_event_type"), (SIGN_INS, "user_id")],
 )
 def test_a_list_without_values_is_refused_and_does_not_mean_everybody(
     command: str, name: str, error: Fail, simulator: Simulator
@@ -1097,16 +1171,16 @@ def test_moments_that_contradict_each_other_are_refused(
 FOREIGN_LINKS = (
     "2",
     f"{COLLECTIONS_URL}{{other}}?$top=1",
-    "http://graph.microsoft.com/v1.0/identityProtection/{own}?$top=1",
-    "https://graph.microsoft.com.evil.example/v1.0/identityProtection/{own}?$top=1",
-    "https://evil.example/v1.0/identityProtection/{own}?$top=1",
-    "https://graph.microsoft.us/v1.0/identityProtection/{own}?$top=1",
-    "https://graph.microsoft.com@evil.example/v1.0/identityProtection/{own}?$top=1",
-    "https://graph.microsoft.com:444/v1.0/identityProtection/{own}?$top=1",
-    f"{COLLECTIONS_URL}{{own}}/../{{other}}?$top=1",
-    f"{COLLECTIONS_URL}{{own}}/333?$top=1",
+    "http://graph.microsoft.com{base}{own}?$top=1",
+    "https://graph.microsoft.com.evil.example{base}{own}?$top=1",
+    "https://evil.example{base}{own}?$top=1",
+    "https://graph.microsoft.us{base}{own}?$top=1",
+    "https://graph.microsoft.com@evil.example{base}{own}?$top=1",
+    "https://graph.microsoft.com:444{base}{own}?$top=1",
+    f"{GRAPH}{{base}}{{own}}/../{{other}}?$top=1",
+    f"{GRAPH}{{base}}{{own}}/333?$top=1",
     "https://graph.microsoft.com/beta/identityProtection/{own}?$top=1",
-    "//graph.microsoft.com/v1.0/identityProtection/{own}?$top=1",
+    "//graph.microsoft.com{base}{own}?$top=1",
     "{own}?$top=1",
 )
 
@@ -1115,10 +1189,10 @@ FOREIGN_LINKS = (
 def test_a_next_token_that_leads_elsewhere_is_refused(command: str, error: Fail, simulator: Simulator) -> None:
     own = LIST_COLLECTIONS[command]
     other = "riskDetections" if own == "riskyUsers" else "riskyUsers"
-    tokens = [link.format(own=own, other=other) for link in FOREIGN_LINKS]
+    tokens = [link.format(own=own, other=other, base=base_of(own)) for link in FOREIGN_LINKS]
     assert [error(typed(command, next_token=token)) for token in tokens] == [
         f'Failed to execute {command}. next_token="{token}" cannot be used. '
-        f"Accepted: what an earlier call of this command gave, {COLLECTIONS_URL}{own}?...."
+        f"Accepted: what an earlier call of this command gave, {GRAPH}{base_of(own)}{own}?...."
         for token in tokens
     ]
     assert simulator.requests == []
@@ -1162,7 +1236,9 @@ NOUNS = {
     "azure-risky-users-risk-detection-get": "risk detection",
     "azure-risky-service-principal-get": "risky service principal",
     "azure-risky-service-principal-detection-get": "service principal risk detection",
+    "azure-risky-sign-in-get": "risky sign-in",
 }
+ABSENCES = {"azure-risky-sign-in-get": "The log holds interactive sign-ins of the last 30 days alone. "}
 
 
 @pytest.mark.parametrize("command", [*GET_COLLECTIONS, *HISTORY_COLLECTIONS])
@@ -1440,7 +1516,7 @@ def test_an_unknown_id_is_an_error_that_names_it(command: str, error: Fail, simu
     message = error(f"!{command} id=4711")
     assert requested(simulator) == [(f"{GET_COLLECTIONS[command]}/4711", {})]
     assert message == (
-        f'Failed to execute {command}. There is no {NOUNS[command]} with the ID "4711". '
+        f'Failed to execute {command}. There is no {NOUNS[command]} with the ID "4711". {ABSENCES.get(command, "")}'
         f"Graph answered 404 ResourceNotFound: Resource '4711' does not exist. (request-id {request_id(simulator)})"
     )
 

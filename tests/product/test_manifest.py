@@ -14,6 +14,7 @@ from helpers import (
     DETECTIONS,
     PRINCIPAL_DETECTIONS,
     PRINCIPALS,
+    SIGN_INS,
     UPDATED,
     USERS,
     Row,
@@ -24,8 +25,9 @@ from helpers import (
 )
 from tools.package import ROOT
 from tools.validate import POLICIES
+from warroom.azure.demo import ADELE_ID
 from warroom.azure.server import Simulator
-from warroom.azure.tenant import Tenant
+from warroom.azure.tenant import CLIENT_ID, Tenant
 from warroom.demo import demo_instance
 from warroom.xsoar.integration import MANIFEST
 from warroom.xsoar.manifest import Manifest
@@ -42,6 +44,9 @@ ACTIONS = {
         aru.DISMISS_USERS,
         aru.CONFIRM_PRINCIPALS_COMPROMISED,
         aru.DISMISS_PRINCIPALS,
+        aru.CONFIRM_SIGN_INS_COMPROMISED,
+        aru.CONFIRM_SIGN_INS_SAFE,
+        aru.DISMISS_SIGN_INS,
     )
 }
 LISTS = {
@@ -49,6 +54,7 @@ LISTS = {
     DETECTIONS: aru.RISK_DETECTIONS,
     PRINCIPALS: aru.RISKY_SERVICE_PRINCIPALS,
     PRINCIPAL_DETECTIONS: aru.SERVICE_PRINCIPAL_DETECTIONS,
+    SIGN_INS: aru.RISKY_SIGN_INS,
 }
 HISTORIES = {
     "azure-risky-user-history-list": aru.RISKY_USER_HISTORY,
@@ -59,6 +65,7 @@ GETS = {
     "azure-risky-users-risk-detection-get": aru.RISK_DETECTIONS,
     "azure-risky-service-principal-get": aru.RISKY_SERVICE_PRINCIPALS,
     "azure-risky-service-principal-detection-get": aru.SERVICE_PRINCIPAL_DETECTIONS,
+    "azure-risky-sign-in-get": aru.RISKY_SIGN_INS,
 }
 DEVICE_CODE_ONLY = {"azure-risky-users-auth-start", "azure-risky-users-auth-complete"}
 
@@ -100,6 +107,9 @@ def test_an_action_is_called_in_the_manifest_as_it_calls_itself_again() -> None:
         "azure-risky-users-dismiss": "risky_users_dismiss",
         "azure-risky-service-principals-confirm-compromise": "service_principals_confirm_compromise",
         "azure-risky-service-principals-dismiss": "service_principals_dismiss",
+        "azure-risky-sign-ins-confirm-compromise": "risky_sign_ins_confirm_compromise",
+        "azure-risky-sign-ins-confirm-safe": "risky_sign_ins_confirm_safe",
+        "azure-risky-sign-ins-dismiss": "risky_sign_ins_dismiss",
     }
 
 
@@ -170,7 +180,15 @@ def room(war_room: WarRoom, tenant: Tenant) -> WarRoom:
     place = tenant.detections["6565"]["location"]
     for rows in (tenant.detections, tenant.service_principal_detections):
         next(iter(rows.values())).update(additionalInfo=info, location=place)
+    policies = tenant.sign_ins[tied_to(tenant)]["appliedConditionalAccessPolicies"]
+    next(iter(tenant.sign_ins.values())).update(appliedConditionalAccessPolicies=policies)
+    tenant.apps[CLIENT_ID].application_permissions |= {"Policy.Read.All"}
     return war_room
+
+
+def tied_to(tenant: Tenant) -> str:
+    """The id of Adele's first risky sign-in, to which a policy applied."""
+    return str(next(row["requestId"] for row in tenant.detections.values() if row["userId"] == ADELE_ID))
 
 
 def first_id(tenant: Tenant, resource: aru.Resource) -> str:
@@ -243,6 +261,9 @@ def test_arguments_are_lists_exactly_where_several_values_are_taken() -> None:
         "display_name",
         "user",
         "service_principal",
+        "sign_in",
+        "ip_address",
+        "country",
     }
     lists = {
         (command, name) for command in COMMANDS for name, rule in arguments(command).items() if rule.get("isArray")
@@ -301,7 +322,8 @@ def test_offered_settings_are_the_codes() -> None:
 
 def test_defaults_are_the_codes() -> None:
     expected = {"limit": str(aru.DEFAULT_LIMIT), "dry_run": "false", "verify": "false", "page": "1"}
-    expected |= dict.fromkeys(("max_users", "max_service_principals"), str(aru.MAX_IDS))
+    expected |= dict.fromkeys(("max_users", "max_service_principals", "max_sign_ins"), str(aru.MAX_IDS))
+    expected["created_after"] = aru.RISKY_SIGN_INS.filters["created_after"].default
     declared = {
         (command, name): rule["defaultValue"]
         for command in COMMANDS

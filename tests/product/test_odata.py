@@ -550,8 +550,8 @@ def test_what_is_no_positive_whole_number_is_refused(given: Any) -> None:
 
 
 def test_page_size_500_is_allowed_and_501_is_not() -> None:
-    assert aru.read_row_range({"page_size": "500"}) == aru.RowRange(0, 500, whole_pages=True)
-    assert refused(aru.ArgumentError, aru.read_row_range, {"page_size": "501"}) == (
+    assert aru.read_row_range(aru.RISKY_USERS, {"page_size": "500"}) == aru.RowRange(0, 500, whole_pages=True)
+    assert refused(aru.ArgumentError, aru.read_row_range, aru.RISKY_USERS, {"page_size": "501"}) == (
         'page_size="501" cannot be used. Accepted: a whole number from 1 to 500.'
     )
 
@@ -573,7 +573,7 @@ def test_page_size_500_is_allowed_and_501_is_not() -> None:
 def test_a_row_range_takes_the_fewest_requests_and_no_more_rows_than_needed(
     args: dict[str, str], start: int, stop: int, top: int
 ) -> None:
-    row_range = aru.read_row_range(args)
+    row_range = aru.read_row_range(aru.RISKY_USERS, args)
     assert (row_range.start, row_range.stop, row_range.top) == (start, stop, top)
 
 

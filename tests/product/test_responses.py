@@ -15,6 +15,7 @@ from helpers import (
     Fail,
     Row,
     Succeed,
+    base_of,
     below_base,
     contents,
     demo_room,
@@ -1155,19 +1156,22 @@ def test_a_user_without_risk_can_be_confirmed_compromised_and_is_waited_for(run:
 
 READ_USERS, READ_DETECTIONS = "Read risky users", "Read risk detections"
 READ_PRINCIPALS, READ_PRINCIPAL_DETECTIONS = "Read risky service principals", "Read service principal detections"
-LOOK_UP_USERS = "Look up users in the directory"
+READ_SIGN_INS, LOOK_UP_USERS = "Read risky sign-ins", "Look up users in the directory"
 CHANGE_USERS, CHANGE_PRINCIPALS = "Change risk of users", "Change risk of service principals"
+CHANGE_SIGN_INS = "Change risk of sign-ins"
 CAPABILITIES = {  # the permission of each, in the order of the rows
     READ_USERS: "IdentityRiskyUser.Read.All",
     READ_DETECTIONS: "IdentityRiskEvent.Read.All",
     READ_PRINCIPALS: "IdentityRiskyServicePrincipal.Read.All",
     READ_PRINCIPAL_DETECTIONS: "IdentityRiskEvent.Read.All",
+    READ_SIGN_INS: "AuditLog.Read.All",
     LOOK_UP_USERS: "User.ReadBasic.All",
     CHANGE_USERS: "IdentityRiskyUser.ReadWrite.All",
     CHANGE_PRINCIPALS: "IdentityRiskyServicePrincipal.ReadWrite.All",
+    CHANGE_SIGN_INS: "IdentityRiskEvent.ReadWrite.All",
 }
 ESSENTIAL = {READ_USERS, READ_DETECTIONS}
-CHANGES = {CHANGE_USERS, CHANGE_PRINCIPALS}
+CHANGES = {CHANGE_USERS, CHANGE_PRINCIPALS, CHANGE_SIGN_INS}
 WORKS = ("has it", "works")
 ALLOWED = ("has it", "permitted (not tried)")
 
@@ -1209,7 +1213,7 @@ def unlicensed(licence: str) -> str:
 def test_auth_test_shows_a_row_for_each_capability(run: Succeed, simulator: Simulator) -> None:
     done = run("!azure-risky-users-auth-test")
     assert [(request.path, request.query) for request in simulator.graph_requests] == [
-        *((f"{BASE}{collection}", {"$top": "1"}) for collection in LIST_COLLECTIONS.values()),
+        *((f"{base_of(collection)}{collection}", {"$top": "1"}) for collection in LIST_COLLECTIONS.values()),
         ("/v1.0/users", {"$top": "1"}),
     ]
     assert diagnosis(done) == examined({})
@@ -1295,6 +1299,10 @@ def test_auth_test_names_each_missing_permission_and_fails_only_where_neither_us
             {
                 READ_USERS: ("has it", unlicensed("Microsoft Entra ID P2")),
                 READ_DETECTIONS: ("has it", unlicensed("Microsoft Entra ID P1 or P2")),
+                READ_SIGN_INS: (
+                    "has it",
+                    f"{unlicensed('Microsoft Entra ID P1 or P2')} Some tenants need Directory.Read.All too.",
+                ),
             },
         ),
         (
