@@ -40,8 +40,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from enum import Enum
-from itertools import starmap
-from operator import itemgetter
+from itertools import pairwise, starmap
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
@@ -149,6 +149,9 @@ RISK_STATES = (
     "atRisk",
     "confirmedCompromised",
 )
+
+AT_RISK = ("atRisk", "confirmedCompromised")  # of these, the open ones
+SEVERITIES = {"low": 1, "medium": 2, "high": 3}  # the platform's; 0 is unknown
 
 # Turns one value into text; the name is for the error when it cannot be read.
 Reader = Callable[[str, Any], str]
@@ -466,12 +469,19 @@ def hour_of_day(hour: int, half: str) -> int:
     return hours_before + hour % 12
 
 
+def number_in(parts: dict[str, str], name: str) -> int:
+    """Return the number that a group of a shape matched; 0 for none."""
+    return int(parts[name] or 0)
+
+
 def zone_offset(parts: dict[str, str]) -> timedelta:
     """Return how far a zone is ahead of UTC; a time without one is in UTC."""
-    hours = int(parts["offset_hours"] or 0)
-    minutes = int(parts["offset_minutes"] or 0)
+    hours = number_in(parts, "offset_hours")
+    minutes = number_in(parts, "offset_minutes")
     offset = timedelta(hours=hours, minutes=minutes)
-    return -offset if parts["sign"] == "-" else offset
+    if parts["sign"] == "-":
+        return -offset
+    return offset
 
 
 def literal_of(match: re.Match[str]) -> str:
@@ -481,17 +491,21 @@ def literal_of(match: re.Match[str]) -> str:
     """
     # A shape has only some of the groups.
     parts = defaultdict(str, match.groupdict(default=""))
+    year = number_in(parts, "year")
     month = month_number(parts["month"])
-    hour = hour_of_day(int(parts["hour"] or 0), parts["half"])
-    minute = int(parts["minute"] or 0)
-    second = int(parts["second"] or 0)
-    day = datetime(int(parts["year"]), month, int(parts["day"]))
-    moment = day.replace(hour=hour, minute=minute, second=second)
+    date = datetime(year, month, number_in(parts, "day"))
+    moment = date.replace(
+        hour=hour_of_day(number_in(parts, "hour"), parts["half"]),
+        minute=number_in(parts, "minute"),
+        second=number_in(parts, "second"),
+    )
 
     weekday = parts["weekday"]
-    if weekday and position(WEEKDAYS, weekday) != day.weekday():
+    if weekday and position(WEEKDAYS, weekday) != date.weekday():
         raise ValueError("the date is of another weekday")
-    return fraction_literal(moment - zone_offset(parts), parts["fraction"])
+
+    in_utc = moment - zone_offset(parts)
+    return fraction_literal(in_utc, parts["fraction"])
 
 
 def epoch_literal(match: re.Match[str]) -> str:
@@ -689,6 +703,16 @@ DETAIL_WORDS = {
     "userPassedMFADrivenByRiskBasedPolicy": "User passed MFA required by risk-based policy",
     "userPerformedSecuredPasswordChange": "User performed secured password change",
     "userPerformedSecuredPasswordReset": "User performed secured password reset",
+}
+
+# What follows "the user is".
+STATE_WORDS = {
+    "none": "without risk",
+    "atRisk": "at risk",
+    "confirmedCompromised": "confirmed compromised",
+    "confirmedSafe": "confirmed safe",
+    "dismissed": "dismissed",
+    "remediated": "remediated",
 }
 
 # Why a detection was made, of additionalInfo.
@@ -3844,9 +3868,13 @@ def texts_in(value: Any) -> list[str]:
     """Return the texts of a list, or of one text joined by commas, each once; of anything
     else there are none."""
     values = value if isinstance(value, list) else [value]
-    joined = ",".join(each for each in values if isinstance(each, str))
-    texts = [text.strip() for text in joined.split(",")]
-    return list(dict.fromkeys(filter(None, texts)))
+    texts = []
+    for each in values:
+        if isinstance(each, str):
+            texts += each.split(",")
+
+    stripped = [text.strip() for text in texts]
+    return list(dict.fromkeys(filter(None, stripped)))
 
 
 def risk_reasons(row: Row) -> list[str]:
@@ -3949,8 +3977,13 @@ DIRECTORY_USERS = Resource(
     path="users",
     noun="account",
     permissions=DIRECTORY_PERMISSIONS,
-    properties=("id", "userPrincipalName"),
-    filters={"user_principal_name": text_filter("userPrincipalName")},
+    properties=("id", "userPrincipalName", "displayName"),
+    # Named as those of risky users.
+    filters={
+        "id": id_filter("id"),
+        "user_principal_name": text_filter("userPrincipalName"),
+        "user_display_name": text_filter("displayName"),
+    },
     options=("$filter", "$select"),
 )
 
@@ -4890,11 +4923,15 @@ def nearest_names(text: str, rows: list[Row]) -> list[str]:
     count = len(by_spoken) or 1
     wanted = " ".join(name_words(text))
     near = difflib.get_close_matches(wanted, by_spoken, count, LEAST_LIKENESS)
-    names = [name for spoken in near for name in by_spoken[spoken]]
-    return list(dict.fromkeys(names))[:MAX_SUGGESTIONS]
+    names = []
+    for spoken in near:
+        names += by_spoken[spoken]
+
+    distinct = list(dict.fromkeys(names))
+    return distinct[:MAX_SUGGESTIONS]
 
 
-def suggestion(client: GraphClient, text: str) -> str:
+def nearest_sentence(client: GraphClient, text: str) -> str:
     """Return a sentence with the names nearest to one that nobody has, '' for none. It
     is worth one request, and no error where that fails."""
     newest = RISKY_USERS.default_order
@@ -4921,7 +4958,7 @@ def no_risk_known(client: GraphClient, user: NamedUser) -> str:
         f"{user.property_name}, as it is written here or in lower case. "
         "A look-up by object ID does not depend on the spelling."
     )
-    return joined_sentences(text, suggestion(client, user.text))
+    return joined_sentences(text, nearest_sentence(client, user.text))
 
 
 # ==== Actions =================================================================
@@ -5780,6 +5817,1653 @@ def run_action(
     return submit_action(instance.client, request)
 
 
+# ==== Cases ===================================================================
+#
+# All that Graph knows of one user, read by four requests at most.
+
+
+DEFAULT_DAYS = 30  # how long Graph keeps sign-ins
+MAX_DAYS = 90  # further back, Graph refuses to look
+
+
+def grouped(rows: Iterable[Row], name: str) -> dict[str, list[Row]]:
+    """Return objects by a property, in their order; those without it are left out."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.get(name):
+            groups.setdefault(str(row[name]), []).append(row)
+
+    return groups
+
+
+def seconds_between(earlier: str, later: str) -> float:
+    """Return the seconds between two instants; infinity where one is no time."""
+    if not earlier or not later:
+        return math.inf
+    start = datetime.fromisoformat(earlier[:19])
+    end = datetime.fromisoformat(later[:19])
+
+    return (end - start).total_seconds()
+
+
+def is_open(row: Row) -> bool:
+    """Tell whether a risk is neither settled nor remedied."""
+    return row.get("riskState") in AT_RISK
+
+
+# The parts of a case, as they are called where one could not be looked at.
+RISK = "Risk of the user"
+DIRECTORY = "Directory"
+HISTORY = "History"
+DETECTIONS = "Detections"
+SIGN_INS = "Sign-ins"
+
+
+class Case(NamedTuple):
+    """What could be read of one user; the lists are newest first.
+
+    user: the risky user, or the account, which has no riskState. history: how the risk
+    changed. unread: the parts above that could not be read at all. not_looked_at: what is
+    missing, and why. read_at: an instant.
+    """
+
+    user: Row
+    history: list[Row]
+    detections: list[Row]
+    sign_ins: list[Row]
+    unread: list[str]
+    not_looked_at: list[str]
+    read_at: str
+
+    @property
+    def user_id(self) -> str:
+        return str(self.user["id"])
+
+    @property
+    def has_record(self) -> bool:
+        return "riskState" in self.user
+
+    def risky_sign_ins(self) -> list[Row]:
+        """Return the sign-ins that have or had risk, or that a detection belongs to."""
+        detected = grouped(self.detections, "requestId")
+
+        return [
+            row
+            for row in self.sign_ins
+            if row.get("riskState") not in (None, "none")
+            or str(row.get("id")) in detected
+        ]
+
+
+class InvestigationRequest(NamedTuple):
+    """Whom to investigate, and how many days of sign-ins to read; 0 for none."""
+
+    user: NamedUser
+    days: int
+
+
+def read_investigation_request(args: Args) -> InvestigationRequest:
+    """Return what is asked for. Raises ArgumentError: it cannot be read."""
+    user = named_user("user", args.get("user") or "")
+    days = whole_number(args, "days", DEFAULT_DAYS, MAX_DAYS)
+    sign_ins = args.get("sign_ins") or "true"
+    if true_or_false("sign_ins", sign_ins) == "false":
+        days = 0
+
+    return InvestigationRequest(user, days)
+
+
+class Subject(NamedTuple):
+    """The user to investigate: a risky user, or an account. unread, not_looked_at: what
+    could not be read about who it is, as in a case."""
+
+    user: Row
+    unread: list[str]
+    not_looked_at: list[str]
+
+
+def not_read(name: str, error: RequestError) -> str:
+    """Return the line that says what could not be read, and why."""
+    reason = error.summary if isinstance(error, GraphError) else str(error)
+    return f"{name}: {reason}"
+
+
+def account_to_user(account: Row) -> Row:
+    """Return an account of the directory under the names of a risky user's properties."""
+    return {
+        "id": id_of(account),
+        "userPrincipalName": account.get("userPrincipalName"),
+        "userDisplayName": account.get("displayName"),
+    }
+
+
+def no_account(client: GraphClient, user: NamedUser) -> RequestError:
+    """Return the error that says that nobody is meant, and how that was found out."""
+    if user.by == "id":
+        text = f"No risky user and no account of the directory has the ID {user.text}."
+        return RequestError(text)
+
+    return RequestError(
+        f"{no_risk_known(client, user)} No account of the directory has it either."
+    )
+
+
+def account_of(client: GraphClient, user: NamedUser) -> Subject:
+    """Return the account of the directory that is meant; where the directory cannot be
+    asked, an id alone.
+
+    Raises ArgumentError: several have the name. RequestError: nobody has it, or the
+    directory cannot be asked for it.
+    """
+    try:
+        accounts = read_matches(client, DIRECTORY_USERS, user.by, [user.text])
+    except GraphError as error:
+        if user.by != "id":
+            raise
+        note = not_read(DIRECTORY, error)
+        return Subject({"id": user.text.lower()}, [DIRECTORY], [note])
+
+    if not accounts:
+        raise no_account(client, user)
+    users = [account_to_user(account) for account in accounts]
+    return Subject(only_user(user, users), [], [])
+
+
+def find_subject(client: GraphClient, user: NamedUser) -> Subject:
+    """Return the risky user who is meant, else the account.
+
+    Where risky users may not be read, for want of a licence or permission, the rest is
+    still worth a look. Raises as `account_of` does.
+    """
+    try:
+        rows = find_users(client, user)
+    except GraphError as error:
+        if error.status == 404:
+            return account_of(client, user)
+        if error.status != 403:
+            raise
+        account, unread, notes = account_of(client, user)
+        refusal = not_read(RISK, error)
+        return Subject(account, [RISK, *unread], [refusal, *notes])
+
+    if rows:
+        return Subject(only_user(user, rows), [], [])
+    return account_of(client, user)
+
+
+class Part(NamedTuple):
+    """A list of a case: what it is called, and how its newest rows are asked for."""
+
+    name: str
+    resource: Resource
+    order: str
+    query: Json
+
+
+class PartRows(NamedTuple):
+    """The rows of a part, newest first, and what is missing of it, '' for nothing."""
+
+    name: str
+    rows: list[Row]
+    missing: str = ""
+
+    @property
+    def is_unread(self) -> bool:
+        return bool(self.missing) and not self.rows
+
+
+def history_part(user_id: str) -> Part:
+    resource = RISKY_USER_HISTORY.for_owner(user_id)
+    return Part(HISTORY, resource, "riskLastUpdatedDateTime desc", {})
+
+
+def list_part(name: str, resource: Resource, args: Args) -> Part:
+    """Return the part that a list's arguments ask for."""
+    order = resource.default_order
+    (filter_text,) = build_filters(resource.filters, args)
+    query = build_query(resource, filter_text, order, resource.largest_page)
+    return Part(name, resource, order, query)
+
+
+def read_part(client: GraphClient, part: Part, user_id: str) -> PartRows:
+    """Read a part by one request. A failure is told, not raised: the rest of the case is
+    worth showing."""
+    try:
+        client.check_paging_period()
+        result = collect(client.pages(part.resource, part.query), ONE_PAGE)
+        if result.failure:
+            raise result.failure
+        check_rows(part.resource, result.rows, "userId", [user_id])
+    except RequestError as error:
+        return PartRows(part.name, [], not_read(part.name, error))
+
+    rows = sorted_rows(result.rows, part.order)
+    missing = f"{part.name}: all but the newest {len(rows)}"
+    return PartRows(part.name, rows, missing if result.more else "")
+
+
+def read_history(client: GraphClient, user: Row) -> PartRows:
+    """Read how a user's risk changed; an account without risk has no history."""
+    if "riskState" not in user:
+        return PartRows(HISTORY, [])
+    user_id = str(user["id"])
+    return read_part(client, history_part(user_id), user_id)
+
+
+def read_detections(client: GraphClient, user_id: str) -> PartRows:
+    """Read what was detected, however long ago: risk may have been open for months."""
+    part = list_part(DETECTIONS, RISK_DETECTIONS, {"user_id": user_id})
+    return read_part(client, part, user_id)
+
+
+def whole_log() -> Resource:
+    """Return the collection of all sign-ins: what is usual tells as much as what is
+    risky."""
+    names = ("user_id", "created_after")
+    filters = {name: RISKY_SIGN_INS.filters[name] for name in names}
+    return RISKY_SIGN_INS._replace(noun="sign-in", filters=filters)
+
+
+def read_sign_ins(client: GraphClient, user_id: str, days: int) -> PartRows:
+    """Read the log of some days, risky or not."""
+    if not days:
+        return PartRows(SIGN_INS, [], f"{SIGN_INS}: not asked for")
+    args = {"user_id": user_id, "created_after": f"{days} days"}
+    return read_part(client, list_part(SIGN_INS, whole_log(), args), user_id)
+
+
+def read_case(client: GraphClient, request: InvestigationRequest) -> Case:
+    """Read what Graph knows of a user. Raises as `find_subject` does."""
+    subject = find_subject(client, request.user)
+    user_id = str(subject.user["id"])
+    history = read_history(client, subject.user)
+    detections = read_detections(client, user_id)
+    sign_ins = read_sign_ins(client, user_id, request.days)
+    parts = (history, detections, sign_ins)
+    unread = [part.name for part in parts if part.is_unread]
+    missing = [part.missing for part in parts if part.missing]
+
+    return Case(
+        user=subject.user,
+        history=history.rows,
+        detections=detections.rows,
+        sign_ins=sign_ins.rows,
+        unread=subject.unread + unread,
+        not_looked_at=subject.not_looked_at + missing,
+        read_at=instant(now_literal()),
+    )
+
+
+# ==== Evidence ================================================================
+#
+# What speaks for a compromise in a case, and what against it. A suggestion comes with its
+# reasons, and nothing acts on it.
+
+
+VERY_STRONG = 100
+STRONG = 50
+MEDIUM = 20
+WEAK = 10
+VERY_WEAK = 5
+NO_WEIGHT = 0
+
+STRENGTHS = {
+    VERY_STRONG: "very strong",
+    STRONG: "strong",
+    MEDIUM: "medium",
+    WEAK: "weak",
+    VERY_WEAK: "very weak",
+}
+
+# How much a detection says by itself. After what Microsoft writes of each
+# (https://learn.microsoft.com/entra/id-protection/concept-risk-detection-types) and the
+# public weights of https://github.com/briandelmsft/STAT-Function, in five steps.
+EVENT_WEIGHTS = {
+    "adminConfirmedUserCompromised": VERY_STRONG,
+    "attackerinTheMiddle": VERY_STRONG,
+    "attemptedPrtAccess": VERY_STRONG,
+    "leakedCredentials": VERY_STRONG,
+    "nationStateIP": VERY_STRONG,
+    "aiCompoundAccountRisk": STRONG,
+    "authenticatorPhishing": STRONG,
+    "maliciousIPAddressValidCredentialsBlockedIP": STRONG,
+    "mcasSuspiciousInboxManipulationRules": STRONG,
+    "passwordSpray": STRONG,  # raised only where the password was right
+    "suspiciousAuthAppApproval": STRONG,
+    "suspiciousInboxForwarding": STRONG,
+    "userReportedSuspiciousActivity": STRONG,
+    "anonymizedIPAddress": VERY_WEAK,
+    "impossibleTravel": VERY_WEAK,
+    "mcasImpossibleTravel": VERY_WEAK,
+    "newCountry": VERY_WEAK,
+    "unfamiliarFeatures": VERY_WEAK,
+    "unlikelyTravel": VERY_WEAK,
+}
+# What is not listed may be anything: so may "generic", which a licence hides.
+OTHER_EVENT_WEIGHT = MEDIUM
+WEIGHT_OF = {name.lower(): weight for name, weight in EVENT_WEIGHTS.items()}
+
+# Microsoft does not count a passed MFA against these: a stolen token or a tricked person
+# passes it too.
+MFA_PROVES_NOTHING = {
+    "anomaloustoken",
+    "attackerinthemiddle",
+    "attemptedprtaccess",
+    "authenticatorphishing",
+    "investigationsthreatintelligence",
+    "investigationsthreatintelligencesigninlinked",
+    "nationstateip",
+    "suspiciousauthappapproval",
+    "tokenissueranomaly",
+}
+
+# Values of riskDetail that say that the password was replaced, or the sessions ended.
+REMEDIES = (
+    "adminGeneratedTemporaryPassword",
+    "microsoftRevokedSessions",
+    "userChangedPasswordOnPremises",
+    "userPerformedSecuredPasswordChange",
+    "userPerformedSecuredPasswordReset",
+)
+
+TIMING_WORDS = {
+    "realtime": "in real time",
+    "nearRealtime": "in near real time",
+    "offline": "offline",
+}
+
+# Protocols that know no MFA, by how Graph's name for them begins.
+LEGACY_CLIENTS = (
+    *("authenticated smtp", "autodiscover", "exchange", "imap", "mapi"),
+    *("other clients", "pop", "smtp"),
+)
+
+MFA_FAILED = 500121
+MFA_PASSED = ("mfa completed", "mfa successfully completed")
+MFA_FATIGUE = 3  # denied or ignored requests before one is granted
+FATIGUE_PERIOD = 3_600  # seconds
+CLOSE_PERIOD = (
+    86_400  # seconds within which different detections count as one attack
+)
+KNOWN_ADDRESS = 5  # sign-ins from an IP address before it counts as known
+MANY_REASONS = 3
+
+
+def error_code(sign_in: Row) -> Any:
+    """Return how a sign-in ended: 0 is success, None unknown."""
+    return object_in(sign_in, "status").get("errorCode")
+
+
+def words_for(event_types: Iterable[Any]) -> str:
+    """Return event types in words, each once."""
+    words = [str(word_for("riskEventType", each)) for each in event_types]
+    return ", ".join(dict.fromkeys(words))
+
+
+def happened(row: Row) -> str:
+    """Return the instant of a sign-in, or of what was detected; '' where it is unknown."""
+    return (
+        instant(row.get("createdDateTime"))
+        or instant(row.get("activityDateTime"))
+        or instant(row.get("detectedDateTime"))
+    )
+
+
+class Evidence(NamedTuple):
+    """What counts of a case: risk that is settled does not.
+
+    detections and sign_ins: those whose risk is open. usual: sign-ins that succeeded
+    without any risk. log: all sign-ins. remedies: items of the history that tell of a
+    remedy after the newest of the detections.
+    """
+
+    detections: list[Row]
+    sign_ins: list[Row]
+    usual: list[Row]
+    log: list[Row]
+    remedies: list[Row]
+
+    @property
+    def event_types(self) -> set[str]:
+        """The event types of the detections, in lower case."""
+        return {
+            str(row.get("riskEventType")).lower() for row in self.detections
+        }
+
+    @property
+    def succeeded(self) -> list[Row]:
+        """The sign-ins with open risk that let somebody in."""
+        return [row for row in self.sign_ins if error_code(row) == 0]
+
+
+def remedies_after(history: list[Row], time: str) -> list[Row]:
+    """Return the items of a history that tell of a remedy, after an instant."""
+    return [
+        item
+        for item in history
+        if item.get("riskDetail") in REMEDIES
+        and instant(item.get("riskLastUpdatedDateTime")) > time
+    ]
+
+
+def usual_sign_ins(case: Case) -> list[Row]:
+    """Return the sign-ins that succeeded and never had any risk."""
+    risky = grouped(case.risky_sign_ins(), "id")
+
+    return [
+        row
+        for row in case.sign_ins
+        if error_code(row) == 0 and str(row.get("id")) not in risky
+    ]
+
+
+def sign_ins_at_risk(case: Case, detections: list[Row]) -> list[Row]:
+    """Return the sign-ins whose risk is open, or that one of the detections belongs to."""
+    detected = grouped(detections, "requestId")
+
+    return [
+        row
+        for row in case.sign_ins
+        if is_open(row) or str(row.get("id")) in detected
+    ]
+
+
+def evidence_of(case: Case) -> Evidence:
+    """Return what counts of a case."""
+    detections = [row for row in case.detections if is_open(row)]
+    newest = max(map(happened, detections), default="")
+    remedies = remedies_after(case.history, newest) if detections else []
+
+    return Evidence(
+        detections=detections,
+        sign_ins=sign_ins_at_risk(case, detections),
+        usual=usual_sign_ins(case),
+        log=case.sign_ins,
+        remedies=remedies,
+    )
+
+
+COMPROMISED = "compromised"
+SAFE = "safe"
+HANDLED = "handled"  # real, and remedied by now
+NEITHER = "neither"  # worth knowing
+
+DIRECTIONS = {
+    COMPROMISED: "for a compromise",
+    SAFE: "against a compromise",
+    HANDLED: "remedied since",
+    NEITHER: "for information",
+}
+
+
+class Fact(NamedTuple):
+    """One reason for a suggestion: what it is, what it speaks for (one of DIRECTIONS),
+    how strongly (one of STRENGTHS), and when it was, as an instant."""
+
+    text: str
+    direction: str
+    weight: int
+    time: str
+
+
+Facts = Iterator[Fact]
+
+
+def newest_of(rows: list[Row], text: str, direction: str, weight: int) -> Facts:
+    """A fact that some sign-ins or detections bear out, dated by the newest; none where
+    there are none."""
+    for row in rows[:1]:
+        time = happened(row)
+        yield Fact(text, direction, weight, time)
+
+
+def event_text(event_type: str, rows: list[Row]) -> str:
+    """Say what was detected, how often, and how."""
+    parts = [words_for([event_type])]
+    if len(rows) > 1:
+        parts.append(f"{len(rows)} times")
+
+    timing = str(rows[0].get("detectionTimingType"))
+    if timing in TIMING_WORDS:
+        parts.append(f"detected {TIMING_WORDS[timing]}")
+    return ", ".join(parts)
+
+
+def event_facts(evidence: Evidence) -> Facts:
+    """Each type of detection."""
+    by_type = grouped(evidence.detections, "riskEventType")
+
+    for event_type, rows in by_type.items():
+        text = event_text(event_type, rows)
+        weight = WEIGHT_OF.get(event_type.lower(), OTHER_EVENT_WEIGHT)
+        yield from newest_of(rows, text, COMPROMISED, weight)
+
+
+def are_one_attack(later: Row, earlier: Row) -> bool:
+    """Tell whether two detections are of different types, and close in time."""
+    if later.get("riskEventType") == earlier.get("riskEventType"):
+        return False
+    seconds = seconds_between(happened(earlier), happened(later))
+    return seconds <= CLOSE_PERIOD
+
+
+def compound_facts(evidence: Evidence) -> Facts:
+    """Detections of different types that came close together, which Microsoft counts as
+    more than their sum
+    (https://learn.microsoft.com/entra/id-protection/concept-unified-risk)."""
+    in_order = sorted(evidence.detections, key=happened, reverse=True)
+
+    for later, earlier in pairwise(in_order):
+        if are_one_attack(later, earlier):
+            words = words_for(
+                row.get("riskEventType") for row in (earlier, later)
+            )
+            text = f"{words} came within 24 hours"
+            yield from newest_of([later], text, COMPROMISED, MEDIUM)
+            return
+
+
+def was_found_twice(rows: list[Row]) -> bool:
+    """Tell whether detections of one sign-in were made at once and again later."""
+    timings = grouped(rows, "detectionTimingType")
+    return "realtime" in timings and "offline" in timings
+
+
+def confirmed_facts(evidence: Evidence) -> Facts:
+    """A sign-in that was found risky at once, and again when it was looked at later."""
+    by_sign_in = grouped(evidence.detections, "requestId")
+    found = [rows[0] for rows in by_sign_in.values() if was_found_twice(rows)]
+    text = "One sign-in was found risky at once and again later"
+    return newest_of(found, text, COMPROMISED, MEDIUM)
+
+
+def number_before(sign_in: Row, others: list[Row]) -> int:
+    """Return how many sign-ins were made in the hour before another."""
+    end = happened(sign_in)
+    spans = [seconds_between(happened(row), end) for row in others]
+    before = [span for span in spans if 0 <= span <= FATIGUE_PERIOD]
+    return len(before)
+
+
+def fatigue_facts(evidence: Evidence) -> Facts:
+    """A person who was asked for MFA until they gave in."""
+    failed = [row for row in evidence.log if error_code(row) == MFA_FAILED]
+    granted = [row for row in evidence.log if error_code(row) == 0]
+    by_address = grouped(failed, "ipAddress")
+
+    for sign_in in granted:
+        address = str(sign_in.get("ipAddress"))
+        number = number_before(sign_in, by_address.get(address, []))
+        if number >= MFA_FATIGUE:
+            text = f"{number} requests for MFA failed before one was granted"
+            yield from newest_of([sign_in], text, COMPROMISED, STRONG)
+            return
+
+
+def is_by_legacy_client(sign_in: Row) -> bool:
+    client = str(sign_in.get("clientAppUsed"))
+    return client.lower().startswith(LEGACY_CLIENTS)
+
+
+def legacy_facts(evidence: Evidence) -> Facts:
+    """A risky sign-in by a protocol that knows no MFA."""
+    rows = list(filter(is_by_legacy_client, evidence.succeeded))
+    text = "A risky sign-in succeeded by a protocol without MFA"
+    return newest_of(rows, text, COMPROMISED, MEDIUM)
+
+
+def country_of(row: Row) -> str:
+    return str(object_in(row, "location").get("countryOrRegion") or "")
+
+
+def foreign_facts(evidence: Evidence) -> Facts:
+    """A risky sign-in from a country that no usual one came from."""
+    if len(evidence.usual) < KNOWN_ADDRESS:
+        return
+    usual = {"", *map(country_of, evidence.usual)}
+    rows = [row for row in evidence.succeeded if country_of(row) not in usual]
+
+    for row in rows[:1]:
+        text = f"A risky sign-in succeeded from {country_of(row)}, a country of no usual sign-in"
+        yield from newest_of([row], text, COMPROMISED, MEDIUM)
+
+
+def unfamiliar_facts(evidence: Evidence) -> Facts:
+    """A sign-in of which nearly everything is new."""
+    rows = [
+        row
+        for row in evidence.detections
+        if len(risk_reasons(row)) >= MANY_REASONS
+    ]
+    text = f"{MANY_REASONS} or more properties of the sign-in were unfamiliar"
+
+    return newest_of(rows, text, COMPROMISED, WEAK)
+
+
+def known_address_facts(evidence: Evidence) -> Facts:
+    """An IP address of a risky sign-in that the user is known by."""
+    usual = grouped(evidence.usual, "ipAddress")
+
+    for row in evidence.sign_ins or evidence.detections:
+        time = happened(row)
+        same = usual.get(str(row.get("ipAddress")), [])
+        number = len([each for each in same if happened(each) < time])
+        if number >= KNOWN_ADDRESS:
+            text = f"The same IP address signed in {number} times before"
+            yield from newest_of([row], text, SAFE, MEDIUM)
+            return
+
+
+def is_managed(sign_in: Row) -> bool:
+    device = object_in(sign_in, "deviceDetail")
+    is_compliant = is_true(device.get("isCompliant"))
+    return is_compliant and is_true(device.get("isManaged"))
+
+
+def managed_device_facts(evidence: Evidence) -> Facts:
+    """A risky sign-in by a device of the organisation's own."""
+    rows = list(filter(is_managed, evidence.sign_ins))
+    text = "The device is managed and compliant"
+    return newest_of(rows, text, SAFE, MEDIUM)
+
+
+def asked_for_mfa(policy: Any) -> bool:
+    """Tell whether a Conditional Access policy required MFA, and was met."""
+    if not isinstance(policy, dict) or policy.get("result") != "success":
+        return False
+    controls = list_in(policy, "enforcedGrantControls")
+    names = [str(control).lower() for control in controls]
+
+    return "mfa" in names
+
+
+def passed_mfa(sign_in: Row) -> bool:
+    """Tell whether MFA was passed in this very sign-in. A claim in the token, which may
+    be stolen, is no proof."""
+    status = object_in(sign_in, "status")
+    details = str(status.get("additionalDetails")).lower()
+    if "claim" in details:
+        return False
+    if details.startswith(MFA_PASSED):
+        return True
+    policies = list_in(sign_in, "appliedConditionalAccessPolicies")
+
+    return any(map(asked_for_mfa, policies))
+
+
+def mfa_facts(evidence: Evidence) -> Facts:
+    """MFA that was passed in a risky sign-in, where that proves anything."""
+    rows = list(filter(passed_mfa, evidence.succeeded))
+    if evidence.event_types & MFA_PROVES_NOTHING:
+        rows = []
+    return newest_of(rows, "MFA was passed", SAFE, MEDIUM)
+
+
+def outcome_facts(evidence: Evidence) -> Facts:
+    """Whether a risky sign-in let somebody in."""
+    if evidence.succeeded:
+        text = "A risky sign-in succeeded"
+        return newest_of(evidence.succeeded, text, NEITHER, NO_WEIGHT)
+    text = "No risky sign-in succeeded"
+
+    return newest_of(evidence.sign_ins, text, NEITHER, NO_WEIGHT)
+
+
+def remedy_facts(evidence: Evidence) -> Facts:
+    """A remedy since the newest detection."""
+    for item in evidence.remedies[:1]:
+        text = str(word_for("riskDetail", item.get("riskDetail")))
+        time = instant(item.get("riskLastUpdatedDateTime"))
+        yield Fact(text, HANDLED, STRONG, time)
+
+
+FACT_FINDERS: tuple[Callable[[Evidence], Facts], ...] = (
+    event_facts,
+    compound_facts,
+    confirmed_facts,
+    fatigue_facts,
+    legacy_facts,
+    foreign_facts,
+    unfamiliar_facts,
+    known_address_facts,
+    managed_device_facts,
+    mfa_facts,
+    remedy_facts,
+    outcome_facts,
+)
+
+
+def find_facts(evidence: Evidence) -> list[Fact]:
+    """Return all that speaks for or against a compromise, the strongest first."""
+    facts = [fact for find in FACT_FINDERS for fact in find(evidence)]
+    return sorted(facts, key=lambda fact: fact.weight, reverse=True)
+
+
+class Assessment(NamedTuple):
+    """What a suggestion is made from."""
+
+    case: Case
+    evidence: Evidence
+    facts: list[Fact]
+
+    def weights(self, direction: str) -> list[int]:
+        return [
+            fact.weight for fact in self.facts if fact.direction == direction
+        ]
+
+    def strongest(self, direction: str) -> int:
+        return max(self.weights(direction), default=0)
+
+
+def risk_is_unknown(found: Assessment) -> bool:
+    """Neither the user's risk nor the detections could be read."""
+    case = found.case
+    return not case.has_record and DETECTIONS in case.unread
+
+
+def nothing_is_open(found: Assessment) -> bool:
+    """Neither the user nor a detection has a risk that is open."""
+    return not (is_open(found.case.user) or found.evidence.detections)
+
+
+def cannot_be_judged(found: Assessment) -> bool:
+    """Graph takes no verdict on an account that is deleted."""
+    return is_deleted(found.case.user)
+
+
+def is_confirmed(found: Assessment) -> bool:
+    """An administrator has confirmed the compromise."""
+    return found.case.user.get("riskState") == "confirmedCompromised"
+
+
+def is_handled(found: Assessment) -> bool:
+    """It was remedied, and nobody had got in or an administrator looked at it."""
+    if not found.evidence.remedies:
+        return False
+    return is_confirmed(found) or not found.evidence.succeeded
+
+
+def facts_disagree(found: Assessment) -> bool:
+    """What speaks for a compromise was remedied, or does not stand alone."""
+    if found.evidence.remedies:
+        return True
+    strongest = found.strongest(COMPROMISED)
+    against = found.weights(SAFE)
+
+    return strongest < VERY_STRONG and len(against) > 1
+
+
+def is_compromised(found: Assessment) -> bool:
+    """A very strong fact, or a strong one and somebody who got in."""
+    strongest = found.strongest(COMPROMISED)
+    let_in = bool(found.evidence.succeeded)
+    return strongest >= VERY_STRONG or (strongest >= STRONG and let_in)
+
+
+def is_false_alarm(found: Assessment) -> bool:
+    """Only weak facts speak for a compromise, and two or more against it."""
+    if found.strongest(COMPROMISED) > WEAK:
+        return False
+    against = found.weights(SAFE)
+    for_it = found.weights(COMPROMISED)
+    outweighs = sum(against) > sum(for_it)
+
+    return outweighs and len(against) > 1
+
+
+NO_VERDICT = "none"
+LOOK_CLOSER = "lookCloser"
+CONFIRM_COMPROMISED = "confirmCompromised"
+CONFIRM_SAFE = "confirmSafe"
+DISMISS = "dismiss"
+
+
+class Rule(NamedTuple):
+    """A suggestion, when it is made, and the sentence that says so."""
+
+    holds: Callable[[Assessment], bool]
+    suggestion: str
+    sentence: str
+
+
+# The first that holds.
+RULES = (
+    Rule(
+        risk_is_unknown,
+        LOOK_CLOSER,
+        "look closer: the risk could not be read.",
+    ),
+    Rule(nothing_is_open, NO_VERDICT, "no verdict: no risk is open."),
+    Rule(
+        cannot_be_judged,
+        NO_VERDICT,
+        "no verdict: the account is deleted, and Graph takes none.",
+    ),
+    Rule(
+        is_handled,
+        DISMISS,
+        "dismiss: it was remedied since the newest detection.",
+    ),
+    Rule(
+        is_confirmed,
+        NO_VERDICT,
+        "no further verdict: the compromise is confirmed. Reset the password and "
+        "revoke the sessions, then dismiss.",
+    ),
+    Rule(
+        is_false_alarm,
+        CONFIRM_SAFE,
+        "confirm safe: only weak facts speak for a compromise, several against it.",
+    ),
+    Rule(facts_disagree, LOOK_CLOSER, "look closer: the facts disagree."),
+    Rule(
+        is_compromised,
+        CONFIRM_COMPROMISED,
+        "confirm compromised: the facts are strong.",
+    ),
+    Rule(
+        lambda _: True,
+        LOOK_CLOSER,
+        "look closer: the facts are few or weak.",
+    ),
+)
+
+
+def rule_for(found: Assessment) -> Rule:
+    return next(rule for rule in RULES if rule.holds(found))
+
+
+# ==== Investigation ===========================================================
+#
+# A case as a card for the analyst, and as context for the next task.
+
+
+INVESTIGATION = (
+    "AzureRiskyUsers.Investigation(val.userId && val.userId == obj.userId)"
+)
+ACCOUNT = "Account(val.ID && val.ID == obj.ID)"
+IP = "IP(val.Address && val.Address == obj.Address)"
+# Rows of the card's tables; context holds all.
+MAX_EVENTS = 25
+MAX_ADDRESSES = 10
+MAX_USUAL = 10
+
+# The timeline: one row for each sign-in with risk, for each detection without a sign-in,
+# and for each change of the user's risk.
+
+SIGN_IN_EVENT = "signIn"
+DETECTION_EVENT = "detection"
+HISTORY_EVENT = "history"
+ACTION_EVENT = "action"
+NOT_IN_LOG = "not in the log of interactive sign-ins"
+
+
+class Place(NamedTuple):
+    """Where a sign-in or a detection came from; None for what is unknown."""
+
+    ipAddress: Any = None  # noqa: N815 - as in context
+    city: Any = None
+    countryOrRegion: Any = None  # noqa: N815 - as in context
+
+
+NOWHERE = Place()
+
+
+def origin(row: Row) -> Place:
+    location = object_in(row, "location")
+
+    return Place(
+        ipAddress=row.get("ipAddress"),
+        city=location.get("city"),
+        countryOrRegion=location.get("countryOrRegion"),
+    )
+
+
+class Event(NamedTuple):
+    """One row of the timeline. client and outcome are '' where there are none."""
+
+    time: Any
+    kind: str
+    text: str
+    level: Any
+    id: Any
+    place: Place = NOWHERE
+    client: str = ""
+    outcome: str = ""
+
+    def to_context(self) -> Json:
+        """Return the event as it goes to context, with its place beside the rest."""
+        row = self._asdict()
+        del row["place"]
+        return {**row, **self.place._asdict()}
+
+
+def highest_level(rows: Iterable[Row]) -> Any:
+    """Return the highest riskLevel of some objects; None of none."""
+    levels = [row.get("riskLevel") for row in rows]
+    return max(
+        levels, key=lambda level: SEVERITIES.get(str(level), 0), default=None
+    )
+
+
+def device_text(sign_in: Row) -> str:
+    """Return what a sign-in was made with, as in "Firefox 126.0, Linux, managed"."""
+    device = object_in(sign_in, "deviceDetail")
+    texts = [device.get("browser"), device.get("operatingSystem")]
+    if is_true(device.get("isManaged")):
+        texts.append("managed")
+
+    shown = [str(text) for text in texts if text]
+    client = str(sign_in.get("clientAppUsed") or "")
+    return ", ".join(shown) or client
+
+
+def user_agents(detections: Iterable[Row]) -> list[str]:
+    """Return the user agents of detections, each once."""
+    agents = [
+        object_in(row, "additionalDetails").get("userAgent")
+        for row in detections
+    ]
+    texts = [agent for agent in agents if isinstance(agent, str) and agent]
+
+    return list(dict.fromkeys(texts))
+
+
+def logged_event(sign_in: Row, detections: list[Row]) -> Event:
+    """Return the event of a sign-in of the log, with its detections."""
+    event_types = [row.get("riskEventType") for row in detections]
+    event_types += list_in(sign_in, "riskEventTypes_v2")
+    level = highest_level(detections) or sign_in.get("riskLevelAggregated")
+
+    return Event(
+        time=sign_in.get("createdDateTime"),
+        kind=SIGN_IN_EVENT,
+        text=words_for(event_types) or "Sign-in without risk",
+        level=level,
+        id=sign_in.get("id"),
+        place=origin(sign_in),
+        client=device_text(sign_in),
+        outcome=sign_in_outcome(sign_in),
+    )
+
+
+def detection_event(detections: list[Row], outcome: str = "") -> Event:
+    """Return the event of detections of one activity, of which nothing else is known."""
+    newest = detections[0]
+    activity = newest.get("activityDateTime")
+    request_id = newest.get("requestId")
+    event_types = [row.get("riskEventType") for row in detections]
+    agents = user_agents(detections)
+    event = Event(
+        time=activity or newest.get("detectedDateTime"),
+        kind=SIGN_IN_EVENT if request_id else DETECTION_EVENT,
+        text=words_for(event_types),
+        level=highest_level(detections),
+        id=request_id or newest.get("id"),
+    )
+
+    return event._replace(
+        place=origin(newest),
+        client=agents[0] if agents else "",
+        outcome=outcome,
+    )
+
+
+def cause_of(item: Row) -> str:
+    """Return what changed a user's risk: a detail that settles it, else event types."""
+    detail = item.get("riskDetail")
+    if detail in (None, "none"):
+        return words_for(history_event_types(item))
+    return str(word_for("riskDetail", detail))
+
+
+def history_text(item: Row) -> str:
+    """Say how the user's risk stood after a change, and what or who caused it."""
+    state = str(item.get("riskState"))
+    text = f"User {STATE_WORDS.get(state, state)}"
+    cause = cause_of(item)
+    if cause:
+        text += f": {cause}"
+
+    actor = item.get("initiatedBy")
+    if actor:
+        text += f" (by {actor})"
+    return text
+
+
+def history_event(item: Row) -> Event:
+    """Return the event of a change of the user's risk."""
+    by_person = item.get("initiatedBy")
+
+    return Event(
+        time=item.get("riskLastUpdatedDateTime"),
+        kind=ACTION_EVENT if by_person else HISTORY_EVENT,
+        text=history_text(item),
+        level=item.get("riskLevel"),
+        id=item.get("id"),
+    )
+
+
+def logged_events(case: Case) -> list[Event]:
+    """Return an event for each sign-in of the log that has risk or detections."""
+    detections = grouped(case.detections, "requestId")
+
+    return [
+        logged_event(row, detections.get(str(row.get("id")), []))
+        for row in case.risky_sign_ins()
+    ]
+
+
+def unlogged_events(case: Case) -> list[Event]:
+    """Return an event for each sign-in that is known by its detections alone."""
+    logged = grouped(case.sign_ins, "id")
+    by_sign_in = grouped(case.detections, "requestId")
+    outcome = "" if SIGN_INS in case.unread else NOT_IN_LOG
+
+    return [
+        detection_event(rows, outcome)
+        for request_id, rows in by_sign_in.items()
+        if request_id not in logged
+    ]
+
+
+def other_events(case: Case) -> list[Event]:
+    """Return an event for each detection without a sign-in."""
+    others = [row for row in case.detections if not row.get("requestId")]
+    return [detection_event([row]) for row in others]
+
+
+def usual_events(case: Case) -> list[Event]:
+    """Return events of the newest sign-ins, none of which has any risk."""
+    return [logged_event(row, []) for row in case.sign_ins[:MAX_USUAL]]
+
+
+def timeline(case: Case) -> list[Event]:
+    """Return all events of a case, newest first; of one without any risk, the newest
+    sign-ins."""
+    events = [
+        *logged_events(case),
+        *unlogged_events(case),
+        *other_events(case),
+        *map(history_event, case.history),
+    ]
+    events = events or usual_events(case)
+
+    return sorted(
+        events,
+        key=lambda event: instant(event.time),
+        reverse=True,
+    )
+
+
+class KnownAddress(NamedTuple):
+    """What is known of an IP address: place, first and last instant, and numbers."""
+
+    address: str
+    city: Any
+    countryOrRegion: Any  # noqa: N815 - as in context
+    firstSeen: str  # noqa: N815
+    lastSeen: str  # noqa: N815
+    detections: int
+    signIns: int  # noqa: N815
+
+
+def known_address(
+    address: str, detections: list[Row], sign_ins: list[Row]
+) -> KnownAddress:
+    """Return what detections and sign-ins from an IP address tell of it."""
+    rows = [*detections, *sign_ins]
+    times = list(map(happened, rows))
+    place = origin(rows[0])
+
+    return KnownAddress(
+        address=address,
+        city=place.city,
+        countryOrRegion=place.countryOrRegion,
+        firstSeen=min(times),
+        lastSeen=max(times),
+        detections=len(detections),
+        signIns=len(sign_ins),
+    )
+
+
+def known_addresses(case: Case) -> list[KnownAddress]:
+    """Return the IP addresses of a case: those with detections first, then the ones seen
+    last."""
+    detections = grouped(case.detections, "ipAddress")
+    sign_ins = grouped(case.sign_ins, "ipAddress")
+    found = []
+    for address in detections | sign_ins:
+        detected = detections.get(address, [])
+        signed_in = sign_ins.get(address, [])
+        known = known_address(address, detected, signed_in)
+        found.append(known)
+
+    by_time = sorted(found, key=attrgetter("lastSeen"), reverse=True)
+    return sorted(by_time, key=lambda each: each.detections == 0)
+
+
+def technique_rows(case: Case) -> list[Json]:
+    """Return id and name of the MITRE ATT&CK techniques of a case, each once."""
+    by_id = {}
+    for row in case.detections:
+        for technique in techniques(row):
+            by_id[technique["id"]] = technique
+
+    return [by_id[each] for each in sorted(by_id)]
+
+
+def at_risk_since(case: Case) -> Any:
+    """Return since when the risk has been open, as Graph writes it; None where it is not
+    open."""
+    times = []
+    for item in case.history:
+        if not is_open(item):
+            break
+        times.append(item.get("riskLastUpdatedDateTime"))
+    if is_open(case.user):
+        times = times or [case.user.get("riskLastUpdatedDateTime")]
+        return times[-1]
+
+    detected = [
+        row.get("detectedDateTime") for row in case.detections if is_open(row)
+    ]
+    return detected[-1] if detected and not case.has_record else None
+
+
+# The card.
+
+
+AGO_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
+
+
+def ago(seconds: float) -> str:
+    """Return how long ago something was, in its largest unit."""
+    for length, unit in AGO_UNITS:
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit} ago"
+    return "just now"
+
+
+def when(case: Case, time: Any) -> str:
+    """Return a time to the second, and how long ago that was; '' for no time."""
+    moment = instant(time)
+    if not moment:
+        return ""
+    seconds = seconds_between(moment, case.read_at)
+
+    return f"{to_the_second(moment)} ({ago(seconds)})"
+
+
+def plain(text: Any) -> str:
+    """Return a text of Graph's as one that markdown shows as it is: a name or an event may
+    be chosen by an attacker."""
+    one_line = " ".join(str(text).split())
+    return re.sub(r"([\\`*\[\]<>])", r"\\\1", one_line)
+
+
+def name_of(user: Row) -> str:
+    """Return display name and user principal name, else the id."""
+    names = [
+        user.get("userDisplayName"),
+        user.get("userPrincipalName"),
+    ]
+    shown = [plain(name) for name in names if name]
+
+    return ", ".join(shown) or str(user["id"])
+
+
+def settled_by(case: Case) -> str:
+    """Return what settled or confirmed a risk, and by whom."""
+    detail = case.user.get("riskDetail")
+    if detail in (None, "none"):
+        return ""
+
+    text = plain(word_for("riskDetail", detail))
+    newest = case.history[0] if case.history else {}
+    actor = newest.get("initiatedBy")
+    if actor:
+        text += f", by {plain(actor)}"
+    return f": {text}"
+
+
+def open_sentence(case: Case) -> str:
+    """Say how a risk that is open stands, and since when."""
+    level = plain(case.user.get("riskLevel"))
+    state = STATE_WORDS[case.user["riskState"]]
+    since = when(case, at_risk_since(case))
+    cause = settled_by(case)
+    return f"Risk {level}, {state} since {since}{cause}."
+
+
+def settled_sentence(case: Case) -> str:
+    """Say what became of a risk, and when."""
+    state = plain(case.user.get("riskState"))
+    words = STATE_WORDS.get(state, state)
+    changed = case.user.get("riskLastUpdatedDateTime")
+    cause = settled_by(case)
+    return f"No open risk: {words} {when(case, changed)}{cause}."
+
+
+def record_sentence(case: Case) -> str:
+    """Say how the risk in a user's record stands."""
+    if is_open(case.user):
+        return open_sentence(case)
+    return settled_sentence(case)
+
+
+def risk_sentence(case: Case) -> str:
+    """Say how a user's risk stands, as far as that is known."""
+    if RISK in case.unread:
+        return "The risk of the user could not be read."
+    if not case.has_record:
+        return "Entra ID Protection has no record of risk for this account."
+    if is_deleted(case.user):
+        return f"{record_sentence(case)} The account is deleted."
+
+    return record_sentence(case)
+
+
+def reason_line(case: Case, fact: Fact) -> str:
+    """Return a reason as the card shows it."""
+    text = plain(fact.text)
+    time = when(case, fact.time)
+    weighed = DIRECTIONS[fact.direction]
+    if fact.weight:
+        weighed = f"{STRENGTHS[fact.weight]}, {weighed}"
+
+    return f"- {text}, {time}: {weighed}"
+
+
+def event_row(case: Case, event: Event) -> Json:
+    """Return an event as the card's table shows it."""
+    place = [str(each) for each in event.place if each]
+
+    return {
+        "when": when(case, event.time),
+        "what": event.text,
+        "level": event.level,
+        "from": ", ".join(place),
+        "with": event.client,
+        "outcome": event.outcome,
+    }
+
+
+TIMELINE_COLUMNS = ("when", "what", "level", "from", "with", "outcome")
+
+
+def card_table(
+    title: str, rows: list[Json], columns: tuple[str, ...], total: int
+) -> str:
+    """Return a table of the card; '' where it would be empty."""
+    if not rows:
+        return ""
+    notes = []
+    if total > len(rows):
+        notes = [f"The first {len(rows)} of {total}; context holds all."]
+
+    return markdown_table(title, rows, columns, notes).rstrip()
+
+
+def timeline_table(case: Case, events: list[Event]) -> str:
+    rows = [event_row(case, event) for event in events[:MAX_EVENTS]]
+    title = "Timeline, newest first"
+    return card_table(title, rows, TIMELINE_COLUMNS, len(events))
+
+
+def address_line(case: Case, known: KnownAddress) -> Json:
+    """Return an IP address as the card's table shows it."""
+    first_seen = when(case, known.firstSeen)
+    last_seen = when(case, known.lastSeen)
+    shown = known._replace(firstSeen=first_seen, lastSeen=last_seen)
+    return shown._asdict()
+
+
+def address_table(case: Case, addresses: list[KnownAddress]) -> str:
+    shown = addresses[:MAX_ADDRESSES]
+    rows = [address_line(case, each) for each in shown]
+    columns = KnownAddress._fields
+    return card_table("From where", rows, columns, len(addresses))
+
+
+def all_reasons(case: Case) -> list[str]:
+    """Return why the detections of a case were made, each reason once, in words."""
+    reasons = [each for row in case.detections for each in risk_reasons(row)]
+    return list(dict.fromkeys(reasons))
+
+
+def with_what(case: Case) -> list[str]:
+    """Return the lines that tell user agents, techniques and risk reasons."""
+    found = {
+        "User agents": user_agents(case.detections),
+        "ATT&CK techniques": [
+            f"{each['id']} {each['name']}".strip()
+            for each in technique_rows(case)
+        ],
+        "Risk reasons": all_reasons(case),
+    }
+
+    return [
+        f"- {name}: {'; '.join(map(plain, texts))}"
+        for name, texts in found.items()
+        if texts
+    ]
+
+
+class Verdict(NamedTuple):
+    """A verdict that an analyst can give, on a user or else on single sign-ins."""
+
+    suggestion: str
+    title: str
+    of_user: Action
+    of_sign_ins: Action
+
+
+VERDICTS = (
+    Verdict(
+        CONFIRM_COMPROMISED,
+        "Confirm compromised",
+        CONFIRM_USERS_COMPROMISED,
+        CONFIRM_SIGN_INS_COMPROMISED,
+    ),
+    Verdict(
+        CONFIRM_SAFE,
+        "Confirm safe",
+        CONFIRM_USERS_SAFE,
+        CONFIRM_SIGN_INS_SAFE,
+    ),
+    Verdict(DISMISS, "Dismiss", DISMISS_USERS, DISMISS_SIGN_INS),
+)
+
+
+def open_sign_in_ids(evidence: Evidence) -> list[str]:
+    """Return the ids of sign-ins whose risk is open, logged or not."""
+    return list(grouped(evidence.detections, "requestId"))
+
+
+def is_to_be_given(found: Assessment, verdict: Verdict) -> bool:
+    """Tell whether a verdict would change anything. Where no risk is open, only another
+    tool's finding may call for one."""
+    if is_deleted(found.case.user):
+        return False
+    if verdict.suggestion == CONFIRM_COMPROMISED:
+        return not is_confirmed(found)
+
+    return not nothing_is_open(found)
+
+
+class Offer(NamedTuple):
+    """A command that gives a verdict, ready to be pasted, and the action that it is."""
+
+    command: str
+    action: Action
+
+
+def offers(found: Assessment, verdict: Verdict) -> list[Offer]:
+    """Return the command that gives a verdict, none where there is none to give.
+
+    To close the risk of a user Graph needs a record of it. Without one, as for guests,
+    that of the sign-ins can be closed.
+    """
+    case = found.case
+    if not is_to_be_given(found, verdict):
+        return []
+    action = verdict.of_user
+    if case.has_record or not action.needs_record:
+        command = f"!{action.command} user={case.user_id} verify=true"
+        return [Offer(command, action)]
+
+    action = verdict.of_sign_ins
+    sign_ins = ",".join(open_sign_in_ids(found.evidence)[:MAX_IDS])
+    command = f"!{action.command} sign_in={sign_ins} verify=true"
+    return [Offer(command, action)] if sign_ins else []
+
+
+def offer_line(case: Case, verdict: Verdict, offer: Offer, mark: str) -> str:
+    """Return a verdict's line: the command, when it fits, and what stands against it."""
+    text = joined_sentences(
+        offer.action.meaning, offer.action.caveat(case.user)
+    )
+    return f"- {verdict.title}{mark}: `{offer.command}`. {text}"
+
+
+def verdict_lines(found: Assessment, suggestion: str) -> list[str]:
+    """Return a line for each verdict that Graph would take, the suggested one first."""
+    lines: list[str] = []
+    for verdict in VERDICTS:
+        is_suggested = verdict.suggestion == suggestion
+        mark = " (suggested)" if is_suggested else ""
+        position = 0 if is_suggested else len(lines)
+        for offer in offers(found, verdict):
+            line = offer_line(found.case, verdict, offer, mark)
+            lines.insert(position, line)
+
+    return lines
+
+
+def look_lines(found: Assessment, suggestion: str) -> list[str]:
+    """Return the commands that show more of the user."""
+    if suggestion != LOOK_CLOSER:
+        return []
+    user_id = found.case.user_id
+
+    return [
+        f"- Look closer: `!azure-risky-sign-ins-list user_id={user_id}`, "
+        f"`!azure-risky-users-risk-detections-list user_id={user_id}`"
+    ]
+
+
+def bullet_section(title: str, lines: list[str]) -> str:
+    """Return a heading and lines below it; '' where there are none."""
+    if not lines:
+        return ""
+    return "\n".join([f"### {title}", *lines])
+
+
+class Findings(NamedTuple):
+    """All that a card shows and context holds."""
+
+    found: Assessment
+    rule: Rule
+    events: list[Event]
+    addresses: list[KnownAddress]
+
+
+def findings_of(case: Case) -> Findings:
+    """Return what follows from a case."""
+    evidence = evidence_of(case)
+    found = Assessment(case, evidence, find_facts(evidence))
+
+    return Findings(
+        found, rule_for(found), timeline(case), known_addresses(case)
+    )
+
+
+def suggestion_section(findings: Findings) -> str:
+    found = findings.found
+    lines = [f"**Suggestion:** {findings.rule.sentence}"]
+    for fact in found.facts:
+        lines.append(reason_line(found.case, fact))
+
+    return "\n".join(lines)
+
+
+def next_section(findings: Findings) -> str:
+    found = findings.found
+    suggestion = findings.rule.suggestion
+    lines = look_lines(found, suggestion) + verdict_lines(found, suggestion)
+    return bullet_section("Next", lines)
+
+
+def missing_section(case: Case) -> str:
+    lines = [f"- {plain(line)}" for line in case.not_looked_at]
+    return bullet_section("Not looked at", lines)
+
+
+def head_section(case: Case) -> str:
+    return f"### {name_of(case.user)}\n{risk_sentence(case)}"
+
+
+def card(findings: Findings) -> str:
+    """Return a case as markdown: who, what is suggested and why, what happened when, from
+    where and with what, what to do next, and what could not be looked at."""
+    case = findings.found.case
+    sections = [
+        head_section(case),
+        suggestion_section(findings),
+        timeline_table(case, findings.events),
+        address_table(case, findings.addresses),
+        bullet_section("With what", with_what(case)),
+        next_section(findings),
+        missing_section(case),
+    ]
+
+    return "\n\n".join(filter(None, sections))
+
+
+USER_PROPERTIES = (
+    *("userPrincipalName", "userDisplayName"),
+    *("riskLevel", "riskState", "riskDetail"),
+)
+
+
+def user_context(case: Case) -> Json:
+    """Return what the investigation says of the user."""
+    user = {name: case.user.get(name) for name in USER_PROPERTIES}
+    since = at_risk_since(case)
+    return {"userId": case.user_id, **user, "atRiskSince": since}
+
+
+def evidence_context(case: Case) -> Json:
+    """Return what the investigation sums up."""
+    return {
+        "userAgents": user_agents(case.detections),
+        "mitreTechniques": technique_rows(case),
+        "detectionCount": len(case.detections),
+        "signInCount": len(case.sign_ins),
+        "notLookedAt": case.not_looked_at,
+    }
+
+
+def investigation_context(findings: Findings) -> Json:
+    """Return the investigation as it goes to context."""
+    found = findings.found
+    reasons = [fact._asdict() for fact in found.facts]
+    events = [event.to_context() for event in findings.events]
+    addresses = [each._asdict() for each in findings.addresses]
+
+    return {
+        **user_context(found.case),
+        "suggestion": findings.rule.suggestion,
+        "reasons": reasons,
+        "timeline": events,
+        "ipAddresses": addresses,
+        **evidence_context(found.case),
+    }
+
+
+# The platform's own objects, which its generic playbooks take.
+
+
+PLATFORM_LEVELS = {"low": "LOW", "medium": "MEDIUM", "high": "HIGH"}
+
+
+def without_nothing(row: Json) -> Json:
+    """Return an object without the values that are not there."""
+    return {
+        name: value
+        for name, value in row.items()
+        if value not in (None, "", {}, [])
+    }
+
+
+def account_context(user: Row) -> Json:
+    """Return a user as the platform's Account."""
+    return without_nothing(
+        {
+            "ID": user["id"],
+            "Type": "Entra ID",
+            "Username": user.get("userPrincipalName"),
+            "DisplayName": user.get("userDisplayName"),
+            "RiskLevel": PLATFORM_LEVELS.get(str(user.get("riskLevel"))),
+        }
+    )
+
+
+def coordinates(row: Row) -> str:
+    """Return "latitude:longitude", '' where they are unknown."""
+    location = object_in(row, "location")
+    point = object_in(location, "geoCoordinates")
+    latitude = point.get("latitude")
+    longitude = point.get("longitude")
+    if latitude is None or longitude is None:
+        return ""
+
+    return f"{latitude}:{longitude}"
+
+
+def ip_context(address: str, row: Row) -> Json:
+    """Return the IP address of a detection as the platform's IP."""
+    place = origin(row)
+    geo = {
+        "Location": coordinates(row),
+        "Country": place.countryOrRegion,
+        "Description": place.city,
+    }
+
+    return without_nothing({"Address": address, "Geo": without_nothing(geo)})
+
+
+def ip_contexts(case: Case) -> list[Json]:
+    """Return the IP addresses of the detections. Those of sign-ins without risk are left
+    out: what blocks IP addresses would lock the user's own."""
+    by_address = grouped(case.detections, "ipAddress")
+    return [ip_context(each, rows[0]) for each, rows in by_address.items()]
+
+
+def object_contexts(case: Case) -> Json:
+    """Return the objects of a case under their usual paths."""
+    record = [case.user] if case.has_record else []
+
+    return {
+        context_path(RISKY_USERS): record,
+        context_path(RISKY_USER_HISTORY): case.history,
+        context_path(RISK_DETECTIONS): case.detections,
+        context_path(RISKY_SIGN_INS): case.risky_sign_ins(),
+    }
+
+
+def case_context(findings: Findings) -> Json:
+    """Return all that a case puts into context."""
+    case = findings.found.case
+    outputs = {
+        INVESTIGATION: investigation_context(findings),
+        **object_contexts(case),
+        ACCOUNT: account_context(case.user),
+        IP: ip_contexts(case),
+    }
+
+    return without_nothing(outputs)
+
+
+def investigate(client: GraphClient, args: Args) -> CommandResults:
+    """Return what is known of one user as a card and as context.
+
+    Raises ArgumentError: an argument cannot be read, or the user is nobody or several.
+    RequestError: not even the user could be asked for.
+    """
+    request = read_investigation_request(args)
+    case = read_case(client, request)
+    findings = findings_of(case)
+    outputs = case_context(findings)
+
+    return CommandResults(
+        outputs=outputs,
+        readable_output=card(findings),
+        raw_response=outputs[INVESTIGATION],
+    )
+
+
 # ==== Last run ================================================================
 #
 # How far each type was fetched, and what is remembered of it, as one text: a head in JSON,
@@ -5794,9 +7478,7 @@ END_OF_TIME = instant("9999-12-31T23:59:59.9999999Z")
 DIGITS = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
 FIRST_SECOND = datetime(2020, 1, 1)  # and 34 years on
 LAST_SECOND = len(DIGITS) ** 5 - 1
-AT_RISK = ("atRisk", "confirmedCompromised")
 REMEMBERED_STATES = ("", *AT_RISK)
-SEVERITIES = {"low": 1, "medium": 2, "high": 3}  # the platform's; 0 is unknown
 KNOWN = re.compile("(?:[-0-9A-Z_a-z]{5}[-0-9A][-0-9A-Z_a-z]{8})*")
 
 
@@ -7026,6 +8708,11 @@ def risky_user_history_list(
     return history_list(client, RISKY_USER_HISTORY, user_id, args)
 
 
+def risky_user_investigate(instance: Instance, args: Args) -> CommandResults:
+    """Return all that is known of one user."""
+    return investigate(instance.client, args)
+
+
 def risk_detections_list(
     instance: Instance, args: Args
 ) -> list[CommandResults]:
@@ -7193,6 +8880,7 @@ COMMANDS: dict[str, Callable[[Instance, Args], Any]] = {
     "azure-risky-users-list": risky_users_list,
     "azure-risky-user-get": risky_user_get,
     "azure-risky-user-history-list": risky_user_history_list,
+    "azure-risky-user-investigate": risky_user_investigate,
     "azure-risky-users-risk-detections-list": risk_detections_list,
     "azure-risky-users-risk-detection-get": risk_detection_get,
     "azure-risky-service-principals-list": risky_service_principals_list,

@@ -46,6 +46,7 @@ EXAMPLES = {
     ],
     "azure-risky-user-get": ["id=333", f"user={ADELE}"],
     "azure-risky-user-history-list": ["user='Adele Vance'"],
+    "azure-risky-user-investigate": [f"user={ADELE}"],
     "azure-risky-users-risk-detections-list": [
         "limit=2",
         f"user_principal_name={ADELE}",

@@ -22,8 +22,7 @@ PROMPT = "[bold green]warroom>[/bold green]"
 
 LINES = (
     "!azure-risky-users-list risk_level=high risk_state=atRisk limit=2",
-    f"!azure-risky-user-history-list user={ADELE}",
-    f"!azure-risky-users-confirm-compromise user={ADELE} dry_run=true",
+    f"!azure-risky-user-investigate user={ADELE}",
 )
 
 # Rich fills in a template. Its own has the fonts come from a server; this one takes what is there.

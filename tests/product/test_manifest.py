@@ -67,6 +67,7 @@ GETS = {
     "azure-risky-service-principal-detection-get": aru.SERVICE_PRINCIPAL_DETECTIONS,
     "azure-risky-sign-in-get": aru.RISKY_SIGN_INS,
 }
+INVESTIGATE = "azure-risky-user-investigate"
 DEVICE_CODE_ONLY = {"azure-risky-users-auth-start", "azure-risky-users-auth-complete"}
 
 
@@ -198,6 +199,8 @@ def first_id(tenant: Tenant, resource: aru.Resource) -> str:
 
 def call_arguments(command: str, tenant: Tenant) -> Row:
     """Arguments that let a command run to its end."""
+    if command == INVESTIGATE:
+        return {"user": ADELE_ID}
     if command in GETS or command in HISTORIES:
         return {"id": first_id(tenant, (GETS | HISTORIES)[command])}
     if command in ACTIONS:
@@ -268,8 +271,8 @@ def test_arguments_are_lists_exactly_where_several_values_are_taken() -> None:
     lists = {
         (command, name) for command in COMMANDS for name, rule in arguments(command).items() if rule.get("isArray")
     }
-    # These two are about one user.
-    single = {("azure-risky-user-get", "user"), ("azure-risky-user-history-list", "user")}
+    # These are about one user.
+    single = {("azure-risky-user-get", "user"), ("azure-risky-user-history-list", "user"), (INVESTIGATE, "user")}
     assert lists == {(command, name) for command in COMMANDS for name in arguments(command) if name in several} - single
 
 
@@ -285,7 +288,7 @@ def test_offered_values_are_the_codes() -> None:
         "risk_state": set(aru.RISK_STATES),
         "risk_event_type": set(aru.EVENT_WORDS),
     }
-    flags = dict.fromkeys(("is_deleted", "dry_run", "verify"), {"true", "false"})
+    flags = dict.fromkeys(("is_deleted", "dry_run", "verify", "sign_ins"), {"true", "false"})
     orders = {f"{UPDATED} {way}" for way in ("asc", "desc")}
     ordered_by_update = {command for command, resource in LISTS.items() if UPDATED in resource.orders}
     offered = {
@@ -323,6 +326,7 @@ def test_offered_settings_are_the_codes() -> None:
 def test_defaults_are_the_codes() -> None:
     expected = {"limit": str(aru.DEFAULT_LIMIT), "dry_run": "false", "verify": "false", "page": "1"}
     expected |= dict.fromkeys(("max_users", "max_service_principals", "max_sign_ins"), str(aru.MAX_IDS))
+    expected |= {"days": str(aru.DEFAULT_DAYS), "sign_ins": "true"}
     expected["created_after"] = aru.RISKY_SIGN_INS.filters["created_after"].default
     declared = {
         (command, name): rule["defaultValue"]
@@ -390,6 +394,15 @@ def test_every_parameter_is_explained_and_the_recommended_way_to_sign_in_first()
 CONTEXTS = {
     **{name: resource.context for name, resource in (LISTS | HISTORIES | GETS).items()},
     **dict.fromkeys(ACTIONS, "RiskAction"),
+    INVESTIGATE: "Investigation",
+}
+# A case brings the objects that it rests on under their usual paths, and the platform's own.
+BESIDE = {
+    INVESTIGATE: (
+        *(f"AzureRiskyUsers.{name}" for name in ("RiskyUser", "RiskyUserHistory", "RiskDetection", "RiskySignIn")),
+        "Account",
+        "IP",
+    )
 }
 
 
@@ -398,7 +411,8 @@ def test_a_command_writes_only_below_its_own_context_path(command: str) -> None:
     context = CONTEXTS.get(command, "-")
     flags = {f"AzureRiskyUsers.{context}ListTruncated": "Boolean"} if command in LISTS | HISTORIES else {}
     flags |= {f"AzureRiskyUsers.{context}ListNextToken": "String"} if command in LISTS else {}
-    below = re.compile(rf"AzureRiskyUsers\.{context}\.\w+(\.\w+)*")
+    places = "|".join([f"AzureRiskyUsers.{context}", *BESIDE.get(command, ())])
+    below = re.compile(rf"({places})\.\w+(\.\w+)*")
     assert {path: kind for path, kind in outputs(command).items() if not below.fullmatch(path)} == flags
     assert (outputs(command) == {}) is (command not in CONTEXTS)
 

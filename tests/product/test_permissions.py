@@ -20,7 +20,8 @@ REFERENCE = PROJECT / "docs/commands.md"
 DESCRIPTION = PROJECT / "AzureRiskyUsers_description.md"
 CHECKS = (*aru.ESSENTIAL_CHECKS, *aru.OTHER_CHECKS)
 CONNECTION = {f"azure-risky-users-auth-{word}" for word in ("test", "start", "complete", "reset")}
-NEEDS_NONE_OF_ITS_OWN = {"test-module", *CONNECTION, "azure-risky-users-fetch-preview"}
+WHAT_THERE_IS = {"azure-risky-users-fetch-preview", "azure-risky-user-investigate"}
+NEEDS_NONE_OF_ITS_OWN = {"test-module", *CONNECTION, *WHAT_THERE_IS}
 
 
 NOT_USED = {"users/{id}"}

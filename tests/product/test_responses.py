@@ -412,18 +412,18 @@ def test_an_account_without_risk_is_found_in_the_directory(run: Succeed, tenant:
         (f"{BASE}riskyUsers", {"$filter": f"userPrincipalName eq '{name}'", "$top": "500"}),
         (
             "/v1.0/users",
-            {"$filter": f"userPrincipalName eq '{name}'", "$select": "id,userPrincipalName"},
+            {"$filter": f"userPrincipalName eq '{name}'", "$select": "id,userPrincipalName,displayName"},
         ),
     ]
     assert posted(simulator) == [[account["id"]]]
-    known = {"userPrincipalName": name}
+    known = {"userPrincipalName": name, "displayName": account["userDisplayName"]}
     assert acted(entry) == [outcome(account["id"], "confirmCompromised", "submitted", **known)]
 
 
 def test_an_account_without_risk_shows_in_a_dry_run_as_such(run: Succeed, tenant: Tenant) -> None:
     account = next(iter(tenant.directory.values()))
     entry = only_entry(run(f"!azure-risky-users-confirm-compromise user={account['userPrincipalName']} dry_run=true"))
-    known = {"userPrincipalName": account["userPrincipalName"]}
+    known = {"userPrincipalName": account["userPrincipalName"], "displayName": account["userDisplayName"]}
     assert acted(entry) == [
         outcome(account["id"], "confirmCompromised", "dry run", "an account without any risk so far", **known)
     ]
