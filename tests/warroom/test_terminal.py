@@ -716,14 +716,14 @@ def test_the_demo_investigates_a_user_and_ends_with_the_changed_state(capsys: py
     printed = capsys.readouterr()
     assert printed.err == "The tenant is simulated: nothing leaves this machine.\n"
     expected = [
-        "warroom> !azure-risky-users-list",
-        "Found Risky User With Name: adele.vance@contoso.example",
-        "Leaked credentials",
-        '"userPrincipalName": "adele.vance@contoso.example"',
-        "1 dry run. Nothing was changed.",
+        "warroom> fetch --times 1",
+        "Leaked credentials: adele.vance@contoso.example (high)",
+        "warroom> !azure-risky-user-investigate",
+        "Suggestion: confirm compromised",
         "1 submitted.",
         "(30 seconds later)",
         "1 applied.",
+        "warroom> !azure-risky-user-get",
         "Admin confirmed user compromised",
     ]
     places = [printed.out.find(text) for text in expected]

@@ -21,17 +21,15 @@ SIGN_INS = {
 }
 
 ADELE = "adele.vance@contoso.example"  # somebody to investigate in the simulated tenant
+# The alarm, what is behind it, the verdict, and whether that took effect.
 TOUR = (
-    "!azure-risky-users-auth-test",
-    "!azure-risky-users-list limit=3 risk_state=atRisk",
-    f"!azure-risky-user-get user={ADELE}",
-    f"!azure-risky-user-history-list user={ADELE}",
-    f"!azure-risky-users-risk-detections-list user_principal_name={ADELE}",
-    "context AzureRiskyUsers.RiskyUser.[0]",
-    f"!azure-risky-users-confirm-compromise user={ADELE} dry_run=true",
+    "fetch --times 1",
+    f"!azure-risky-user-investigate user={ADELE}",
     f"!azure-risky-users-confirm-compromise user={ADELE} verify=true",
     f"!azure-risky-user-get user={ADELE}",
 )
+# What the instance fetches meanwhile.
+ALARMS = {"first_fetch": "4 hours", "fetch_risk_levels": ["high"]}
 
 
 def show_context(desk: Desk, rest: list[str]) -> None:
@@ -85,6 +83,7 @@ def demonstrate(desk: Desk, rest: list[str]) -> int:
     """Do a tour of lines, each shown as it would be typed."""
     no_word(rest)
     desk.start_simulator()
+    desk.room.params = {**desk.room.params, **ALARMS}
     codes = [DONE]
     for line in TOUR:
         typed = Text.assemble("\n", ("warroom>", "bold green"), f" {line}")
@@ -137,7 +136,7 @@ KEYWORDS = {
     ),
     "demo": Keyword(
         takes="",
-        help="Shows some of it all.",
+        help="Shows an alarm, what is behind it, and the verdict.",
         act=demonstrate,
     ),
     "quit": Keyword(
