@@ -1,4 +1,4 @@
-"""Measures what a list costs, and how long commands wait that share a tenant's one second.
+"""Measures what lists and a card cost, and how long commands wait that share one second.
 
 A list costs requests to Graph, time of the whole process, memory, and time to its start; the
 figures depend on the machine. For the waits the tenant allows one request a second, as
@@ -16,12 +16,14 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from statistics import median
 from typing import Any, NamedTuple
 
 from warroom.azure.demo import demo_tenant
+from warroom.azure.rows import stamp
 from warroom.azure.server import Simulator
+from warroom.azure.tenant import Tenant
 from warroom.demo import demo_instance
 from warroom.xsoar.integration import PROJECT, STANDINS
 
@@ -39,7 +41,7 @@ import demistomock, requests
 import AzureRiskyUsers as integration
 from warroom.azure.server import LoopbackAdapter
 from warroom.xsoar.surroundings import led_to
-port, params, args = json.loads(sys.argv[1])
+port, command, params, args = json.loads(sys.argv[1])
 first = []
 class Adapter(LoopbackAdapter):
     def send(self, *request, **options):
@@ -48,11 +50,12 @@ class Adapter(LoopbackAdapter):
 class Port:
     def adapter(self, *, carrier):
         return Adapter(port, carrier=carrier)
-demistomock.call = demistomock.Call("azure-risky-users-list", args, params)
+demistomock.call = demistomock.Call(command, args, params)
 with led_to(Port(), integration.HttpSession):
     integration.main()
 entry = demistomock.call.entries[0]
-rows = len(entry["Contents"]["value"])
+contents = entry["Contents"]
+rows = len(contents["value"]) if "value" in contents else contents["detectionCount"]
 report = {"first": first[0], "standins": standins, "type": entry["Type"], "rows": rows}
 report["asked"] = time.time() - first[0]
 print(json.dumps({**report, "cpu": time.process_time()}))
@@ -146,13 +149,15 @@ class Figures(NamedTuple):
     start: float
 
 
-def list_figures(port: int, params: dict[str, Any], rows: int) -> Figures:
-    """Runs one list of that many rows in a process of its own."""
-    args = {"limit": str(rows)}
-    process = measured(CHILD, json.dumps([port, params, args]))
+LIST = "azure-risky-users-list"
+
+
+def figures_of(port: int, command: str, args: dict[str, str], rows: int) -> Figures:
+    """Runs one command, which has to bring that many rows, in a process of its own."""
+    process = measured(CHILD, json.dumps([port, command, demo_instance(), args]))
     report = json.loads(process.lines[0])
     if report["type"] != 1 or report["rows"] != rows:
-        raise SystemExit(f"a list of {rows} rows brought {report}")
+        raise SystemExit(f"{command} with {args} brought {report}")
     ready = process.began + report["standins"]
     return Figures(
         seconds=process.seconds,
@@ -175,13 +180,13 @@ class Result(NamedTuple):
 
 def list_results(simulator: Simulator) -> Iterator[Result]:
     """Measures a list of each size, after one that does not count."""
-    params = demo_instance()
     for rows in SIZES:
-        list_figures(simulator.port, params, rows)
+        args = {"limit": str(rows)}
+        figures_of(simulator.port, LIST, args, rows)
         before = len(simulator.graph_requests)
         runs = []
         for _ in range(RUNS):
-            figures = list_figures(simulator.port, params, rows)
+            figures = figures_of(simulator.port, LIST, args, rows)
             runs.append(figures)
         requests = len(simulator.graph_requests) - before
         yield Result(rows, requests / RUNS, *medians(runs))
@@ -213,13 +218,86 @@ def print_growth(small: Result, middle: Result, large: Result) -> None:
     print(growth)
 
 
+# One user of whom there is much to tell: detections and sign-ins, one an hour.
+CASE = 500
+PAIRS = 5  # of runs, side by side, so that both meet the same machine
+USER_ID = "00000000-0000-4000-8000-0000000ca5e1"
+DETAILS = [
+    {"Key": "riskReasons", "Value": ["UnfamiliarASN", "UnfamiliarBrowser"]},
+    {"Key": "userAgent", "Value": "Mozilla/5.0 (X11; Linux x86_64; rv:126.0)"},
+    {"Key": "mitreTechniques", "Value": "T1078.004"},
+]
+COMMANDS = {
+    "one detection": ("azure-risky-users-risk-detections-list", {"limit": "1"}, 1),
+    "500 detections": (
+        "azure-risky-users-risk-detections-list",
+        {"limit": str(CASE), "user_id": USER_ID},
+        CASE,
+    ),
+    "the card": ("azure-risky-user-investigate", {"user": USER_ID}, CASE),
+}
+CARD = """
+CPU time of the card of {case} detections and {case} sign-ins: {card:.3f} s
+against a list of {case} detections: {times:.2f} times (less that of one detection: {net:.2f})"""
+
+
+def case_tenant() -> Tenant:
+    """A tenant with that user."""
+    now = datetime.now(timezone.utc)
+    tenant = Tenant(clock=now)
+    tenant.add_user(id=USER_ID)
+    for hours in range(1, CASE + 1):
+        moment = stamp(now - timedelta(hours=hours))
+        place: dict[str, Any] = {
+            "userId": USER_ID,
+            "ipAddress": f"203.0.113.{hours % 50}",
+        }
+        risk = {"riskState": "atRisk", "riskEventTypes_v2": ["unfamiliarFeatures"]}
+        sign_in = tenant.add_sign_in(createdDateTime=moment, **place, **risk)
+        tenant.arrive(
+            detected=moment,
+            activityDateTime=moment,
+            riskEventType="unfamiliarFeatures",
+            requestId=sign_in["id"],
+            additionalInfo=json.dumps(DETAILS),
+            **place,
+        )
+    return tenant
+
+
+def card_figures(simulator: Simulator) -> dict[str, float]:
+    """The CPU time of each of those commands: medians of runs one after another."""
+    runs = []
+    for _ in range(PAIRS + 1):
+        costs = []
+        for command in COMMANDS.values():
+            figures = figures_of(simulator.port, *command)
+            costs.append(figures.cpu)
+        runs.append(costs)
+    # The first does not count.
+    return dict(zip(COMMANDS, medians(runs[1:]), strict=True))
+
+
+def print_card() -> None:
+    """Prints what the card of one user costs, against the list of the same detections."""
+    with Simulator(case_tenant()) as simulator:
+        one, many, card = card_figures(simulator).values()
+    line = CARD.format(
+        case=CASE,
+        card=card,
+        times=card / many,
+        net=(card - one) / (many - one),
+    )
+    print(line)
+
+
 Child = subprocess.Popen[str]
 
 
 def begin_list(simulator: Simulator, rows: int) -> Child:
     """Starts a list of so many rows in a process of its own."""
     args = {"limit": str(rows)}
-    argument = json.dumps([simulator.port, demo_instance(), args])
+    argument = json.dumps([simulator.port, LIST, demo_instance(), args])
     return subprocess.Popen(
         [sys.executable, "-c", CHILD, argument],
         env={**os.environ, "PYTHONPATH": PYTHONPATH},
@@ -310,6 +388,7 @@ def main() -> None:
     with Simulator(demo_tenant(now, users=users)) as simulator:
         results = print_lists(simulator)
     print_growth(*results)
+    print_card()
     print_waits()
 
 
