@@ -258,6 +258,20 @@ DETECTIONS = Table(
 )
 
 
+def test_what_happened_is_told_in_the_order_of_an_analysts_questions() -> None:
+    headers = ["Id", "User Id", "User Display Name", "Risk Detail", "Risk Event Type", "Risk Level", "Risk State"]
+    headers += ["Last Updated Date Time", "Ip Address", "Detected Date Time", "Place"]
+    row = ["333", ADELE_ID, "Adele", "none", "Leaked credentials", "high", "atRisk"]
+    row += ["2026-11-20T11:47:03Z", "203.0.113.2", "2026-11-20T11:45:03Z", "Cusco, PE"]
+    lines = laid_out(Table(headers, [row, row]), 300)
+    first_line = [cell.strip() for cell in lines[1].strip("|").split("|")]
+    assert first_line == [
+        *("Detected Date Time", "Risk Event Type", "Risk Level", "Risk State", "Ip Address", "Place"),
+        *("User Display Name", "Risk Detail", "Last Updated Date Time"),
+        *("Id", "User Id"),
+    ]
+
+
 def test_times_come_first_and_ids_last_among_the_columns_or_below_each_row() -> None:
     rule = "+----------------------+-----------------------------+----------------------+"
     id_rule, subject_rule = "-" * 66, "-" * 38
