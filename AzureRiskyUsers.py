@@ -19,6 +19,7 @@ from CommonServerPython import *  # noqa: F401
 
 # isort: split
 import base64
+import contextlib
 import dataclasses
 import difflib
 import email.utils
@@ -3021,6 +3022,8 @@ MAX_PAGE_SIZE = 500  # rows; Graph's upper bound of $top for most collections
 # Seconds in which pages are read and batches submitted; the platform ends a command after
 # 300.
 PAGING_PERIOD = 240
+# Seconds in which a request is repeated whose answer a command can do without.
+HURRY_PERIOD = 15
 READ_ROLES = "Security Reader, Security Operator, Security Administrator or Global Reader"
 WRITE_ROLE = "Security Administrator"
 OUT_OF_ORDER = "Graph is out of order. Try again later."
@@ -3424,6 +3427,18 @@ class GraphClient:
         self.authenticator = authenticator
         self.base_url = f"{graph_url}/{GRAPH_VERSION}"
         self.pacer = Pacer(session.started + PAGING_PERIOD)
+
+    @contextlib.contextmanager
+    def hurry(self) -> Iterator[None]:
+        """Give up soon, within the block, on what Graph refuses for coming too often: the
+        time is left to what the command is for."""
+        latest_start = self.pacer.latest_start
+        soon = time.monotonic() + HURRY_PERIOD
+        self.pacer.latest_start = min(soon, latest_start)
+        try:
+            yield
+        finally:
+            self.pacer.latest_start = latest_start
 
     def collection_url(self, resource: Resource) -> str:
         return f"{self.base_url}/{resource.path}"
@@ -4933,11 +4948,12 @@ def nearest_names(text: str, rows: list[Row]) -> list[str]:
 
 def nearest_sentence(client: GraphClient, text: str) -> str:
     """Return a sentence with the names nearest to one that nobody has, '' for none. It
-    is worth one request, and no error where that fails."""
+    is worth one request, and neither an error nor a long wait where that fails."""
     newest = RISKY_USERS.default_order
     query = build_query(RISKY_USERS, "", newest, RISKY_USERS.largest_page)
     try:
-        rows = client.first_page(RISKY_USERS, query).rows
+        with client.hurry():
+            rows = client.first_page(RISKY_USERS, query).rows
     except RequestError:
         return ""
 
@@ -5667,7 +5683,8 @@ def look_first(
     """Return what is known of those who are named by ID, where the action looks first and
     one request is enough, and a note where it was not done.
 
-    Raises nothing: an action may be allowed where reading is not.
+    Raises nothing: an action may be allowed where reading is not. Nor does a look that
+    Graph refuses for coming too often hold up the action for long.
     """
     action = request.action
     if not action.looks_first or not request.ids:
@@ -5675,8 +5692,10 @@ def look_first(
     if len(request.ids) > MAX_COMPARISONS:
         return {}, TOO_MANY_TO_LOOK_AT
 
+    resource, filter_name = action.resource, action.id_filter
     try:
-        rows = find_all(client, action.resource, action.id_filter, request.ids)
+        with client.hurry():
+            rows = find_all(client, resource, filter_name, request.ids)
         return by_id(rows), ""
     except RequestError as error:
         return {}, f"{NOT_LOOKED_AT} {error}"

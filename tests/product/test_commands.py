@@ -1482,6 +1482,14 @@ def test_a_misspelled_name_is_answered_with_the_nearest(
     )
 
 
+def test_an_answer_does_not_wait_long_for_the_nearest_names(
+    run: Succeed, simulator: Simulator, no_waiting: list[float]
+) -> None:
+    simulator.fail_next(429, times=999, after=1)
+    assert shown(run("!azure-risky-user-get user='Adle Vance'")).endswith(" does not depend on the spelling.")
+    assert sum(no_waiting) < 20
+
+
 def test_the_nearest_names_are_three_at_most_the_nearest_first() -> None:
     names = ["Anna Bergman", "Anna Bergmann", None, "Hanna Bergmann", "Zoe Ziegler", "Anna Berg", "Anna Bergmann"]
     rows = [{"userDisplayName": name, "userPrincipalName": f"u{at}@x.example"} for at, name in enumerate(names)]

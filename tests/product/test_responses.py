@@ -881,6 +881,34 @@ def test_what_was_not_asked_for_says_nothing_of_a_dismissal(
     assert "could not be looked up first" in entry["HumanReadable"]
 
 
+@pytest.mark.parametrize("fault", [{"times": 999}, {"retry_after": 200}], ids=["again and again", "for long"])
+def test_a_look_that_is_refused_for_coming_too_often_does_not_hold_up_a_dismissal(
+    fault: Row, run: Succeed, simulator: Simulator, no_waiting: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invoke_action = aru.GraphClient.invoke_action
+
+    def with_better_luck(*arguments: Any) -> None:
+        simulator.faults.clear()
+        invoke_action(*arguments)
+
+    monkeypatch.setattr(aru.GraphClient, "invoke_action", with_better_luck)
+    simulator.fail_next(429, **fault)
+    entry = only_entry(run(f"!{DISMISS} user={ADELE_ID}"))
+    assert posted(simulator) == [[ADELE_ID]]
+    assert acted(entry) == [outcome(ADELE_ID, "dismiss", "submitted")]
+    assert "could not be looked up first. Graph answered 429 TooManyRequests" in entry["HumanReadable"]
+    assert sum(no_waiting) < 20
+
+
+def test_an_action_itself_is_repeated_as_long_as_ever_after_a_hurried_look(
+    run: Succeed, simulator: Simulator, no_waiting: list[float]
+) -> None:
+    simulator.fail_next(429, times=60, after=1)
+    entry = only_entry(run(f"!{DISMISS} user={ADELE_ID}"))
+    assert statuses(entry) == {ADELE_ID: "submitted"}
+    assert sum(no_waiting) > 60
+
+
 # Dry run
 
 
