@@ -2963,9 +2963,10 @@ def batches(items: list[Any], size: int) -> list[list[Any]]:
     return [items[start : start + size] for start in starts]
 
 
-def split_longest(conditions: Conditions, args: Args) -> list[Conditions]:
+def split_longest(conditions: Conditions, asked: Args) -> list[Conditions]:
     """Split the longest list of values so that each part fits one request; there is
-    always at least one part, if only an empty one."""
+    always at least one part, if only an empty one. Raises ArgumentError: the others alone
+    do not fit; asked holds the values, given or by default."""
     if not conditions:
         return [{}]
 
@@ -2977,7 +2978,7 @@ def split_longest(conditions: Conditions, args: Args) -> list[Conditions]:
             f"at most {MAX_COMPARISONS - 1} values in the other arguments, which now "
             f"have {others}"
         )
-        raise ArgumentError(longest, args[longest], accepted)
+        raise ArgumentError(longest, asked[longest], accepted)
 
     parts = batches(conditions[longest], MAX_COMPARISONS - others)
     return [{**conditions, longest: part} for part in parts]
@@ -3004,14 +3005,16 @@ def build_filters(filters: dict[str, Filter], args: Args) -> list[str]:
     answer. Raises ArgumentError: an argument cannot be read, two contradict each other,
     or two lists are too long together.
     """
+    asked: Args = {}
     conditions: Conditions = {}
     for name, each in filters.items():
         value = each.asked(args, name)
         if value is not None:
+            asked[name] = value
             conditions[name] = each.comparisons(name, value)
 
     refuse_empty_window(conditions)
-    return [all_of(part) for part in split_longest(conditions, args)]
+    return [all_of(part) for part in split_longest(conditions, asked)]
 
 
 # ==== Graph client ============================================================

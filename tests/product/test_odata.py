@@ -677,6 +677,15 @@ def test_two_lists_too_long_for_one_request_are_refused() -> None:
     )
 
 
+def test_a_default_that_leaves_no_room_for_the_values_is_named_with_them() -> None:
+    ids = "a1,a2,a3,a4"
+    args = {"sign_in": ids, "user_id": ids, "ip_address": "::1,::2,::3,::4", "country": "NL,PE,DE,FR"}
+    states = "confirmedSafe,remediated,dismissed,atRisk,confirmedCompromised"
+    assert refused(aru.ArgumentError, aru.build_filters, aru.RISKY_SIGN_INS.filters, args) == (
+        f'risk_state="{states}" cannot be used. Accepted: at most 14 values in the other arguments, which now have 17.'
+    )
+
+
 # Ids
 
 
