@@ -2893,10 +2893,25 @@ def lower_case_literal(name: str, value: Any) -> str:
     return text_literal(name, value).lower()
 
 
+def address_text(text: str) -> str:
+    """Return an IP address in the one form that it has as a text: one of version 4 without
+    the prefix with which some logs write it as one of version 6.
+
+    Raises ValueError: it is none, or has a zone, which only one machine understands.
+    """
+    address = ipaddress.ip_address(text)
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.scope_id:
+        raise ValueError("an address with a zone")
+    return str(address.ipv4_mapped or address)
+
+
 def address_literal(name: str, value: Any) -> str:
-    """Return an IP address as an OData string, in the one form that it has as a text."""
+    """Return an IP address as an OData string."""
+    text = text_value(name, value)
     try:
-        address = ipaddress.ip_address(text_value(name, value))
+        address = address_text(text)
     except ValueError:
         accepted = "IP addresses such as 203.0.113.7 or 2001:db8::7"
         raise ArgumentError(name, value, accepted) from None

@@ -663,6 +663,7 @@ SIGN_IN_CONDITIONS = {
     "ip_address=203.0.113.2,2001:DB8:0:0::0007": (
         f"(ipAddress eq '203.0.113.2' or ipAddress eq '2001:db8::7') and {RISKY_STATES} and {SINCE}"
     ),
+    "ip_address=::ffff:203.0.113.2,::FFFF:CB00:7102": f"ipAddress eq '203.0.113.2' and {RISKY_STATES} and {SINCE}",
     "country=nl,PE": (
         f"(location/countryOrRegion eq 'NL' or location/countryOrRegion eq 'PE') and {RISKY_STATES} and {SINCE}"
     ),
@@ -1074,7 +1075,7 @@ BAD_TEXTS = {  # as typed: the value at fault
     "a\u2028b": "a\u2028b",
 }
 BAD_SIZES = ("0", "501", "x", "-3", "1.5")
-BAD_ADDRESSES = ("203.0.113", "203.0.113.7/24", "203.0.113.007", "example.com", "2001:db8::g")
+BAD_ADDRESSES = ("203.0.113", "203.0.113.7/24", "203.0.113.007", "example.com", "2001:db8::g", "fe80::1%eth0")
 BAD_COUNTRIES = ("NLD", "Netherlands", "N", "N1", "Ñu")
 BAD_LEVELS = ("hgih", "High.", "1", "unknownFutureValue", "low;high")
 BAD_STATES = ("risk", "hidden", "at risk", "'")
