@@ -5486,15 +5486,21 @@ def resolve_names(client: GraphClient, request: ActionRequest) -> KnownRows:
     return known
 
 
+def unknown_id_reason(action: Action, consequence: str = "") -> str:
+    """Say that Graph told nothing of an ID, what follows, and why that may be."""
+    text = f"Graph knows no risk for this ID{consequence}"
+    absence = action.resource.absence
+    return f"{text}. {absence}" if absence else text
+
+
 def dry_run_outcome(action: Action, row: Row) -> Outcome:
     """Return what would become of an object. `row` is {} for one that Graph does not know;
     an account of the directory has no riskState."""
     if "riskState" in row:
         return Outcome(DRY_RUN, action.caveat(row))
     if action.needs_record or not row:
-        return Outcome(
-            DRY_RUN, "Graph knows no risk for this ID, and may refuse it"
-        )
+        reason = unknown_id_reason(action, ", and may refuse it")
+        return Outcome(DRY_RUN, reason)
     return Outcome(DRY_RUN, "an account without any risk so far")
 
 
@@ -5765,7 +5771,7 @@ def verified_outcome(action: Action, row: Row) -> Outcome:
     """Return whether an object, {} for an unknown one, has the state that the action
     leads to."""
     if not row:
-        return Outcome(NOT_APPLIED, "Graph knows no risk for this ID")
+        return Outcome(NOT_APPLIED, unknown_id_reason(action))
     if is_true(row.get("isProcessing")):
         return Outcome(NOT_APPLIED, "Graph is still processing it")
     if row.get("riskState") != action.state:

@@ -244,6 +244,7 @@ def test_a_sign_in_is_shown_whatever_its_properties_hold(odd: Row, run: Succeed,
 
 # Verdicts
 
+ABSENCE = "The log holds interactive sign-ins of the last 30 days alone."
 VERDICTS = [
     (COMPROMISED, "confirmCompromised", "high", "confirmedCompromised", "Risk level of sign-in and user becomes high."),
     (
@@ -303,7 +304,7 @@ def test_a_dry_run_shows_the_sign_ins_and_changes_nothing(
         dismissed: adele | {"riskState": "dismissed"},
     }
     rows = [row_of(item, action, "dry run", reasons.get((command, item), ""), **facts) for item, facts in known.items()]
-    rows.append(row_of(unknown, action, "dry run", "Graph knows no risk for this ID, and may refuse it"))
+    rows.append(row_of(unknown, action, "dry run", f"Graph knows no risk for this ID, and may refuse it. {ABSENCE}"))
     assert entry["EntryContext"] == {ACTION_KEY: rows}
     assert (
         shown(run(f"!{command} sign_in={SECOND} dry_run=true"))
@@ -322,6 +323,17 @@ def test_verify_waits_until_the_verdict_has_taken_effect(
     assert asked(simulator)[1:] == [look, look]
     known = {"userPrincipalName": "adele.vance@contoso.example", "riskLevelAggregated": level, "riskState": state}
     assert done.entries[-1]["EntryContext"] == {ACTION_KEY: [row_of(SECOND, action, "applied", **known)]}
+
+
+@pytest.mark.parametrize(("command", "action"), [verdict[:2] for verdict in VERDICTS])
+def test_a_verdict_on_a_sign_in_that_the_log_does_not_hold_is_told_why_it_cannot_be_seen(
+    command: str, action: str, war_room: WarRoom, tenant: Tenant
+) -> None:
+    # As Graph may accept a sign-in that was not interactive.
+    del tenant.sign_ins[SECOND]
+    results, _ = war_room.run(f"!{command} sign_in={SECOND} verify_until=2026-11-20T11:00:00Z").entries
+    rows = [row_of(SECOND, action, "not applied", f"Graph knows no risk for this ID. {ABSENCE}")]
+    assert results["EntryContext"] == {ACTION_KEY: rows}
 
 
 def test_sixty_sign_ins_go_in_one_request_and_more_have_to_be_allowed(
