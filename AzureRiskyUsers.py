@@ -4704,6 +4704,7 @@ def list_resource(
     request = read_list_request(resource, args)
     if request.next_token is not None:
         result = follow_token(client, resource, request.next_token)
+        check_answer(resource, args, result.rows)
         filters = [filter_of(request.next_token)]
         notes = no_rows_notes(result, filters, from_start=False)
         return list_entries(resource, result, notes, with_token=True)

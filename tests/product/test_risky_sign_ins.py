@@ -173,6 +173,22 @@ def test_rows_of_another_user_are_refused_and_not_shown(
     )
 
 
+@pytest.mark.parametrize(
+    "arguments", [f"user_id={ADELE_ID}", "user_principal_name=adele.vance@contoso.example", f"sign_in={FIRST}"]
+)
+def test_a_token_of_another_list_shows_nothing_under_the_names_given_beside_it(
+    arguments: str, run: Succeed, error: Fail, tenant: Tenant
+) -> None:
+    other = next(user for user in tenant.users if user != ADELE_ID)
+    for _ in range(2):
+        tenant.add_sign_in(userId=other, riskState="atRisk")
+    page = only_entry(run(f"!{SIGN_INS} user_id={other} page_size=1"))
+    token = flags(page)["RiskySignInListNextToken"]
+    assert "is none of those that were named" in error(f"!{SIGN_INS} {arguments} next_token={token}")
+    rest = only_entry(run(f"!{SIGN_INS} user_id={other} next_token={token}"))
+    assert {row["userId"] for row in rest["EntryContext"][KEY]} == {other}
+
+
 def test_policies_come_into_context_where_they_may_be_read(run: Succeed, tenant: Tenant) -> None:
     tenant.apps[CLIENT_ID].application_permissions |= {"Policy.Read.All"}
     (row,) = only_entry(run(f"!{SIGN_INS} sign_in={SECOND}"))["EntryContext"][KEY]
