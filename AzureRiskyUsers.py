@@ -3171,6 +3171,7 @@ class Resource(NamedTuple):
     # Arguments whose defaults hold wherever objects are looked for.
     bounds: tuple[str, ...] = ()
     absence: str = ""  # why an ID may be unknown though it exists
+    refused_filter: str = ""  # why a $filter may be refused (400)
     too_often: str = (
         ONE_A_SECOND_FOR_ALL  # what a refusal for that reason tells
     )
@@ -3575,6 +3576,8 @@ class GraphClient:
             return self.explain_forbidden(message, resource, write=write)
         if status == TOO_MANY_REQUESTS:
             return resource.too_often
+        if status == 400 and "filter" in message.lower():
+            return resource.refused_filter
         return ADVICE.get(status, "")
 
     def refusal(
@@ -4198,6 +4201,9 @@ RISKY_SIGN_INS = Resource(
     checked=("sign_in", "user_id", "user_principal_name"),
     bounds=("created_after",),
     absence="The log holds interactive sign-ins of the last 30 days alone.",
+    refused_filter=(
+        "The log holds the last 30 days, and Graph refuses to look for more than about 90."
+    ),
     too_often=(
         "Graph allows an application five requests in ten seconds for its logs. Try again "
         "later."

@@ -467,6 +467,13 @@ def test_a_refusal_all_the_same_names_what_some_tenants_need_too(
     )
 
 
+def test_a_bound_too_far_back_is_told_how_far_the_log_reaches(error: Fail, simulator: Simulator) -> None:
+    assert error(f"!{SIGN_INS} created_after='6 months'") == (
+        f"Failed to execute {SIGN_INS}. Graph answered 400 BadRequest: Invalid filter clause The log holds the last 30 "
+        f"days, and Graph refuses to look for more than about 90. (request-id {request_id(simulator)})"
+    )
+
+
 def test_what_is_refused_for_coming_too_often_is_told_with_the_logs_own_limit(
     error: Fail, simulator: Simulator
 ) -> None:
