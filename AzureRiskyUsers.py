@@ -217,10 +217,19 @@ def whole_number(
     raise ArgumentError(name, args[name], accepted)
 
 
+# What joins or parts letters that are not Latin, within names such as Persian ones.
+JOINER = re.compile("(?<=[^\x00-\xff])[\u200c\u200d](?=[^\x00-\xff])")
+
+
+def is_visible(text: str) -> bool:
+    """Tell whether every character of a text is seen, or shapes the letters around it."""
+    return JOINER.sub("", text).isprintable()
+
+
 def text_value(name: str, value: Any) -> str:
     """Return a text that Graph can match; an empty one would match everything."""
     text = str(value).strip()
-    if not text or not text.isprintable():
+    if not text or not is_visible(text):
         raise ArgumentError(
             name, value, "a text that is not empty, of visible characters"
         )
@@ -4815,9 +4824,10 @@ def find_all(
 
 
 # A directory's display names may hold nearly anything. Left out is what means a list, a
-# path, a wildcard or a template; a comma stands as in "Vance, Adele", and only once.
+# path, a wildcard, a template or a name in quotes (as 't Hooft is not); a comma stands as
+# in "Vance, Adele", and only once.
 DISPLAY_NAME = re.compile(
-    r"""(?=.*[^\W\d_])(?![\[',])(?:[^@*?%/\\<>{}"`;,]|, (?!.*,))+"""
+    r"""(?=.*[^\W\d_])(?!'.*'$)(?![\[,])(?:[^@*?%/\\<>{}"`;,]|, (?!.*,))+"""
 )
 NOTHING = ("null", "none", "undefined")  # written for no value at all
 ONE_USER = (
@@ -4827,8 +4837,9 @@ ONE_USER = (
 
 
 def is_display_name(text: str) -> bool:
-    is_visible = text.isprintable() and text.lower() not in NOTHING
-    return is_visible and DISPLAY_NAME.fullmatch(text) is not None
+    if not is_visible(text) or text.lower() in NOTHING:
+        return False
+    return DISPLAY_NAME.fullmatch(text) is not None
 
 
 class NamedUser(NamedTuple):

@@ -567,6 +567,8 @@ NO_USERS = [
     "@contoso.com",
     "Anna\nAlvarez",
     "Anna\u200bAlvarez",
+    "Anna\u200cAlvarez",
+    "\u0639\u0644\u06cc\u200c",
 ]
 
 
@@ -578,6 +580,29 @@ def test_what_names_no_single_user_is_refused_and_no_all_clear(
     entry = only_entry(war_room.call(command, {"user": value or " "}))
     assert entry["Contents"] == f'Failed to execute {command}. user="{value}" cannot be used. Accepted: {ONE_USER}.'
     assert simulator.requests == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "'t Hooft, Gerard",
+        "'s Gravesande",
+        "O'Brien, Pat",
+        "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627",
+        "\u05e8\u05d5\u05e0\u05d9",
+    ],
+)
+def test_a_display_name_of_any_people_finds_the_user(
+    name: str, run: Succeed, tenant: Tenant, simulator: Simulator
+) -> None:
+    row = tenant.change_user(ADELE_ID, userDisplayName=name)
+    literal = name.replace("'", "''")
+    spellings = list(dict.fromkeys([literal, literal.lower()]))
+    texts = " or ".join(f"userDisplayName eq '{each}'" for each in spellings)
+    assert only_entry(run(typed("azure-risky-user-get", user=name)))["Contents"] == row
+    assert [query["$filter"] for _, query in requested(simulator)] == [f"({texts})" if spellings[1:] else texts]
+    by_name = only_entry(run(typed(USERS, user_display_name=json.dumps([name]))))
+    assert by_name["Contents"] == {"value": [row]}
 
 
 def test_an_id_in_the_place_of_a_name_finds_the_user(run: Succeed) -> None:
