@@ -4510,11 +4510,11 @@ def page_notes(resource: Resource, request: ListRequest) -> list[str]:
     ]
 
 
-def unknown_type_notes(request: ListRequest) -> list[str]:
+def unknown_type_notes(unknown_types: list[str]) -> list[str]:
     """Return the note that names the event types that nobody knows, if there are any."""
-    if not request.unknown_types:
+    if not unknown_types:
         return []
-    shown = ", ".join(request.unknown_types)
+    shown = ", ".join(unknown_types)
     return [f"No known event type, and asked for as it is given: {shown}"]
 
 
@@ -4727,7 +4727,8 @@ def list_resource(
     result = read_list(client, resource, request)
     check_answer(resource, args, result.rows)
     is_first = request.row_range.start == 0
-    notes = page_notes(resource, request) + unknown_type_notes(request)
+    notes = page_notes(resource, request)
+    notes += unknown_type_notes(request.unknown_types)
     notes += no_rows_notes(result, request.filters, from_start=is_first)
     with_token = request.row_range.whole_pages
     return list_entries(resource, result, notes, with_token=with_token)
@@ -8901,6 +8902,8 @@ def fetch_preview(instance: Instance, _: Args) -> CommandResults:
         f"Newest first, since {since}, at most {settings.max_fetch}. "
         "Which of them were handed over already is not known here."
     ]
+    unknown_types = unknown_event_types(settings.event_types)
+    notes += unknown_type_notes(unknown_types)
     if preview.failure:
         notes.append(f"Incomplete: not all could be read. {preview.failure}")
     columns = ("name", "occurred", "severity", "dbotMirrorId")

@@ -869,6 +869,17 @@ def test_the_preview_says_that_it_knows_of_no_earlier_fetch(room: WarRoom, tenan
     assert shown(room.run(PREVIEW)) == (f"### The fetch settings select 0 incident(s)\n{heading}**No entries.**\n")
 
 
+def test_the_preview_names_the_event_types_that_nobody_knows(room: WarRoom, instance: Row) -> None:
+    instance["fetch_event_types"] = "newThing,Password spray"
+    assert shown(room.run(PREVIEW)) == (
+        "### The fetch settings select 0 incident(s)\n"
+        "Newest first, since 2026-11-17T12:00:00Z, at most 50. "
+        "Which of them were handed over already is not known here.\n"
+        "No known event type, and asked for as it is given: newThing\n"
+        "**No entries.**\n"
+    )
+
+
 def test_a_reset_of_the_sign_in_moves_neither_fetch_nor_preview(room: WarRoom, tenant: Tenant, fetch: Fetch) -> None:
     detect(tenant, "d1", "d2")
     assert fetch() == ["d1", "d2"]
