@@ -6248,6 +6248,8 @@ CLOSE_PERIOD = (
     86_400  # seconds within which different detections count as one attack
 )
 KNOWN_ADDRESS = 5  # sign-ins from an IP address before it counts as known
+# Seconds. What an attacker did before the first detection is not what is usual.
+QUIET_PERIOD = 7 * 86_400
 MANY_REASONS = 3
 
 
@@ -6284,6 +6286,28 @@ class Evidence(NamedTuple):
     usual: list[Row]
     log: list[Row]
     remedies: list[Row]
+
+    @property
+    def unexplained(self) -> list[Row]:
+        """The detections that no sign-in of the log belongs to."""
+        logged = grouped(self.sign_ins, "id")
+
+        return [
+            row
+            for row in self.detections
+            if str(row.get("requestId")) not in logged
+        ]
+
+    @property
+    def known(self) -> list[Row]:
+        """The usual sign-ins of long before the first one with open risk."""
+        first = min(map(happened, self.sign_ins), default="")
+
+        return [
+            row
+            for row in self.usual
+            if QUIET_PERIOD <= seconds_between(happened(row), first) < math.inf
+        ]
 
     @property
     def event_types(self) -> set[str]:
@@ -6502,18 +6526,28 @@ def unfamiliar_facts(evidence: Evidence) -> Facts:
     return newest_of(rows, text, COMPROMISED, WEAK)
 
 
-def known_address_facts(evidence: Evidence) -> Facts:
-    """An IP address of a risky sign-in that the user is known by."""
-    usual = grouped(evidence.usual, "ipAddress")
+def facts_of_each(
+    sign_ins: list[Row], holds: Callable[[Row], bool], text: str
+) -> Facts:
+    """A fact against a compromise, where it holds for each of some sign-ins: the only one
+    that it does not hold for may be the attacker's."""
+    if all(map(holds, sign_ins)):
+        yield from newest_of(sign_ins, text, SAFE, MEDIUM)
 
-    for row in evidence.sign_ins or evidence.detections:
-        time = happened(row)
-        same = usual.get(str(row.get("ipAddress")), [])
-        number = len([each for each in same if happened(each) < time])
-        if number >= KNOWN_ADDRESS:
-            text = f"The same IP address signed in {number} times before"
-            yield from newest_of([row], text, SAFE, MEDIUM)
-            return
+
+def known_address_facts(evidence: Evidence) -> Facts:
+    """IP addresses of risky sign-ins that the user is known by."""
+    known = grouped(evidence.known, "ipAddress")
+
+    def is_known(sign_in: Row) -> bool:
+        address = str(sign_in.get("ipAddress"))
+        return len(known.get(address, [])) >= KNOWN_ADDRESS
+
+    text = (
+        f"The IP address had {KNOWN_ADDRESS} or more sign-ins without risk, a week "
+        "or more before"
+    )
+    return facts_of_each(evidence.sign_ins, is_known, text)
 
 
 def is_managed(sign_in: Row) -> bool:
@@ -6523,10 +6557,9 @@ def is_managed(sign_in: Row) -> bool:
 
 
 def managed_device_facts(evidence: Evidence) -> Facts:
-    """A risky sign-in by a device of the organisation's own."""
-    rows = list(filter(is_managed, evidence.sign_ins))
+    """Risky sign-ins by devices of the organisation's own."""
     text = "The device is managed and compliant"
-    return newest_of(rows, text, SAFE, MEDIUM)
+    return facts_of_each(evidence.sign_ins, is_managed, text)
 
 
 def asked_for_mfa(policy: Any) -> bool:
@@ -6554,11 +6587,10 @@ def passed_mfa(sign_in: Row) -> bool:
 
 
 def mfa_facts(evidence: Evidence) -> Facts:
-    """MFA that was passed in a risky sign-in, where that proves anything."""
-    rows = list(filter(passed_mfa, evidence.succeeded))
+    """MFA that was passed in the risky sign-ins, where that proves anything."""
     if evidence.event_types & MFA_PROVES_NOTHING:
-        rows = []
-    return newest_of(rows, "MFA was passed", SAFE, MEDIUM)
+        return iter(())
+    return facts_of_each(evidence.succeeded, passed_mfa, "MFA was passed")
 
 
 def outcome_facts(evidence: Evidence) -> Facts:
@@ -6662,9 +6694,29 @@ def is_compromised(found: Assessment) -> bool:
     return strongest >= VERY_STRONG or (strongest >= STRONG and let_in)
 
 
+def is_seen_whole(found: Assessment) -> bool:
+    """All could be read, and each detection belongs to a sign-in of the log."""
+    missing = found.case.not_looked_at or found.evidence.unexplained
+    return not missing
+
+
+def is_rated_high(found: Assessment) -> bool:
+    """Graph rates the user or a detection as high, or the licence hides how."""
+    rows = [found.case.user, *found.evidence.detections]
+    levels = [row.get("riskLevel") for row in rows]
+    return "high" in levels or "hidden" in levels
+
+
+def may_be_false_alarm(found: Assessment) -> bool:
+    """All is seen, there is something to explain, and it is nothing grave."""
+    if is_rated_high(found) or not is_seen_whole(found):
+        return False
+    return NO_WEIGHT < found.strongest(COMPROMISED) <= WEAK
+
+
 def is_false_alarm(found: Assessment) -> bool:
     """Only weak facts speak for a compromise, and two or more against it."""
-    if found.strongest(COMPROMISED) > WEAK:
+    if not may_be_false_alarm(found):
         return False
     against = found.weights(SAFE)
     for_it = found.weights(COMPROMISED)

@@ -333,9 +333,9 @@ class Story:
         self.tenant.add_user(id=OTHER_ID, **names, **fields)
 
     def usual(self, number: int, address: str = HOME) -> None:
-        """So many sign-ins from home, the newest two days ago."""
+        """So many sign-ins from home, the newest nine days ago."""
         for each in range(number):
-            self.sign_in(48 + 10 * each, address)
+            self.sign_in(216 + 10 * each, address)
 
     def sign_in(self, hours: float, address: str = HOME, code: int = 0, **fields: Any) -> str:
         status = {"errorCode": code, "failureReason": "Other.", "additionalDetails": None, **fields.pop("status", {})}
@@ -346,7 +346,7 @@ class Story:
 
     def detection(self, event: str, hours: float, **fields: Any) -> None:
         time = hours_ago(hours)
-        known = {"detectionTimingType": "realtime", "activityDateTime": time, **fields}
+        known = {"riskLevel": "medium", "detectionTimingType": "realtime", "activityDateTime": time, **fields}
         self.tenant.arrive(userId=OTHER_ID, riskEventType=event, detected=time, **known)
 
     def risky(self, event: str, hours: float, address: str = ABROAD, code: int = 0, **fields: Any) -> None:
@@ -370,7 +370,7 @@ def facts(run: Succeed) -> set[tuple[str, str, int]]:
 
 
 UNFAMILIAR = ("Unfamiliar sign-in properties, detected in real time", "compromised", 5)
-KNOWN = ("The same IP address signed in 6 times before", "safe", 20)
+KNOWN = ("The IP address had 5 or more sign-ins without risk, a week or more before", "safe", 20)
 MANAGED = ("The device is managed and compliant", "safe", 20)
 MFA = ("MFA was passed", "safe", 20)
 PASSED: dict[str, Any] = {"status": {"additionalDetails": "MFA completed in Azure AD"}}
@@ -399,6 +399,65 @@ def test_one_fact_against_a_compromise_is_not_enough(run: Succeed, story: Story)
     story.risky("unfamiliarFeatures", 1, HOME)
     assert facts(run) == {UNFAMILIAR, KNOWN}
     assert investigation(run, OTHER_ID)["suggestion"] == "lookCloser"
+
+
+def test_what_holds_for_one_risky_sign_in_alone_speaks_against_nothing(run: Succeed, story: Story) -> None:
+    story.usual(6)
+    story.risky("unfamiliarFeatures", 1, HOME, **PASSED, **OWN_DEVICE)
+    story.risky("unfamiliarFeatures", 2, ABROAD)
+    assert facts(run) == {("Unfamiliar sign-in properties, 2 times, detected in real time", "compromised", 5)}
+    assert investigation(run, OTHER_ID)["suggestion"] == "lookCloser"
+
+
+def test_what_holds_for_each_risky_sign_in_speaks_against_a_compromise(run: Succeed, story: Story) -> None:
+    story.usual(6)
+    for hours in (1, 2):
+        story.risky("unfamiliarFeatures", hours, HOME, **PASSED, **OWN_DEVICE)
+    twice = ("Unfamiliar sign-in properties, 2 times, detected in real time", "compromised", 5)
+    assert facts(run) == {twice, KNOWN, MANAGED, MFA}
+    assert investigation(run, OTHER_ID)["suggestion"] == "confirmSafe"
+
+
+@pytest.mark.parametrize("sign_in", [NOBODY, None])
+def test_a_detection_whose_sign_in_is_not_seen_is_no_false_alarm(
+    sign_in: str | None, run: Succeed, story: Story
+) -> None:
+    story.usual(6)
+    story.risky("unfamiliarFeatures", 1, HOME, **PASSED, **OWN_DEVICE)
+    story.detection("unfamiliarFeatures", 2, requestId=sign_in, ipAddress=ABROAD)
+    assert investigation(run, OTHER_ID)["suggestion"] == "lookCloser"
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_without_history_or_detections_nothing_is_a_false_alarm(
+    after: int, run: Succeed, story: Story, simulator: Simulator
+) -> None:
+    story.usual(6)
+    story.risky("unfamiliarFeatures", 1, HOME, **PASSED, **OWN_DEVICE)
+    simulator.fail_next(status=400, after=after)
+    assert investigation(run, OTHER_ID)["suggestion"] == "lookCloser"
+
+
+@pytest.mark.parametrize("level", ["high", "hidden"])
+def test_what_graph_rates_high_or_hides_is_no_false_alarm(level: str, run: Succeed, story: Story) -> None:
+    story.usual(6)
+    story.risky("unfamiliarFeatures", 1, HOME, **PASSED, **OWN_DEVICE)
+    story.tenant.change_user(OTHER_ID, riskLevel=level)
+    assert investigation(run, OTHER_ID)["suggestion"] == "lookCloser"
+
+
+def test_a_risk_without_any_open_detection_is_no_false_alarm(run: Succeed, story: Story) -> None:
+    story.usual(6)
+    story.sign_in(1, HOME, riskState="atRisk", **PASSED, **OWN_DEVICE)
+    assert facts(run) == {KNOWN, MANAGED, MFA}
+    assert investigation(run, OTHER_ID)["suggestion"] == "lookCloser"
+
+
+def test_what_an_attacker_did_before_the_first_detection_makes_no_address_known(run: Succeed, story: Story) -> None:
+    for hours in range(2, 160, 20):
+        story.sign_in(hours, ABROAD)
+    story.risky("unfamiliarFeatures", 1, ABROAD)
+    assert facts(run) == {UNFAMILIAR}
 
 
 def test_later_sign_ins_do_not_make_an_address_known(run: Succeed, story: Story) -> None:
