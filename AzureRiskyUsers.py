@@ -6563,24 +6563,23 @@ def managed_device_facts(evidence: Evidence) -> Facts:
 
 
 def asked_for_mfa(policy: Any) -> bool:
-    """Tell whether a Conditional Access policy required MFA, and was met."""
+    """Tell whether a Conditional Access policy required MFA and nothing else, and was
+    met: of two controls, one may be enough."""
     if not isinstance(policy, dict) or policy.get("result") != "success":
         return False
     controls = list_in(policy, "enforcedGrantControls")
     names = [str(control).lower() for control in controls]
 
-    return "mfa" in names
+    return names == ["mfa"]
 
 
 def passed_mfa(sign_in: Row) -> bool:
     """Tell whether MFA was passed in this very sign-in. A claim in the token, which may
-    be stolen, is no proof."""
+    be stolen, is no proof, nor is MFA that was skipped."""
     status = object_in(sign_in, "status")
-    details = str(status.get("additionalDetails")).lower()
-    if "claim" in details:
-        return False
-    if details.startswith(MFA_PASSED):
-        return True
+    details = str(status.get("additionalDetails") or "").lower()
+    if details:
+        return details.startswith(MFA_PASSED)
     policies = list_in(sign_in, "appliedConditionalAccessPolicies")
 
     return any(map(asked_for_mfa, policies))

@@ -466,10 +466,34 @@ def test_later_sign_ins_do_not_make_an_address_known(run: Succeed, story: Story)
     assert facts(run) == {UNFAMILIAR}
 
 
-def test_mfa_by_a_claim_in_the_token_is_no_proof(run: Succeed, story: Story) -> None:
-    claim = {"additionalDetails": "MFA requirement satisfied by claim in the token"}
-    story.risky("unfamiliarFeatures", 1, status=claim)
+def met_by(*controls: str) -> list[Row]:
+    """Policies of Conditional Access, of which one demanded controls and was met."""
+    policy = {"id": NOBODY, "displayName": "MFA for all", "enforcedSessionControls": []}
+    return [{**policy, "enforcedGrantControls": list(controls), "result": "success"}]
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        "MFA requirement satisfied by claim in the token",
+        "MFA requirement skipped due to remembered device",
+        "MFA requirement skipped due to location",
+    ],
+)
+def test_mfa_by_a_claim_in_the_token_or_skipped_is_no_proof(details: str, run: Succeed, story: Story) -> None:
+    story.tenant.apps[CLIENT_ID].application_permissions.add("Policy.Read.All")
+    status = {"additionalDetails": details}
+    story.risky("unfamiliarFeatures", 1, status=status, appliedConditionalAccessPolicies=met_by("Mfa"))
     assert facts(run) == {UNFAMILIAR}
+
+
+@pytest.mark.parametrize(("controls", "found"), [(["Mfa"], {MFA}), (["Mfa", "CompliantDevice"], set())])
+def test_a_policy_proves_mfa_where_it_demanded_nothing_else(
+    controls: list[str], found: set[tuple[str, str, int]], run: Succeed, story: Story
+) -> None:
+    story.tenant.apps[CLIENT_ID].application_permissions.add("Policy.Read.All")
+    story.risky("unfamiliarFeatures", 1, appliedConditionalAccessPolicies=met_by(*controls))
+    assert facts(run) == {UNFAMILIAR} | found
 
 
 @pytest.mark.parametrize("event", ["anomalousToken", "AttackerInTheMiddle", "authenticatorPhishing", "nationStateIP"])
