@@ -5908,9 +5908,13 @@ def seconds_between(earlier: str, later: str) -> float:
     return (end - start).total_seconds()
 
 
+CLOSED_STATES = ("none", *SETTLED_STATES)
+
+
 def is_open(row: Row) -> bool:
-    """Tell whether a risk is neither settled nor remedied."""
-    return row.get("riskState") in AT_RISK
+    """Tell whether a risk is neither settled nor remedied. A state that is not known, or
+    that Graph does not tell, may be open; an account has none."""
+    return "riskState" in row and row["riskState"] not in CLOSED_STATES
 
 
 # The parts of a case, as they are called where one could not be looked at.
@@ -6049,7 +6053,8 @@ def find_subject(client: GraphClient, user: NamedUser) -> Subject:
         return Subject(account, [RISK, *unread], [refusal, *notes])
 
     if rows:
-        return Subject(only_user(user, rows), [], [])
+        record = {"riskState": None, **only_user(user, rows)}
+        return Subject(record, [], [])
     return account_of(client, user)
 
 
@@ -6277,7 +6282,7 @@ class Evidence(NamedTuple):
     """What counts of a case: risk that is settled does not.
 
     detections and sign_ins: those whose risk is open. usual: sign-ins that succeeded
-    without any risk. log: all sign-ins. remedies: items of the history that tell of a
+    without any risk. log: all sign-ins since the user's risk was settled. remedies: items of the history that tell of a
     remedy after the newest of the detections.
     """
 
@@ -6343,6 +6348,11 @@ def usual_sign_ins(case: Case) -> list[Row]:
     ]
 
 
+def has_open_risk(sign_in: Row) -> bool:
+    """Tell whether a sign-in has a risk that is open. Null tells of none."""
+    return bool(sign_in.get("riskState")) and is_open(sign_in)
+
+
 def sign_ins_at_risk(case: Case, detections: list[Row]) -> list[Row]:
     """Return the sign-ins whose risk is open, or that one of the detections belongs to."""
     detected = grouped(detections, "requestId")
@@ -6350,8 +6360,16 @@ def sign_ins_at_risk(case: Case, detections: list[Row]) -> list[Row]:
     return [
         row
         for row in case.sign_ins
-        if is_open(row) or str(row.get("id")) in detected
+        if has_open_risk(row) or str(row.get("id")) in detected
     ]
+
+
+def unsettled_log(case: Case) -> list[Row]:
+    """Return the sign-ins since the user's risk was settled; all, where it was not."""
+    if case.user.get("riskState") not in SETTLED_STATES:
+        return case.sign_ins
+    settled = instant(case.user.get("riskLastUpdatedDateTime"))
+    return [row for row in case.sign_ins if happened(row) > settled]
 
 
 def evidence_of(case: Case) -> Evidence:
@@ -6364,7 +6382,7 @@ def evidence_of(case: Case) -> Evidence:
         detections=detections,
         sign_ins=sign_ins_at_risk(case, detections),
         usual=usual_sign_ins(case),
-        log=case.sign_ins,
+        log=unsettled_log(case),
         remedies=remedies,
     )
 
@@ -6648,15 +6666,22 @@ class Assessment(NamedTuple):
         return max(self.weights(direction), default=0)
 
 
-def risk_is_unknown(found: Assessment) -> bool:
-    """Neither the user's risk nor the detections could be read."""
-    case = found.case
-    return not case.has_record and DETECTIONS in case.unread
-
-
 def nothing_is_open(found: Assessment) -> bool:
-    """Neither the user nor a detection has a risk that is open."""
-    return not (is_open(found.case.user) or found.evidence.detections)
+    """Neither the user nor a detection nor a sign-in has a risk that is open."""
+    evidence = found.evidence
+    open_rows = evidence.detections + evidence.sign_ins
+    return not (is_open(found.case.user) or open_rows)
+
+
+def risk_is_unknown(found: Assessment) -> bool:
+    """No risk is open as far as could be read, and that was not far enough."""
+    unread = found.case.unread
+    return nothing_is_open(found) and (RISK in unread or DETECTIONS in unread)
+
+
+def speaks_without_risk(found: Assessment) -> bool:
+    """No risk is open, and yet a fact speaks for a compromise."""
+    return nothing_is_open(found) and found.strongest(COMPROMISED) > NO_WEIGHT
 
 
 def cannot_be_judged(found: Assessment) -> bool:
@@ -6744,7 +6769,12 @@ RULES = (
     Rule(
         risk_is_unknown,
         LOOK_CLOSER,
-        "look closer: the risk could not be read.",
+        "look closer: not all of the risk could be read.",
+    ),
+    Rule(
+        speaks_without_risk,
+        LOOK_CLOSER,
+        "look closer: no risk is open, and yet a fact speaks for a compromise.",
     ),
     Rule(nothing_is_open, NO_VERDICT, "no verdict: no risk is open."),
     Rule(
@@ -6922,6 +6952,12 @@ def detection_event(detections: list[Row], outcome: str = "") -> Event:
     )
 
 
+def state_words(user: Row) -> str:
+    """Say how a user's risk stands."""
+    state = str(user.get("riskState"))
+    return STATE_WORDS.get(state, f"in an unknown state ({state})")
+
+
 def cause_of(item: Row) -> str:
     """Return what changed a user's risk: a detail that settles it, else event types."""
     detail = item.get("riskDetail")
@@ -6932,8 +6968,7 @@ def cause_of(item: Row) -> str:
 
 def history_text(item: Row) -> str:
     """Say how the user's risk stood after a change, and what or who caused it."""
-    state = str(item.get("riskState"))
-    text = f"User {STATE_WORDS.get(state, state)}"
+    text = f"User {state_words(item)}"
     cause = cause_of(item)
     if cause:
         text += f": {cause}"
@@ -7143,16 +7178,15 @@ def settled_by(case: Case) -> str:
 def open_sentence(case: Case) -> str:
     """Say how a risk that is open stands, and since when."""
     level = plain(case.user.get("riskLevel"))
-    state = STATE_WORDS[case.user["riskState"]]
+    state = state_words(case.user)
     since = when(case, at_risk_since(case))
     cause = settled_by(case)
-    return f"Risk {level}, {state} since {since}{cause}."
+    return f"Risk {level}, {plain(state)} since {since}{cause}."
 
 
 def settled_sentence(case: Case) -> str:
     """Say what became of a risk, and when."""
-    state = plain(case.user.get("riskState"))
-    words = STATE_WORDS.get(state, state)
+    words = state_words(case.user)
     changed = case.user.get("riskLastUpdatedDateTime")
     cause = settled_by(case)
     return f"No open risk: {words} {when(case, changed)}{cause}."

@@ -316,7 +316,26 @@ def test_where_nothing_can_be_read_no_all_clear_is_given(run: Succeed, tenant: T
     permissions -= {"IdentityRiskyUser.Read.All", "IdentityRiskEvent.Read.All", "AuditLog.Read.All"}
     found = investigation(run, ADELE_ID)
     assert found["suggestion"] == "lookCloser"
-    assert "look closer: the risk could not be read." in seen(run, ADELE_ID)
+    assert "look closer: not all of the risk could be read." in seen(run, ADELE_ID)
+
+
+@pytest.mark.parametrize("permission", ["IdentityRiskyUser.Read.All", "IdentityRiskEvent.Read.All"])
+def test_of_a_settled_risk_that_is_read_in_part_no_all_clear_is_given(
+    permission: str, run: Succeed, tenant: Tenant
+) -> None:
+    tenant.apps[CLIENT_ID].application_permissions.discard(permission)
+    assert investigation(run, MIA_ID)["suggestion"] == "lookCloser"
+
+
+@pytest.mark.parametrize(
+    ("state", "name"), [({"riskState": "suspended"}, "suspended"), ({"riskState": None}, "None"), ({}, "None")]
+)
+def test_a_state_that_is_not_known_is_no_all_clear(state: Row, name: str, run: Succeed, simulator: Simulator) -> None:
+    row = {"id": MIA_ID, "riskLevel": "high", "riskDetail": "none", **state}
+    simulator.fail_next(status=200, body={**row, "riskLastUpdatedDateTime": hours_ago(2)})
+    text = seen(run, MIA_ID)
+    assert f"Risk high, in an unknown state ({name}) since 2026-11-20T10:00:00Z (2 h ago)." in text
+    assert "**Suggestion:** look closer: the facts are few or weak." in text
 
 
 # What is suggested, and why
@@ -550,6 +569,31 @@ def test_refused_requests_for_mfa_before_one_that_was_granted_are_strong(run: Su
     fatigue = ("3 requests for MFA failed before one was granted", "compromised", 50)
     assert facts(run) == {UNFAMILIAR, fatigue}
     assert investigation(run, OTHER_ID)["suggestion"] == "confirmCompromised"
+
+
+def settle(story: Story, hours: float, state: str = "remediated") -> None:
+    """All risk of the user was settled, so many hours ago."""
+    story.tenant.change_user(OTHER_ID, riskLastUpdatedDateTime=hours_ago(hours), riskState=state, riskLevel="none")
+
+
+@pytest.mark.parametrize(
+    ("state", "hours", "suggestion"),
+    [("none", 1, "lookCloser"), ("remediated", 9, "lookCloser"), ("dismissed", 1, "none")],
+)
+def test_requests_for_mfa_count_without_risk_unless_it_was_settled_since(
+    state: str, hours: float, suggestion: str, run: Succeed, story: Story
+) -> None:
+    settle(story, hours, state)
+    for minutes in (5, 10, 15):
+        story.sign_in(2 + minutes / 60, ABROAD, 500121)
+    story.sign_in(2, ABROAD)
+    assert investigation(run, OTHER_ID)["suggestion"] == suggestion
+
+
+def test_a_sign_in_at_risk_is_no_all_clear(run: Succeed, story: Story) -> None:
+    settle(story, 5)
+    story.sign_in(1, ABROAD, riskState="atRisk")
+    assert investigation(run, OTHER_ID)["suggestion"] == "lookCloser"
 
 
 @pytest.mark.parametrize(("address", "hours"), [(HOME, 1), (ABROAD, 3)])
