@@ -6304,6 +6304,12 @@ class Evidence(NamedTuple):
         ]
 
     @property
+    def unlogged(self) -> list[Row]:
+        """The detections of sign-ins that the log, as far as it was read, does not have:
+        nobody knows how those ended."""
+        return [row for row in self.unexplained if row.get("requestId")]
+
+    @property
     def known(self) -> list[Row]:
         """The usual sign-ins of long before the first one with open risk."""
         first = min(map(happened, self.sign_ins), default="")
@@ -6327,13 +6333,28 @@ class Evidence(NamedTuple):
         return [row for row in self.sign_ins if error_code(row) == 0]
 
 
-def remedies_after(history: list[Row], time: str) -> list[Row]:
-    """Return the items of a history that tell of a remedy, after an instant."""
+NEVER = "9999"  # after all instants
+
+
+def noticed(row: Row) -> str:
+    """Return the instant of what was detected, or of its detection, whichever is later;
+    '' where neither is known."""
+    return max(happened(row), instant(row.get("detectedDateTime")))
+
+
+def remedies_since(history: list[Row], detections: list[Row]) -> list[Row]:
+    """Return the items of a history that tell of a remedy after all of some detections;
+    none where it is not known when one of them was."""
+    times = list(map(noticed, detections))
+    if "" in times:
+        return []
+    newest = max(times, default=NEVER)
+
     return [
         item
         for item in history
         if item.get("riskDetail") in REMEDIES
-        and instant(item.get("riskLastUpdatedDateTime")) > time
+        and instant(item.get("riskLastUpdatedDateTime")) > newest
     ]
 
 
@@ -6375,15 +6396,13 @@ def unsettled_log(case: Case) -> list[Row]:
 def evidence_of(case: Case) -> Evidence:
     """Return what counts of a case."""
     detections = [row for row in case.detections if is_open(row)]
-    newest = max(map(happened, detections), default="")
-    remedies = remedies_after(case.history, newest) if detections else []
 
     return Evidence(
         detections=detections,
         sign_ins=sign_ins_at_risk(case, detections),
         usual=usual_sign_ins(case),
         log=unsettled_log(case),
-        remedies=remedies,
+        remedies=remedies_since(case.history, detections),
     )
 
 
@@ -6615,9 +6634,18 @@ def outcome_facts(evidence: Evidence) -> Facts:
     if evidence.succeeded:
         text = "A risky sign-in succeeded"
         return newest_of(evidence.succeeded, text, NEITHER, NO_WEIGHT)
-    text = "No risky sign-in succeeded"
+    text = "No risky sign-in of the log succeeded"
 
     return newest_of(evidence.sign_ins, text, NEITHER, NO_WEIGHT)
+
+
+def unlogged_facts(evidence: Evidence) -> Facts:
+    """Risky sign-ins of which nobody knows how they ended."""
+    number = len(grouped(evidence.unlogged, "requestId"))
+    sign_ins = "A risky sign-in" if number == 1 else f"{number} risky sign-ins"
+    text = f"{sign_ins} may have succeeded: not in the log that was read"
+
+    return newest_of(evidence.unlogged, text, NEITHER, NO_WEIGHT)
 
 
 def remedy_facts(evidence: Evidence) -> Facts:
@@ -6641,6 +6669,7 @@ FACT_FINDERS: tuple[Callable[[Evidence], Facts], ...] = (
     mfa_facts,
     remedy_facts,
     outcome_facts,
+    unlogged_facts,
 )
 
 
@@ -6694,17 +6723,27 @@ def is_confirmed(found: Assessment) -> bool:
     return found.case.user.get("riskState") == "confirmedCompromised"
 
 
+def is_remedied(found: Assessment) -> bool:
+    """There was a remedy since the newest detection."""
+    return bool(found.evidence.remedies)
+
+
+def may_have_got_in(found: Assessment) -> bool:
+    """A risky sign-in succeeded, or it is not known how all of them ended."""
+    evidence = found.evidence
+    missing = found.case.not_looked_at or evidence.unlogged
+    return bool(evidence.succeeded or missing)
+
+
 def is_handled(found: Assessment) -> bool:
     """It was remedied, and nobody had got in or an administrator looked at it."""
-    if not found.evidence.remedies:
+    if not is_remedied(found):
         return False
-    return is_confirmed(found) or not found.evidence.succeeded
+    return is_confirmed(found) or not may_have_got_in(found)
 
 
 def facts_disagree(found: Assessment) -> bool:
-    """What speaks for a compromise was remedied, or does not stand alone."""
-    if found.evidence.remedies:
-        return True
+    """What speaks for a compromise does not stand alone."""
     strongest = found.strongest(COMPROMISED)
     against = found.weights(SAFE)
 
@@ -6797,6 +6836,11 @@ RULES = (
         is_false_alarm,
         CONFIRM_SAFE,
         "confirm safe: only weak facts speak for a compromise, several against it.",
+    ),
+    Rule(
+        is_remedied,
+        LOOK_CLOSER,
+        "look closer: it was remedied, but somebody had got in, or may have.",
     ),
     Rule(facts_disagree, LOOK_CLOSER, "look closer: the facts disagree."),
     Rule(

@@ -680,6 +680,54 @@ def test_a_remedy_does_not_lead_to_dismissal_where_somebody_had_got_in(run: Succ
     assert investigation(run, OTHER_ID)["suggestion"] == "lookCloser"
 
 
+REMEDIED_ONLY = "look closer: it was remedied, but somebody had got in, or may have."
+
+
+def remedy(story: Story, hours: float) -> None:
+    """The user set a new password, so many hours ago."""
+    detail = "userPerformedSecuredPasswordChange"
+    story.tenant.change_user(OTHER_ID, riskLastUpdatedDateTime=hours_ago(hours), riskDetail=detail)
+
+
+def test_a_remedy_does_not_lead_to_dismissal_where_a_sign_in_is_not_in_the_log(run: Succeed, story: Story) -> None:
+    story.detection("passwordSpray", 2, requestId=NOBODY)
+    remedy(story, 1)
+    unlogged = "A risky sign-in may have succeeded: not in the log that was read"
+    text = seen(run, OTHER_ID)
+    assert f"**Suggestion:** {REMEDIED_ONLY}" in text
+    assert f"- {unlogged}, 2026-11-20T10:00:00Z (2 h ago): for information" in text
+
+
+def test_a_remedy_does_not_lead_to_dismissal_where_the_log_was_not_read(run: Succeed, story: Story) -> None:
+    story.detection("leakedCredentials", 2)
+    remedy(story, 1)
+    assert investigation(run, OTHER_ID, sign_ins="false")["suggestion"] == "lookCloser"
+
+
+def test_a_remedy_between_an_activity_and_its_detection_remedies_nothing(run: Succeed, story: Story) -> None:
+    story.detection("leakedCredentials", 2, activityDateTime=hours_ago(30))
+    remedy(story, 20)
+    assert investigation(run, OTHER_ID)["suggestion"] == "confirmCompromised"
+
+
+def test_what_was_detected_at_no_known_time_is_not_remedied(run: Succeed, simulator: Simulator, story: Story) -> None:
+    remedy(story, 1)
+    row = {"id": "1", "userId": OTHER_ID, "riskState": "atRisk", "riskEventType": "leakedCredentials"}
+    simulator.fail_next(status=200, after=2, body={"value": [row]})
+    assert investigation(run, OTHER_ID)["suggestion"] == "confirmCompromised"
+
+
+def test_that_no_sign_in_succeeded_is_said_of_the_log_alone(run: Succeed, story: Story) -> None:
+    story.risky("passwordSpray", 1, code=53003)
+    for number in (1, 2):
+        story.detection("unlikelyTravel", 40, requestId=f"{NOBODY[:-1]}{number}")
+    reasons = investigation(run, OTHER_ID)["reasons"]
+    assert [each["text"] for each in reasons if not each["weight"]] == [
+        "No risky sign-in of the log succeeded",
+        "2 risky sign-ins may have succeeded: not in the log that was read",
+    ]
+
+
 @pytest.mark.parametrize(("remedied", "suggestion"), [(False, "none"), (True, "dismiss")])
 def test_a_confirmed_compromise_is_dismissed_once_it_is_remedied(
     remedied: bool, suggestion: str, run: Succeed, story: Story
