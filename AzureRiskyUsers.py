@@ -5917,6 +5917,17 @@ def is_open(row: Row) -> bool:
     return "riskState" in row and row["riskState"] not in CLOSED_STATES
 
 
+def with_other_steps(sign_ins: list[Row], log: list[Row]) -> list[Row]:
+    """Return sign-ins of a log with the other steps of the same attempts, in its order."""
+    attempts = grouped(sign_ins, "correlationId")
+
+    return [
+        row
+        for row in log
+        if str(row.get("correlationId")) in attempts or row in sign_ins
+    ]
+
+
 # The parts of a case, as they are called where one could not be looked at.
 RISK = "Risk of the user"
 DIRECTORY = "Directory"
@@ -5959,6 +5970,10 @@ class Case(NamedTuple):
             if row.get("riskState") not in (None, "none")
             or str(row.get("id")) in detected
         ]
+
+    def attempts(self) -> list[Row]:
+        """Return the risky sign-ins, and the other steps of the same attempts."""
+        return with_other_steps(self.risky_sign_ins(), self.sign_ins)
 
 
 class InvestigationRequest(NamedTuple):
@@ -6281,7 +6296,8 @@ def happened(row: Row) -> str:
 class Evidence(NamedTuple):
     """What counts of a case: risk that is settled does not.
 
-    detections and sign_ins: those whose risk is open. usual: sign-ins that succeeded
+    detections and sign_ins: those whose risk is open, and what only a sign-in tells to
+    have been detected. usual: sign-ins that succeeded
     without any risk. log: all sign-ins since the user's risk was settled. remedies: items of the history that tell of a
     remedy after the newest of the detections.
     """
@@ -6360,7 +6376,7 @@ def remedies_since(history: list[Row], detections: list[Row]) -> list[Row]:
 
 def usual_sign_ins(case: Case) -> list[Row]:
     """Return the sign-ins that succeeded and never had any risk."""
-    risky = grouped(case.risky_sign_ins(), "id")
+    risky = grouped(case.attempts(), "id")
 
     return [
         row
@@ -6375,14 +6391,16 @@ def has_open_risk(sign_in: Row) -> bool:
 
 
 def sign_ins_at_risk(case: Case, detections: list[Row]) -> list[Row]:
-    """Return the sign-ins whose risk is open, or that one of the detections belongs to."""
+    """Return the sign-ins whose risk is open, or that one of the detections belongs to;
+    and the other steps of these attempts, since only one step may bear the risk."""
     detected = grouped(detections, "requestId")
-
-    return [
+    at_risk = [
         row
         for row in case.sign_ins
         if has_open_risk(row) or str(row.get("id")) in detected
     ]
+
+    return with_other_steps(at_risk, case.sign_ins)
 
 
 def unsettled_log(case: Case) -> list[Row]:
@@ -6393,9 +6411,34 @@ def unsettled_log(case: Case) -> list[Row]:
     return [row for row in case.sign_ins if happened(row) > settled]
 
 
+def as_detection(sign_in: Row, event_type: str) -> Row:
+    """Return what a sign-in itself says was detected, as a detection."""
+    return {
+        **sign_in,
+        "requestId": sign_in.get("id"),
+        "riskEventType": event_type,
+        "riskLevel": sign_in.get("riskLevelAggregated"),
+        "additionalDetails": {},
+    }
+
+
+def told_by_sign_ins(case: Case) -> list[Row]:
+    """Return what only the log says was detected in sign-ins with open risk: detections
+    may be unread, cut off or late."""
+    told = grouped(case.detections, "requestId")
+
+    return [
+        as_detection(row, str(event_type))
+        for row in filter(has_open_risk, case.sign_ins)
+        if str(row.get("id")) not in told
+        for event_type in list_in(row, "riskEventTypes_v2")
+    ]
+
+
 def evidence_of(case: Case) -> Evidence:
     """Return what counts of a case."""
-    detections = [row for row in case.detections if is_open(row)]
+    detections = list(filter(is_open, case.detections))
+    detections += told_by_sign_ins(case)
 
     return Evidence(
         detections=detections,
@@ -6956,8 +6999,16 @@ def user_agents(detections: Iterable[Row]) -> list[str]:
     return list(dict.fromkeys(texts))
 
 
-def logged_event(sign_in: Row, detections: list[Row]) -> Event:
-    """Return the event of a sign-in of the log, with its detections."""
+def text_of_sign_in(sign_in: Row) -> str:
+    """Say what a sign-in is of which no event type is known."""
+    if sign_in.get("riskState") in (None, "none"):
+        return "Further step of a risky sign-in"
+    return "Risky sign-in"
+
+
+def logged_event(sign_in: Row, detections: list[Row], otherwise: str) -> Event:
+    """Return the event of a sign-in of the log, with its detections. otherwise: its text
+    where no event type is known."""
     event_types = [row.get("riskEventType") for row in detections]
     event_types += list_in(sign_in, "riskEventTypes_v2")
     level = highest_level(detections) or sign_in.get("riskLevelAggregated")
@@ -6965,7 +7016,7 @@ def logged_event(sign_in: Row, detections: list[Row]) -> Event:
     return Event(
         time=sign_in.get("createdDateTime"),
         kind=SIGN_IN_EVENT,
-        text=words_for(event_types) or "Sign-in without risk",
+        text=words_for(event_types) or otherwise,
         level=level,
         id=sign_in.get("id"),
         place=origin(sign_in),
@@ -7037,13 +7088,17 @@ def history_event(item: Row) -> Event:
 
 
 def logged_events(case: Case) -> list[Event]:
-    """Return an event for each sign-in of the log that has risk or detections."""
+    """Return an event for each sign-in of the log that has risk or detections, and for the
+    other steps of the same attempts."""
     detections = grouped(case.detections, "requestId")
 
-    return [
-        logged_event(row, detections.get(str(row.get("id")), []))
-        for row in case.risky_sign_ins()
-    ]
+    events = []
+    for row in case.attempts():
+        detected = detections.get(str(row.get("id")), [])
+        event = logged_event(row, detected, text_of_sign_in(row))
+        events.append(event)
+
+    return events
 
 
 def unlogged_events(case: Case) -> list[Event]:
@@ -7067,7 +7122,8 @@ def other_events(case: Case) -> list[Event]:
 
 def usual_events(case: Case) -> list[Event]:
     """Return events of the newest sign-ins, none of which has any risk."""
-    return [logged_event(row, []) for row in case.sign_ins[:MAX_USUAL]]
+    newest = case.sign_ins[:MAX_USUAL]
+    return [logged_event(row, [], "Sign-in without risk") for row in newest]
 
 
 def timeline(case: Case) -> list[Event]:

@@ -606,6 +606,35 @@ def test_refused_requests_from_elsewhere_or_long_before_say_nothing(
     assert facts(run) == {UNFAMILIAR}
 
 
+def test_a_further_step_of_a_risky_attempt_is_who_got_in(run: Succeed, story: Story) -> None:
+    story.risky("passwordSpray", 1, code=50074, correlationId=NOBODY)
+    story.sign_in(0.9, ABROAD, correlationId=NOBODY)
+    found = investigation(run, OTHER_ID)
+    assert found["suggestion"] == "confirmCompromised"
+    assert "A risky sign-in succeeded" in {each["text"] for each in found["reasons"]}
+    steps = [(each["text"], each["outcome"]) for each in found["timeline"] if each["kind"] == "signIn"]
+    assert steps == [
+        ("Further step of a risky sign-in", "Succeeded (0); no Conditional Access applied"),
+        ("Password spray", "Interrupted (50074): MFA needed and not passed; no Conditional Access applied"),
+    ]
+
+
+def test_a_sign_in_at_risk_is_not_said_to_be_without_risk(run: Succeed, story: Story) -> None:
+    item_id = story.sign_in(1, ABROAD, riskState="atRisk")
+    outcome = "Succeeded (0); no Conditional Access applied"
+    sign_ins = [each for each in events(run, OTHER_ID) if each[0] == "signIn"]
+    assert sign_ins == [("signIn", "Risky sign-in", outcome, item_id)]
+
+
+def test_what_only_a_sign_in_names_counts(run: Succeed, story: Story, simulator: Simulator) -> None:
+    story.usual(6)
+    story.risky("nationStateIP", 1, HOME, **PASSED, **OWN_DEVICE)
+    simulator.fail_next(status=400, after=2)
+    assert ("Verified threat actor IP", "compromised", 100) in facts(run)
+    simulator.fail_next(status=400, after=2)
+    assert investigation(run, OTHER_ID)["suggestion"] == "confirmCompromised"
+
+
 def test_a_protocol_without_mfa_counts(run: Succeed, story: Story) -> None:
     story.risky("unfamiliarFeatures", 1, clientAppUsed="IMAP4")
     legacy = ("A risky sign-in succeeded by a protocol without MFA", "compromised", 20)
