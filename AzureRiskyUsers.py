@@ -5881,7 +5881,8 @@ def run_action(
 
 # ==== Cases ===================================================================
 #
-# All that Graph knows of one user, read by four requests at most.
+# All that Graph knows of one user, read by four requests; by up to six where the directory
+# spells a name otherwise than it was looked for.
 
 
 DEFAULT_DAYS = 30  # how long Graph keeps sign-ins
@@ -6050,6 +6051,43 @@ def account_of(client: GraphClient, user: NamedUser) -> Subject:
     return Subject(only_user(user, users), [], [])
 
 
+def subject_of_record(user: NamedUser, record: Row) -> Subject:
+    """Return the risky user of a record. Its name may have passed on to a newer account,
+    where it is that of a deleted one."""
+    notes = []
+    if is_deleted(record) and user.by != "id":
+        notes = [f"{DIRECTORY}: whether a newer account has the same name"]
+    return Subject({"riskState": None, **record}, [], notes)
+
+
+def is_spelled_otherwise(user: NamedUser, account: Row) -> bool:
+    """Tell whether the directory spells a name in none of the ways that `find_users`
+    looks for."""
+    spellings = (user.text, user.text.lower())
+    return user.by != "id" and account.get(user.property_name) not in spellings
+
+
+def record_or_account(client: GraphClient, user: NamedUser) -> Subject:
+    """Return the risky user or the account that is meant by an id or a name that no risky
+    user has.
+
+    The directory minds no case, so that the account that it finds may yet be a risky user
+    by another spelling. Raises as `account_of` does.
+    """
+    subject = account_of(client, user)
+    if not is_spelled_otherwise(user, subject.user):
+        return subject
+    user_id = str(subject.user["id"])
+    try:
+        record = read_item(client, RISKY_USERS, user_id)
+    except GraphError as error:
+        if error.status == 404:
+            return subject
+        raise
+
+    return subject_of_record(user, record)
+
+
 def find_subject(client: GraphClient, user: NamedUser) -> Subject:
     """Return the risky user who is meant, else the account.
 
@@ -6068,9 +6106,8 @@ def find_subject(client: GraphClient, user: NamedUser) -> Subject:
         return Subject(account, [RISK, *unread], [refusal, *notes])
 
     if rows:
-        record = {"riskState": None, **only_user(user, rows)}
-        return Subject(record, [], [])
-    return account_of(client, user)
+        return subject_of_record(user, only_user(user, rows))
+    return record_or_account(client, user)
 
 
 class Part(NamedTuple):

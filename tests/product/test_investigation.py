@@ -198,6 +198,34 @@ def test_a_name_of_nobody_is_an_error_that_offers_the_nearest(error: Fail, simul
     assert len(simulator.graph_requests) == 3
 
 
+MIXED = {"userDisplayName": "Kai Berg", "userPrincipalName": "Kai.Berg@contoso.example"}
+
+
+@pytest.mark.parametrize("name", ["kai.berg@contoso.example", "kai berg", "KAI BERG"])
+def test_a_risky_user_is_found_whatever_the_case_of_the_name(
+    name: str, run: Succeed, tenant: Tenant, simulator: Simulator
+) -> None:
+    tenant.add_user(id=OTHER_ID, **MIXED)
+    tenant.directory[OTHER_ID] = tenant.users[OTHER_ID]
+    found = investigation(run, name)
+    assert (found["userId"], found["riskState"], found["notLookedAt"]) == (OTHER_ID, "atRisk", [])
+    assert [path for path, _ in requests_of(simulator)] == [
+        "identityProtection/riskyUsers",
+        "users",
+        f"identityProtection/riskyUsers/{OTHER_ID}",
+        f"identityProtection/riskyUsers/{OTHER_ID}/history",
+        "identityProtection/riskDetections",
+        "auditLogs/signIns",
+    ]
+
+
+def test_an_account_without_risk_is_found_whatever_the_case_of_the_name(run: Succeed, tenant: Tenant) -> None:
+    tenant.add_user(id=OTHER_ID, **MIXED)
+    tenant.directory[OTHER_ID] = tenant.users.pop(OTHER_ID)
+    text = seen(run, "kai.berg@contoso.example")
+    assert "Entra ID Protection has no record of risk for this account." in text
+
+
 def test_an_id_of_nobody_is_an_error(error: Fail, simulator: Simulator) -> None:
     assert error(line(NOBODY)) == (
         f"Failed to execute {INVESTIGATE}. No risky user and no account of the directory has the ID {NOBODY}."
@@ -777,6 +805,12 @@ def test_of_a_deleted_account_no_verdict_is_suggested_or_offered(run: Succeed, s
     assert "**Suggestion:** no verdict: the account is deleted, and Graph takes none." in text
     assert "The account is deleted." in text
     assert "### Next" not in text
+
+
+def test_the_name_of_a_deleted_user_may_be_that_of_another_by_now(run: Succeed, story: Story) -> None:
+    story.tenant.change_user(OTHER_ID, isDeleted=True)
+    assert investigation(run, "Kai Berg")["notLookedAt"] == ["Directory: whether a newer account has the same name"]
+    assert investigation(run, OTHER_ID)["notLookedAt"] == []
 
 
 # What happened, and what to do
