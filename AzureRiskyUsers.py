@@ -5942,7 +5942,7 @@ class Case(NamedTuple):
 
     user: the risky user, or the account, which has no riskState. history: how the risk
     changed. unread: the parts above that could not be read at all. not_looked_at: what is
-    missing, and why. read_at: an instant.
+    missing, and why. read_at and log_from, from where the log was read: instants.
     """
 
     user: Row
@@ -5952,6 +5952,7 @@ class Case(NamedTuple):
     unread: list[str]
     not_looked_at: list[str]
     read_at: str
+    log_from: str
 
     @property
     def user_id(self) -> str:
@@ -6191,6 +6192,14 @@ def read_sign_ins(client: GraphClient, user_id: str, days: int) -> PartRows:
     return read_part(client, list_part(SIGN_INS, whole_log(), args), user_id)
 
 
+def log_start(sign_ins: PartRows, days: int) -> str:
+    """Return the instant from where the log was read: so many days ago, or the oldest
+    sign-in that was read where older ones were left out."""
+    if sign_ins.rows and sign_ins.missing:
+        return instant(sign_ins.rows[-1].get("createdDateTime"))
+    return instant(now_literal(-86_400 * days))
+
+
 def read_case(client: GraphClient, request: InvestigationRequest) -> Case:
     """Read what Graph knows of a user. Raises as `find_subject` does."""
     subject = find_subject(client, request.user)
@@ -6210,6 +6219,7 @@ def read_case(client: GraphClient, request: InvestigationRequest) -> Case:
         unread=subject.unread + unread,
         not_looked_at=subject.not_looked_at + missing,
         read_at=instant(now_literal()),
+        log_from=log_start(sign_ins, request.days),
     )
 
 
@@ -6963,6 +6973,7 @@ DETECTION_EVENT = "detection"
 HISTORY_EVENT = "history"
 ACTION_EVENT = "action"
 NOT_IN_LOG = "not in the log of interactive sign-ins"
+BEFORE_LOG = "before the part of the log that was read"
 
 
 class Place(NamedTuple):
@@ -7138,14 +7149,23 @@ def logged_events(case: Case) -> list[Event]:
     return events
 
 
+def unlogged_outcome(case: Case, detections: list[Row]) -> str:
+    """Say why it is not known how a sign-in ended that the log does not have."""
+    if SIGN_INS in case.unread:
+        return ""
+    time = happened(detections[0])
+    if time and time < case.log_from:
+        return BEFORE_LOG
+    return NOT_IN_LOG
+
+
 def unlogged_events(case: Case) -> list[Event]:
     """Return an event for each sign-in that is known by its detections alone."""
     logged = grouped(case.sign_ins, "id")
     by_sign_in = grouped(case.detections, "requestId")
-    outcome = "" if SIGN_INS in case.unread else NOT_IN_LOG
 
     return [
-        detection_event(rows, outcome)
+        detection_event(rows, unlogged_outcome(case, rows))
         for request_id, rows in by_sign_in.items()
         if request_id not in logged
     ]
@@ -7240,7 +7260,9 @@ def technique_rows(case: Case) -> list[Json]:
 
 def at_risk_since(case: Case) -> Any:
     """Return since when the risk has been open, as Graph writes it; None where it is not
-    open."""
+    open, or where only the history, which could not be read, would tell."""
+    if is_open(case.user) and HISTORY in case.unread:
+        return None
     times = []
     for item in case.history:
         if not is_open(item):
@@ -7263,7 +7285,10 @@ AGO_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 def ago(seconds: float) -> str:
-    """Return how long ago something was, in its largest unit."""
+    """Return how long ago something was, in its largest unit. Clocks may differ by some
+    seconds."""
+    if seconds <= -60:
+        return "in the future"
     for length, unit in AGO_UNITS:
         if seconds >= length:
             return f"{int(seconds // length)} {unit} ago"
@@ -7305,20 +7330,29 @@ def settled_by(case: Case) -> str:
         return ""
 
     text = plain(word_for("riskDetail", detail))
-    newest = case.history[0] if case.history else {}
-    actor = newest.get("initiatedBy")
-    if actor:
+    changes = [row for row in case.history if row.get("riskDetail") == detail]
+    actors = [row.get("initiatedBy") for row in changes[:1]]
+    for actor in filter(None, actors):
         text += f", by {plain(actor)}"
     return f": {text}"
+
+
+def since_when(case: Case) -> str:
+    """Say since when a risk has been open; where that is not known, when it changed."""
+    since = when(case, at_risk_since(case))
+    if since:
+        return f" since {since}"
+    changed = when(case, case.user.get("riskLastUpdatedDateTime"))
+    return f", last changed {changed}" if changed else ""
 
 
 def open_sentence(case: Case) -> str:
     """Say how a risk that is open stands, and since when."""
     level = plain(case.user.get("riskLevel"))
-    state = state_words(case.user)
-    since = when(case, at_risk_since(case))
+    state = plain(state_words(case.user))
+    since = since_when(case)
     cause = settled_by(case)
-    return f"Risk {level}, {plain(state)} since {since}{cause}."
+    return f"Risk {level}, {state}{since}{cause}."
 
 
 def settled_sentence(case: Case) -> str:
@@ -7326,7 +7360,7 @@ def settled_sentence(case: Case) -> str:
     words = state_words(case.user)
     changed = case.user.get("riskLastUpdatedDateTime")
     cause = settled_by(case)
-    return f"No open risk: {words} {when(case, changed)}{cause}."
+    return f"No open risk of the user: {words} {when(case, changed)}{cause}."
 
 
 def record_sentence(case: Case) -> str:
@@ -7336,7 +7370,7 @@ def record_sentence(case: Case) -> str:
     return settled_sentence(case)
 
 
-def risk_sentence(case: Case) -> str:
+def user_sentence(case: Case) -> str:
     """Say how a user's risk stands, as far as that is known."""
     if RISK in case.unread:
         return "The risk of the user could not be read."
@@ -7346,6 +7380,15 @@ def risk_sentence(case: Case) -> str:
         return f"{record_sentence(case)} The account is deleted."
 
     return record_sentence(case)
+
+
+def risk_sentence(case: Case) -> str:
+    """Say how a user's risk stands, and whether detections are open without it."""
+    sentence = user_sentence(case)
+    number = len(list(filter(is_open, case.detections)))
+    if is_open(case.user) or not number:
+        return sentence
+    return f"{sentence} Open detections: {number}."
 
 
 def reason_line(case: Case, fact: Fact) -> str:

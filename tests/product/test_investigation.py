@@ -828,10 +828,68 @@ def test_a_sign_in_that_is_not_in_the_log_is_said_to_be_missing_there(run: Succe
     assert ("signIn", "Unfamiliar sign-in properties", outcome, NOBODY) in events(run, OTHER_ID)
 
 
+def test_a_log_that_was_read_in_part_is_not_said_to_lack_an_older_sign_in(run: Succeed, story: Story) -> None:
+    story.detection("unfamiliarFeatures", 200, requestId=NOBODY)
+    timeline = investigation(run, OTHER_ID, days="7")["timeline"]
+    assert [each["outcome"] for each in timeline if each["id"] == NOBODY] == [
+        "before the part of the log that was read"
+    ]
+
+
 def test_a_log_that_was_not_read_is_not_said_to_lack_a_sign_in(run: Succeed, story: Story, tenant: Tenant) -> None:
     tenant.apps[CLIENT_ID].application_permissions.discard("AuditLog.Read.All")
     story.detection("unfamiliarFeatures", 1, requestId=NOBODY)
     assert ("signIn", "Unfamiliar sign-in properties", "", NOBODY) in events(run, OTHER_ID)
+
+
+def head(text: str) -> str:
+    """The line of a card that says how the risk stands."""
+    return text.splitlines()[1]
+
+
+def test_without_the_history_it_is_not_known_since_when_the_risk_is_open(run: Succeed, simulator: Simulator) -> None:
+    simulator.fail_next(status=400, after=1)
+    assert head(seen(run, ADELE_ID)) == "Risk high, at risk, last changed 2026-11-20T08:50:00Z (3 h ago)."
+    simulator.fail_next(status=400, after=1)
+    assert investigation(run, ADELE_ID)["atRiskSince"] is None
+
+
+def test_a_user_without_any_time_is_at_risk_all_the_same(run: Succeed, simulator: Simulator) -> None:
+    row = {"id": OTHER_ID, "riskLevel": "high", "riskState": "atRisk"}
+    simulator.fail_next(status=200, body=row)
+    assert head(seen(run, OTHER_ID)) == "Risk high, at risk."
+
+
+def test_what_is_open_beside_a_settled_user_stands_beside_it(run: Succeed, story: Story) -> None:
+    settle(story, 2)
+    story.detection("leakedCredentials", 1)
+    settled = "No open risk of the user: remediated 2026-11-20T10:00:00Z (2 h ago)."
+    assert head(seen(run, OTHER_ID)) == f"{settled} Open detections: 1."
+
+
+def test_who_settled_a_risk_is_who_made_that_change(run: Succeed, story: Story) -> None:
+    story.tenant.change_user(
+        OTHER_ID,
+        initiated_by=NOBODY,
+        riskState="confirmedCompromised",
+        riskDetail="adminConfirmedUserCompromised",
+        riskLastUpdatedDateTime=hours_ago(3),
+    )
+    story.tenant.change_user(
+        OTHER_ID,
+        riskState="remediated",
+        riskDetail="userPerformedSecuredPasswordReset",
+        riskLastUpdatedDateTime=hours_ago(2),
+    )
+    story.tenant.change_user(OTHER_ID, initiated_by=ADELE_ID, riskDetail="none", riskLastUpdatedDateTime=hours_ago(1))
+    story.tenant.users[OTHER_ID]["riskDetail"] = "userPerformedSecuredPasswordReset"
+    text = head(seen(run, OTHER_ID))
+    assert text.endswith(": User performed secured password reset.")
+
+
+def test_a_time_to_come_is_not_just_now(run: Succeed, story: Story) -> None:
+    story.detection("leakedCredentials", -48)
+    assert "Leaked credentials, detected in real time, 2026-11-22T12:00:00Z (in the future): " in seen(run, OTHER_ID)
 
 
 def test_what_an_administrator_did_stands_in_the_timeline_with_who_it_was(run: Succeed, story: Story) -> None:
