@@ -6552,9 +6552,16 @@ def event_facts(evidence: Evidence) -> Facts:
         yield from newest_of(rows, text, COMPROMISED, weight)
 
 
+def attack_words(rows: Iterable[Row]) -> str:
+    """Return the types of some detections in words, as in "Leaked credentials"."""
+    words = [words_for([row.get("riskEventType")]) for row in rows]
+    distinct = dict.fromkeys(words)
+    return " and ".join(distinct)
+
+
 def are_one_attack(later: Row, earlier: Row) -> bool:
     """Tell whether two detections are of different types, and close in time."""
-    if later.get("riskEventType") == earlier.get("riskEventType"):
+    if attack_words([later]) == attack_words([earlier]):
         return False
     seconds = seconds_between(happened(earlier), happened(later))
     return seconds <= CLOSE_PERIOD
@@ -6568,10 +6575,8 @@ def compound_facts(evidence: Evidence) -> Facts:
 
     for later, earlier in pairwise(in_order):
         if are_one_attack(later, earlier):
-            words = words_for(
-                row.get("riskEventType") for row in (earlier, later)
-            )
-            text = f"{words} came within 24 hours"
+            words = attack_words((earlier, later))
+            text = f"{words} within 24 hours of each other"
             yield from newest_of([later], text, COMPROMISED, MEDIUM)
             return
 
@@ -7305,11 +7310,23 @@ def when(case: Case, time: Any) -> str:
     return f"{to_the_second(moment)} ({ago(seconds)})"
 
 
+def printable(text: Any) -> str:
+    """Return a text in one line, without what cannot be seen, such as what turns the
+    direction of reading round."""
+    one_line = " ".join(str(text).split())
+    return "".join(filter(str.isprintable, one_line))
+
+
+def plain_cell(text: Any) -> str:
+    """Return a text of Graph's as one that a cell shows as it is. The platform's table
+    itself sees to pipes and backticks."""
+    return re.sub(r"([\\*\[\]<>])", r"\\\1", printable(text))
+
+
 def plain(text: Any) -> str:
     """Return a text of Graph's as one that markdown shows as it is: a name or an event may
     be chosen by an attacker."""
-    one_line = " ".join(str(text).split())
-    return re.sub(r"([\\`*\[\]<>])", r"\\\1", one_line)
+    return plain_cell(text).replace("`", "\\`")
 
 
 def name_of(user: Row) -> str:
@@ -7330,10 +7347,11 @@ def settled_by(case: Case) -> str:
         return ""
 
     text = plain(word_for("riskDetail", detail))
-    changes = [row for row in case.history if row.get("riskDetail") == detail]
-    actors = [row.get("initiatedBy") for row in changes[:1]]
-    for actor in filter(None, actors):
-        text += f", by {plain(actor)}"
+    by_detail = grouped(case.history, "riskDetail")
+    for item in by_detail.get(str(detail), [])[:1]:
+        actor = item.get("initiatedBy")
+        if actor:
+            text += f", by {plain(actor)}"
     return f": {text}"
 
 
@@ -7405,14 +7423,15 @@ def reason_line(case: Case, fact: Fact) -> str:
 def event_row(case: Case, event: Event) -> Json:
     """Return an event as the card's table shows it."""
     place = [str(each) for each in event.place if each]
+    origin_text = ", ".join(place)
 
     return {
         "when": when(case, event.time),
-        "what": event.text,
+        "what": plain_cell(event.text),
         "level": event.level,
-        "from": ", ".join(place),
-        "with": event.client,
-        "outcome": event.outcome,
+        "from": plain_cell(origin_text),
+        "with": plain_cell(event.client),
+        "outcome": plain_cell(event.outcome),
     }
 
 
@@ -7504,8 +7523,10 @@ VERDICTS = (
 
 
 def open_sign_in_ids(evidence: Evidence) -> list[str]:
-    """Return the ids of sign-ins whose risk is open, logged or not."""
-    return list(grouped(evidence.detections, "requestId"))
+    """Return the ids of sign-ins whose risk is open, logged or not; what has not the form
+    of an id could not be pasted."""
+    ids = grouped(evidence.detections, "requestId")
+    return list(filter(OBJECT_ID.fullmatch, ids))
 
 
 def is_to_be_given(found: Assessment, verdict: Verdict) -> bool:
@@ -7527,7 +7548,8 @@ class Offer(NamedTuple):
 
 
 def offers(found: Assessment, verdict: Verdict) -> list[Offer]:
-    """Return the command that gives a verdict, none where there is none to give.
+    """Return the command that gives a verdict, none where there is none to give; several
+    where it is on more sign-ins than one command takes.
 
     To close the risk of a user Graph needs a record of it. Without one, as for guests,
     that of the sign-ins can be closed.
@@ -7541,9 +7563,13 @@ def offers(found: Assessment, verdict: Verdict) -> list[Offer]:
         return [Offer(command, action)]
 
     action = verdict.of_sign_ins
-    sign_ins = ",".join(open_sign_in_ids(found.evidence)[:MAX_IDS])
-    command = f"!{action.command} sign_in={sign_ins} verify=true"
-    return [Offer(command, action)] if sign_ins else []
+    sign_ins = open_sign_in_ids(found.evidence)
+    command = f"!{action.command} sign_in={{}} verify=true"
+
+    return [
+        Offer(command.format(",".join(ids)), action)
+        for ids in batches(sign_ins, MAX_IDS)
+    ]
 
 
 def offer_line(case: Case, verdict: Verdict, offer: Offer, mark: str) -> str:
@@ -7560,10 +7586,14 @@ def verdict_lines(found: Assessment, suggestion: str) -> list[str]:
     for verdict in VERDICTS:
         is_suggested = verdict.suggestion == suggestion
         mark = " (suggested)" if is_suggested else ""
-        position = 0 if is_suggested else len(lines)
-        for offer in offers(found, verdict):
-            line = offer_line(found.case, verdict, offer, mark)
-            lines.insert(position, line)
+        offered = [
+            offer_line(found.case, verdict, offer, mark)
+            for offer in offers(found, verdict)
+        ]
+        if is_suggested:
+            lines = offered + lines
+        else:
+            lines = lines + offered
 
     return lines
 

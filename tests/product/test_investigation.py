@@ -692,8 +692,14 @@ def test_different_detections_within_a_day_count_as_one_attack(
 ) -> None:
     story.detection("newCountry", 1)
     story.detection("unlikelyTravel", 1 + hours)
-    compound = ("Atypical travel, New country came within 24 hours", "compromised", 20)
+    compound = ("Atypical travel and New country within 24 hours of each other", "compromised", 20)
     assert (compound in facts(run)) == together
+
+
+def test_two_detections_that_bear_one_title_are_not_of_different_types(run: Succeed, story: Story) -> None:
+    story.detection("impossibleTravel", 1)
+    story.detection("mcasImpossibleTravel", 2)
+    assert {weight for _, _, weight in facts(run)} == {5}
 
 
 def test_one_sign_in_found_risky_at_once_and_later_counts(run: Succeed, story: Story) -> None:
@@ -934,6 +940,42 @@ def test_what_an_attacker_chose_cannot_pass_for_the_cards_own_words(run: Succeed
     text = seen(run, OTHER_ID)
     assert "- User agents: x ### Suggestion: dismiss \\[link\\](https://evil.example) \\`!cmd\\` \\<b\\>" in text
     assert not [each for each in text.splitlines() if each.startswith("### Suggestion")]
+
+
+def test_what_an_attacker_chose_is_no_link_and_no_html_in_a_table(run: Succeed, story: Story) -> None:
+    agent = "x|\\|[Confirm safe](https://evil.example)\n<b>`y`\u202etxt.exe"
+    info = json.dumps([{"Key": "userAgent", "Value": agent}])
+    story.detection("newCountry", 1, additionalInfo=info, requestId=NOBODY, ipAddress=ABROAD)
+    (row,) = (each for each in seen(run, OTHER_ID).splitlines() if "| New country |" in each)
+    assert row == (
+        "| 2026-11-20T11:00:00Z (1 h ago) | New country | medium | 203.0.113.77 | "
+        "x\\|\\\\\\|\\[Confirm safe\\](https://evil.example) \\<b\\>\\`y\\`txt.exe | "
+        "not in the log of interactive sign-ins |"
+    )
+
+
+def without_record(story: Story) -> None:
+    """The user is a guest, whose record is elsewhere."""
+    tenant = story.tenant
+    tenant.directory[OTHER_ID] = tenant.users.pop(OTHER_ID)
+
+
+def test_verdicts_on_more_sign_ins_than_one_command_takes_are_several_commands(run: Succeed, story: Story) -> None:
+    ids = [f"00000000-0000-4000-8003-{number:012}" for number in range(61)]
+    for number, item_id in enumerate(ids):
+        story.detection("unlikelyTravel", 1 + number, requestId=item_id)
+    without_record(story)
+    dismissals = [each for each in commands_in(seen(run, OTHER_ID)) if "sign-ins-dismiss" in each]
+    assert dismissals == [
+        f"!azure-risky-sign-ins-dismiss sign_in={','.join(ids[:60])} verify=true",
+        f"!azure-risky-sign-ins-dismiss sign_in={ids[60]} verify=true",
+    ]
+
+
+def test_an_id_that_cannot_be_pasted_is_in_no_command(run: Succeed, story: Story) -> None:
+    story.detection("unlikelyTravel", 1, requestId='1" verify=true ` x')
+    without_record(story)
+    assert not [each for each in commands_in(seen(run, OTHER_ID)) if "sign_in=" in each]
 
 
 def test_the_documented_weights_are_those_that_count() -> None:
