@@ -6384,6 +6384,16 @@ class Evidence(NamedTuple):
         ]
 
     @property
+    def own_addresses(self) -> set[str]:
+        """The IP addresses that the user is known by."""
+        by_address = grouped(self.known, "ipAddress")
+        return {
+            address
+            for address, rows in by_address.items()
+            if len(rows) >= KNOWN_ADDRESS
+        }
+
+    @property
     def event_types(self) -> set[str]:
         """The event types of the detections, in lower case."""
         return {
@@ -6604,14 +6614,18 @@ def number_before(sign_in: Row, others: list[Row]) -> int:
 
 
 def fatigue_facts(evidence: Evidence) -> Facts:
-    """A person who was asked for MFA until they gave in."""
+    """A person who was asked for MFA until they gave in. From an address of their own
+    they mistype a code themselves."""
     failed = [row for row in evidence.log if error_code(row) == MFA_FAILED]
     granted = [row for row in evidence.log if error_code(row) == 0]
     by_address = grouped(failed, "ipAddress")
+    foreign = by_address.keys() - evidence.own_addresses
 
     for sign_in in granted:
         address = str(sign_in.get("ipAddress"))
-        number = number_before(sign_in, by_address.get(address, []))
+        if address not in foreign:
+            continue
+        number = number_before(sign_in, by_address[address])
         if number >= MFA_FATIGUE:
             text = f"{number} requests for MFA failed before one was granted"
             yield from newest_of([sign_in], text, COMPROMISED, STRONG)
@@ -6669,11 +6683,10 @@ def facts_of_each(
 
 def known_address_facts(evidence: Evidence) -> Facts:
     """IP addresses of risky sign-ins that the user is known by."""
-    known = grouped(evidence.known, "ipAddress")
+    own = evidence.own_addresses
 
     def is_known(sign_in: Row) -> bool:
-        address = str(sign_in.get("ipAddress"))
-        return len(known.get(address, [])) >= KNOWN_ADDRESS
+        return str(sign_in.get("ipAddress")) in own
 
     text = (
         f"The IP address had {KNOWN_ADDRESS} or more sign-ins without risk, a week "
@@ -7735,16 +7748,17 @@ def without_nothing(row: Json) -> Json:
 
 
 def account_context(user: Row) -> Json:
-    """Return a user as the platform's Account."""
-    return without_nothing(
-        {
-            "ID": user["id"],
-            "Type": "Entra ID",
-            "Username": user.get("userPrincipalName"),
-            "DisplayName": user.get("userDisplayName"),
-            "RiskLevel": PLATFORM_LEVELS.get(str(user.get("riskLevel"))),
-        }
-    )
+    """Return a user as the platform's Account. The platform may keep what an Account had
+    before, so that a risk that is no more has to be told as null."""
+    account = {
+        "ID": user["id"],
+        "Type": "Entra ID",
+        "Username": user.get("userPrincipalName"),
+        "DisplayName": user.get("userDisplayName"),
+    }
+    level = PLATFORM_LEVELS.get(str(user.get("riskLevel")))
+
+    return {**without_nothing(account), "RiskLevel": level}
 
 
 def coordinates(row: Row) -> str:
@@ -7771,11 +7785,18 @@ def ip_context(address: str, row: Row) -> Json:
     return without_nothing({"Address": address, "Geo": without_nothing(geo)})
 
 
-def ip_contexts(case: Case) -> list[Json]:
+def ip_contexts(found: Assessment) -> list[Json]:
     """Return the IP addresses of the detections. Those of sign-ins without risk are left
-    out: what blocks IP addresses would lock the user's own."""
-    by_address = grouped(case.detections, "ipAddress")
-    return [ip_context(each, rows[0]) for each, rows in by_address.items()]
+    out, and those that the user is known by: what blocks IP addresses would lock the
+    user's own."""
+    by_address = grouped(found.case.detections, "ipAddress")
+    own = found.evidence.own_addresses
+
+    return [
+        ip_context(address, rows[0])
+        for address, rows in by_address.items()
+        if address not in own
+    ]
 
 
 def object_contexts(case: Case) -> Json:
@@ -7797,7 +7818,7 @@ def case_context(findings: Findings) -> Json:
         INVESTIGATION: investigation_context(findings),
         **object_contexts(case),
         ACCOUNT: account_context(case.user),
-        IP: ip_contexts(case),
+        IP: ip_contexts(findings.found),
     }
 
     return without_nothing(outputs)

@@ -274,7 +274,22 @@ def test_an_account_without_risk_is_an_account_of_the_platform_too(run: Succeed)
         "Type": "Entra ID",
         "Username": "user.1001@contoso.example",
         "DisplayName": "user.1001",
+        "RiskLevel": None,
     }
+
+
+def test_the_addresses_that_a_user_is_known_by_are_not_handed_to_what_may_block_them(run: Succeed) -> None:
+    context = only_entry(run(line(RAVI_ID)))["EntryContext"]
+    assert [each["address"] for each in context[aru.INVESTIGATION]["ipAddresses"]] == ["192.0.2.27"]
+    assert aru.IP not in context
+
+
+def test_a_level_of_risk_does_not_outlast_the_risk(war_room: WarRoom, tenant: Tenant) -> None:
+    war_room.run(line(ADELE_ID))
+    assert war_room.context.read("Account.RiskLevel") == "HIGH"
+    tenant.change_user(ADELE_ID, riskState="dismissed", riskLevel="none")
+    war_room.run(line(ADELE_ID))
+    assert war_room.context.read("Account.RiskLevel") is None
 
 
 def test_two_investigations_of_one_user_are_one_in_context(war_room: WarRoom) -> None:
@@ -622,6 +637,15 @@ def test_a_sign_in_at_risk_is_no_all_clear(run: Succeed, story: Story) -> None:
     settle(story, 5)
     story.sign_in(1, ABROAD, riskState="atRisk")
     assert investigation(run, OTHER_ID)["suggestion"] == "lookCloser"
+
+
+def test_codes_mistyped_at_home_say_nothing(run: Succeed, story: Story) -> None:
+    story.usual(6)
+    for minutes in (5, 10, 15):
+        story.sign_in(100 + minutes / 60, HOME, 500121)
+    story.sign_in(100, HOME)
+    story.risky("unfamiliarFeatures", 1)
+    assert facts(run) == {UNFAMILIAR}
 
 
 @pytest.mark.parametrize(("address", "hours"), [(HOME, 1), (ABROAD, 3)])
