@@ -6927,7 +6927,7 @@ RULES = (
     Rule(
         cannot_be_judged,
         NO_VERDICT,
-        "no verdict: the account is deleted, and Graph takes none.",
+        "no verdict: the account is deleted, and Entra ID Protection accepts none for it.",
     ),
     Rule(
         is_handled,

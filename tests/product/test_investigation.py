@@ -832,7 +832,7 @@ def test_of_a_deleted_account_no_verdict_is_suggested_or_offered(run: Succeed, s
     story.detection("leakedCredentials", 1)
     story.tenant.change_user(OTHER_ID, isDeleted=True)
     text = seen(run, OTHER_ID)
-    assert "**Suggestion:** no verdict: the account is deleted, and Graph takes none." in text
+    assert "**Suggestion:** no verdict: the account is deleted, and Entra ID Protection accepts none for it." in text
     assert "The account is deleted." in text
     assert "### Next" not in text
 
