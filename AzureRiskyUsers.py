@@ -6344,9 +6344,9 @@ class Evidence(NamedTuple):
     """What counts of a case: risk that is settled does not.
 
     detections and sign_ins: those whose risk is open, and what only a sign-in tells to
-    have been detected. usual: sign-ins that succeeded
-    without any risk. log: all sign-ins since the user's risk was settled. remedies: items of the history that tell of a
-    remedy after the newest of the detections.
+    have been detected. usual: sign-ins that succeeded without any risk. log: all sign-ins
+    since the user's risk was settled. remedies: items of the history that tell of a remedy
+    after the newest of the detections.
     """
 
     detections: list[Row]
@@ -7603,10 +7603,7 @@ def verdict_lines(found: Assessment, suggestion: str) -> list[str]:
             offer_line(found.case, verdict, offer, mark)
             for offer in offers(found, verdict)
         ]
-        if is_suggested:
-            lines = offered + lines
-        else:
-            lines = lines + offered
+        lines = offered + lines if is_suggested else lines + offered
 
     return lines
 
