@@ -9,8 +9,11 @@ context: they are the public contract. Only `main`, `fetch_command` and, for the
 helpers (argToList, tableToMarkdown and so on) are used throughout.
 
 Each section uses only those before it: errors, arguments, words, settings, http,
-sign-in, odata, graph client, resources, lists, users, actions, last run, fetch, access
-checks, commands, entry point.
+sign-in, odata, graph client, resources, lists and single objects, users, actions, cases,
+evidence, investigation, last run, fetch, access checks, commands, entry point.
+
+A sign-in is two things here. In settings and in the section of that name it is how the
+instance comes by a token; elsewhere it is a row of Graph's log, somebody's attempt.
 """
 
 # The platform's names come first, so that ours win.
@@ -645,6 +648,10 @@ def instant(value: Any) -> str:
 
 
 # ==== Words ===================================================================
+#
+# What Graph's values are called in the admin centre and in tables: event types, details
+# and states of risk, reasons and techniques of a detection, and how a sign-in of the log
+# ended.
 
 
 # What the Entra admin centre calls Graph's event types, an open set: what is not here is
@@ -1027,6 +1034,8 @@ def sign_in_outcome(row: Row) -> str:
 
 
 # ==== Settings ================================================================
+#
+# An instance's parameters: how it signs in, to which cloud, and what it fetches.
 
 
 class SignIn(Enum):
@@ -1316,6 +1325,10 @@ def read_settings(params: Args, *, with_fetch: bool = False) -> Settings:
 
 
 # ==== HTTP ====================================================================
+#
+# The one way to the network, under every request to Graph and to the login service. None
+# outlives the command or goes to a host that was not meant, and a failure is told in words
+# that say what to do.
 
 
 # Seconds: to connect to one address, and between two bytes of the answer.
@@ -1902,6 +1915,9 @@ def was_sent(error: requests.RequestException) -> bool:
 
 
 # ==== Sign-in =================================================================
+#
+# How the instance comes by an access token: three kinds of it, by way of msal, and the
+# store that keeps tokens and a pending device code from command to command.
 
 
 TOKEN_RESERVE = 300  # seconds a stored token must still be valid for
@@ -2815,6 +2831,8 @@ AUTHENTICATORS = {
 
 
 # ==== OData ===================================================================
+#
+# From the arguments of a command to texts of $filter.
 
 
 MAX_COMPARISONS = 15  # in one $filter, Graph's usual bound
@@ -3042,6 +3060,9 @@ def build_filters(filters: dict[str, Filter], args: Args) -> list[str]:
 
 
 # ==== Graph client ============================================================
+#
+# First the types that describe a collection, then the client that reads and changes one:
+# it paces requests, follows pages, and says what to do about a refusal.
 
 
 GRAPH_VERSION = "v1.0"
@@ -4221,6 +4242,9 @@ RISKY_SIGN_INS = Resource(
 
 
 # ==== Lists and single objects ================================================
+#
+# What the commands that list and get have in common: the arguments of a list, its pages,
+# and table, notes and context; last, look-ups of all objects that have one of some values.
 
 
 DEFAULT_LIMIT = 50  # rows
@@ -5015,6 +5039,10 @@ def no_risk_known(client: GraphClient, user: NamedUser) -> str:
 
 
 # ==== Actions =================================================================
+#
+# What changes risk. The ids and names of a command are read, each name is resolved to one
+# id, what is known against the change is looked up, the ids are submitted in batches, and
+# with verify the platform has the command look again until all took effect.
 
 
 MAX_IDS = 60  # in one request (https://learn.microsoft.com/graph/api/riskyuser-dismiss)
@@ -8798,6 +8826,9 @@ def preview_incidents(
 
 
 # ==== Access checks ===========================================================
+#
+# What the instance may do, found out by reading one row of each collection; of changes, by
+# the token alone.
 
 
 class AccessCheck(NamedTuple):
@@ -9242,6 +9273,8 @@ def fetch_command(instance: Instance) -> None:
 
 
 # ==== Entry point =============================================================
+#
+# From a command's name to its function, and from the parameters to an instance.
 
 
 FETCH = "fetch-incidents"
