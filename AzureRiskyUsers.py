@@ -154,7 +154,7 @@ RISK_STATES = (
     "confirmedCompromised",
 )
 
-AT_RISK = ("atRisk", "confirmedCompromised")  # of these, the open ones
+OPEN_STATES = ("atRisk", "confirmedCompromised")  # of these, the open ones
 SEVERITIES = {"low": 1, "medium": 2, "high": 3}  # the platform's; 0 is unknown
 
 # Turns one value into text; the name is for the error when it cannot be read.
@@ -814,7 +814,7 @@ def types_by_word() -> dict[str, list[str]]:
     return dict(types)
 
 
-EVENT_TYPES = types_by_word()
+TYPES_BY_WORD = types_by_word()
 EVENT_TYPE_FORMS = (
     "event types by Graph's names or in the words of a table, such as leakedCredentials "
     'or "Leaked credentials"'
@@ -829,9 +829,9 @@ def did_you_mean(text: str) -> str:
     """Return the question that names the event types that a misspelt text may mean; ''
     where it resembles none."""
     similar = difflib.get_close_matches(
-        text.lower(), EVENT_TYPES, n=1, cutoff=MISSPELLING
+        text.lower(), TYPES_BY_WORD, n=1, cutoff=MISSPELLING
     )
-    meant = [f'"{name}"' for word in similar for name in EVENT_TYPES[word]]
+    meant = [f'"{name}"' for word in similar for name in TYPES_BY_WORD[word]]
     return f"; did you mean {' or '.join(meant)}" if meant else ""
 
 
@@ -842,7 +842,7 @@ def event_types(name: str, value: Any) -> list[str]:
     Raises ArgumentError: it is a known one misspelt, or can be no name.
     """
     text = text_value(name, value)
-    known = EVENT_TYPES.get(text.lower())
+    known = TYPES_BY_WORD.get(text.lower())
     if known:
         return known
 
@@ -855,7 +855,7 @@ def event_types(name: str, value: Any) -> list[str]:
 def unknown_event_types(values: Iterable[Any]) -> list[str]:
     """Return the values that are neither a known event type nor its title, each once."""
     texts = [str(value).strip() for value in values]
-    unknown = [text for text in texts if text.lower() not in EVENT_TYPES]
+    unknown = [text for text in texts if text.lower() not in TYPES_BY_WORD]
     return list(dict.fromkeys(unknown))
 
 
@@ -1954,7 +1954,7 @@ LASTING_TYPES = (CREDENTIAL_TYPES.ACCOUNT, CREDENTIAL_TYPES.REFRESH_TOKEN)
 
 # What to do about the login service's commonest refusals, by AADSTS number
 # (https://learn.microsoft.com/entra/identity-platform/reference-error-codes).
-SIGN_IN_HINTS: tuple[tuple[tuple[int, ...], str], ...] = (
+LOGIN_HINTS: tuple[tuple[tuple[int, ...], str], ...] = (
     (
         (7000215,),
         "The client secret is wrong. Enter the secret's Value, not its Secret ID.",
@@ -2043,7 +2043,7 @@ def hint_for(description: str) -> str:
         return ""
 
     number = int(match.group(1))
-    for numbers, hint in SIGN_IN_HINTS:
+    for numbers, hint in LOGIN_HINTS:
         if number in numbers:
             return hint
 
@@ -4170,7 +4170,7 @@ SERVICE_PRINCIPAL_DETECTIONS = Resource(
 
 
 # The log holds interactive sign-ins of all kinds; a list of it asks for those with risk.
-STATES_OF_RISK = tuple(state for state in RISK_STATES if state != "none")
+STATES_BUT_NONE = tuple(state for state in RISK_STATES if state != "none")
 
 RISKY_SIGN_INS = Resource(
     path="auditLogs/signIns",
@@ -4216,7 +4216,7 @@ RISKY_SIGN_INS = Resource(
         ),
         "risk_level": enum_filter("riskLevelAggregated", RISK_LEVELS),
         "risk_state": enum_filter("riskState", RISK_STATES)._replace(
-            default=",".join(STATES_OF_RISK)
+            default=",".join(STATES_BUT_NONE)
         ),
         # Graph keeps 30 days, and takes too long where no bound is given.
         "created_after": Filter(
@@ -7881,7 +7881,7 @@ END_OF_TIME = instant("9999-12-31T23:59:59.9999999Z")
 DIGITS = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
 FIRST_SECOND = datetime(2020, 1, 1)  # and 34 years on
 LAST_SECOND = len(DIGITS) ** 5 - 1
-REMEMBERED_STATES = ("", *AT_RISK)
+REMEMBERED_STATES = ("", *OPEN_STATES)
 KNOWN = re.compile("(?:[-0-9A-Z_a-z]{5}[-0-9A][-0-9A-Z_a-z]{8})*")
 
 
@@ -8315,7 +8315,7 @@ class UserSource(Source):
         self, row: Row, before: Remembered | None, fetch: FetchSettings
     ) -> bool:
         state = property_text(row, "riskState")
-        if state not in AT_RISK or not is_selected(row, fetch):
+        if state not in OPEN_STATES or not is_selected(row, fetch):
             return False
 
         by_admin = property_text(row, "riskDetail") == CONFIRMED_BY_ADMIN
@@ -8326,7 +8326,7 @@ class UserSource(Source):
         return True
 
     def is_remembered(self, row: Row, _: Remembered | None) -> bool:
-        return property_text(row, "riskState") in AT_RISK
+        return property_text(row, "riskState") in OPEN_STATES
 
     def max_remembered(self, fetch: FetchSettings) -> int:
         return fetch.max_users

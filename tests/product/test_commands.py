@@ -528,7 +528,8 @@ def misspelt(word: str) -> Iterator[str]:
 
 def test_one_wrong_letter_is_a_misspelling_and_another_types_name_is_not() -> None:
     others = {
-        name: {word: types for word, types in aru.EVENT_TYPES.items() if name not in types} for name in aru.EVENT_WORDS
+        name: {word: types for word, types in aru.TYPES_BY_WORD.items() if name not in types}
+        for name in aru.EVENT_WORDS
     }
     alike = {
         name: get_close_matches(name.lower(), words, n=1, cutoff=aru.MISSPELLING) for name, words in others.items()
