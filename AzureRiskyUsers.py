@@ -252,8 +252,8 @@ def text_values(args: Args, name: str) -> list[str]:
         raise ArgumentError(name, args[name], "at least one value")
 
     texts = [text_value(name, value) for value in values]
-    by_lower_case = {text.lower(): text for text in texts}
-    return list(by_lower_case.values())
+    last_spellings = {text.lower(): text for text in texts}
+    return list(last_spellings.values())
 
 
 def exactly_one(args: Args, *names: str) -> tuple[str, str]:
@@ -1100,7 +1100,7 @@ class FetchSettings:
     since: str
     max_fetch: int
     look_back: int
-    types: tuple[str, ...]
+    fetch_types: tuple[str, ...]
     levels: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
     event_types: tuple[str, ...] = ()
@@ -1115,7 +1115,7 @@ def read_fetch_settings(params: Args) -> FetchSettings:
     since = datetime_literal("first_fetch", first_fetch)
     max_fetch = whole_number(params, "max_fetch", 50, MAX_FETCH)
     look_back = whole_number(params, "look_back", 60, MAX_LOOK_BACK)
-    types = choices(params, "fetch_types", FETCH_TYPES)
+    fetch_types = choices(params, "fetch_types", FETCH_TYPES)
     levels = choices(params, "fetch_risk_levels", RISK_LEVELS)
     states = choices(params, "fetch_risk_states", RISK_STATES)
     wanted_types = [
@@ -1131,7 +1131,7 @@ def read_fetch_settings(params: Args) -> FetchSettings:
         since=since,
         max_fetch=max_fetch,
         look_back=look_back,
-        types=types or FETCH_TYPES[:1],
+        fetch_types=fetch_types or FETCH_TYPES[:1],
         levels=levels,
         states=states,
         event_types=tuple(wanted_types),
@@ -3295,7 +3295,7 @@ SOMETHING_BETWEEN = (
 )
 
 
-def described(response: requests.Response) -> str:
+def described_answer(response: requests.Response) -> str:
     kind = shown_header(response, "Content-Type", "nothing")
     return f"{response.status_code}, {kind}"
 
@@ -3339,7 +3339,7 @@ def json_object(response: requests.Response) -> Json:
         return answer
 
     raise GraphError(
-        f"Graph was not reached: what answered ({described(response)}) is no JSON object. "
+        f"Graph was not reached: what answered ({described_answer(response)}) is no JSON object. "
         f"{SOMETHING_BETWEEN}"
     )
 
@@ -3625,12 +3625,12 @@ class GraphClient:
 
         status = response.status_code
         advice = self.advice(status, message, resource, write=write)
-        retry_after = retry_after_advice(response)
-        words = joined_sentences(message, advice, retry_after)
+        wait_advice = retry_after_advice(response)
+        words = joined_sentences(message, advice, wait_advice)
 
         request_id = shown_header(response, "request-id", "unknown")
         text = f"Graph answered {status} {code}: {words}"
-        summary = joined_sentences(advice or message, retry_after)
+        summary = joined_sentences(advice or message, wait_advice)
         return GraphError(f"{text} (request-id {request_id})", status, summary)
 
     def get(
@@ -3750,7 +3750,7 @@ class GraphClient:
         # Graph's success has no body; response.ok holds for a redirect too.
         if response.status_code >= 300 or response.content:
             raise GraphError(
-                f"What answered ({described(response)}) was not Graph. {SOMETHING_BETWEEN}"
+                f"What answered ({described_answer(response)}) was not Graph. {SOMETHING_BETWEEN}"
             )
 
 
@@ -4918,8 +4918,8 @@ def find_users(client: GraphClient, user: NamedUser) -> list[Row]:
     if user.by == "id":
         return [read_item(client, RISKY_USERS, user.text)]
 
-    spellings = [user.text, user.text.lower()]
-    return read_matches(client, RISKY_USERS, user.by, spellings)
+    variants = [user.text, user.text.lower()]
+    return read_matches(client, RISKY_USERS, user.by, variants)
 
 
 def id_of(row: Row) -> str:
@@ -5320,7 +5320,7 @@ APPLIED = "applied"
 NOT_APPLIED = "not applied"
 
 
-class Outcome(NamedTuple):
+class ActionOutcome(NamedTuple):
     """What became of one id: one of the statuses above, and why, where there is a reason."""
 
     status: str
@@ -5328,17 +5328,17 @@ class Outcome(NamedTuple):
 
 
 # By id in lower case: the case of a GUID means nothing.
-Outcomes = dict[str, Outcome]
+ActionOutcomes = dict[str, ActionOutcome]
 KnownRows = dict[str, Row]
 # What is known of the object behind an id, in the action's table and context.
-SUBJECT_COLUMNS = (
+TARGET_COLUMNS = (
     "userPrincipalName",
     "displayName",
     "riskLevel",
     "riskLevelAggregated",
     "riskState",
 )
-ACTION_COLUMNS = ("id", *SUBJECT_COLUMNS, "action", "status", "reason")
+ACTION_COLUMNS = ("id", *TARGET_COLUMNS, "action", "status", "reason")
 
 
 def target(action: Action, text: str) -> str:
@@ -5405,7 +5405,7 @@ RESPONSE_IS_OFF = (
 )
 
 
-def by_id(rows: Iterable[Row]) -> KnownRows:
+def rows_by_id(rows: Iterable[Row]) -> KnownRows:
     """Return objects by id, each once. Raises GraphError: one has no GUID, or two with one
     id are not the same."""
     known: KnownRows = {}
@@ -5434,7 +5434,7 @@ def find_namesakes(
     """Return the objects that have each of the names, whatever its case."""
     rows = find_all(client, resource, "user_principal_name", names)
     return {
-        name: by_id(
+        name: rows_by_id(
             row
             for row in rows
             if row["userPrincipalName"].lower() == name.lower()
@@ -5540,15 +5540,15 @@ def unknown_id_reason(action: Action, consequence: str = "") -> str:
     return f"{text}. {absence}" if absence else text
 
 
-def dry_run_outcome(action: Action, row: Row) -> Outcome:
+def dry_run_outcome(action: Action, row: Row) -> ActionOutcome:
     """Return what would become of an object. `row` is {} for one that Graph does not know;
     an account of the directory has no riskState."""
     if "riskState" in row:
-        return Outcome(DRY_RUN, action.caveat(row))
+        return ActionOutcome(DRY_RUN, action.caveat(row))
     if action.needs_record or not row:
         reason = unknown_id_reason(action, ", and may refuse it")
-        return Outcome(DRY_RUN, reason)
-    return Outcome(DRY_RUN, "an account without any risk so far")
+        return ActionOutcome(DRY_RUN, reason)
+    return ActionOutcome(DRY_RUN, "an account without any risk so far")
 
 
 def now_literal(seconds_later: int = 0) -> str:
@@ -5556,12 +5556,12 @@ def now_literal(seconds_later: int = 0) -> str:
     return seconds_literal(utc_now() + relativedelta(seconds=seconds_later))
 
 
-def subject_of(row: Row) -> Row:
+def target_columns(row: Row) -> Row:
     """Return what an action's table tells of an object, as far as it is known."""
-    return {name: row[name] for name in SUBJECT_COLUMNS if name in row}
+    return {name: row[name] for name in TARGET_COLUMNS if name in row}
 
 
-def counted_statuses(outcomes: Outcomes) -> str:
+def counted_statuses(outcomes: ActionOutcomes) -> str:
     """Return how many ids have each status, as in "2 submitted, 1 refused"."""
     numbers = Counter(outcome.status for outcome in outcomes.values())
     parts = [f"{number} {status}" for status, number in numbers.items()]
@@ -5569,14 +5569,14 @@ def counted_statuses(outcomes: Outcomes) -> str:
 
 
 def action_results(
-    action: Action, known: KnownRows, outcomes: Outcomes, note: str = ""
+    action: Action, known: KnownRows, outcomes: ActionOutcomes, note: str = ""
 ) -> CommandResults:
     """Return the entry for an action: a row for each id, with what is known of it."""
     now = now_literal()
     rows = [
         {
             "id": item_id,
-            **subject_of(known.get(item_id, {})),
+            **target_columns(known.get(item_id, {})),
             "action": action.path,
             **outcome._asdict(),
             "time": now,
@@ -5604,7 +5604,7 @@ def dry_run_action(
     identified = find_all(
         client, action.resource, action.id_filter, request.ids
     )
-    known = named | by_id(identified)
+    known = named | rows_by_id(identified)
     ids = dict.fromkeys([*request.ids, *known])
     outcomes = {
         item_id: dry_run_outcome(action, known.get(item_id, {}))
@@ -5614,7 +5614,7 @@ def dry_run_action(
     return action_results(action, known, outcomes, note)
 
 
-def count_other_than(status: str, outcomes: Outcomes) -> int:
+def count_other_than(status: str, outcomes: ActionOutcomes) -> int:
     """Return how many ids have another status."""
     others = [each for each in outcomes.values() if each.status != status]
     return len(others)
@@ -5628,7 +5628,7 @@ def halves(ids: list[str]) -> list[list[str]]:
 class Submission(NamedTuple):
     """What became of one request, and whether Graph refused it because of its ids."""
 
-    outcome: Outcome
+    outcome: ActionOutcome
     blames_ids: bool = False
 
     @property
@@ -5638,19 +5638,19 @@ class Submission(NamedTuple):
         return self.blames_ids or self.outcome.status == SUBMITTED
 
 
-def failed_outcome(error: GraphError) -> Outcome:
+def failed_outcome(error: GraphError) -> ActionOutcome:
     """Tell a refusal, and a request that never left, from one that may have been carried
     out."""
     if not error.was_sent:
-        return Outcome(NOT_TRIED, str(error))
+        return ActionOutcome(NOT_TRIED, str(error))
     if error.status is not None and error.status < 500:
-        return Outcome(REFUSED, str(error))
+        return ActionOutcome(REFUSED, str(error))
 
     cause = (
         "No answer of Graph's came" if error.status is None else "Graph failed"
     )
     reason = f"{cause}; the change may or may not have been made. {error}"
-    return Outcome(UNKNOWN, reason)
+    return ActionOutcome(UNKNOWN, reason)
 
 
 def submit_batch(
@@ -5669,25 +5669,27 @@ def submit_batch(
         blames_ids = error.status in (400, 404)
         return Submission(failed_outcome(error), blames_ids)
     except SignInError as error:
-        return Submission(Outcome(NOT_TRIED, str(error)))
+        return Submission(ActionOutcome(NOT_TRIED, str(error)))
     except Exception as error:
         reason = f"The change may or may not have been made. {type(error).__name__}: {error}"
-        return Submission(Outcome(UNKNOWN, reason))
+        return Submission(ActionOutcome(UNKNOWN, reason))
 
-    return Submission(Outcome(SUBMITTED))
+    return Submission(ActionOutcome(SUBMITTED))
 
 
 NO_TIME_LEFT = f"The command had no time left after {PAGING_PERIOD} seconds"
 AFTER_A_FAILURE = "An earlier request failed"
 
 
-def submit_ids(client: GraphClient, action: Action, ids: list[str]) -> Outcomes:
+def submit_ids(
+    client: GraphClient, action: Action, ids: list[str]
+) -> ActionOutcomes:
     """Submit ids in batches, and return what became of each.
 
     A batch that Graph refuses for its ids is halved until the culprits are alone, which
     takes fewer requests than trying one by one. Any other failure ends the attempts.
     """
-    outcomes = dict.fromkeys(ids, Outcome(NOT_TRIED, NO_TIME_LEFT))
+    outcomes = dict.fromkeys(ids, ActionOutcome(NOT_TRIED, NO_TIME_LEFT))
     waiting = batches(ids, MAX_IDS)
     while waiting and not client.is_late():
         batch = waiting.pop(0)
@@ -5699,7 +5701,7 @@ def submit_ids(client: GraphClient, action: Action, ids: list[str]) -> Outcomes:
         outcomes.update(dict.fromkeys(batch, submission.outcome))
         if not submission.may_go_on:
             remaining = [item_id for each in waiting for item_id in each]
-            not_tried = Outcome(NOT_TRIED, AFTER_A_FAILURE)
+            not_tried = ActionOutcome(NOT_TRIED, AFTER_A_FAILURE)
             outcomes.update(dict.fromkeys(remaining, not_tried))
             break
 
@@ -5730,7 +5732,7 @@ ACTION_NOTES = {
 }
 
 
-def action_note(action: Action, outcomes: Outcomes) -> str:
+def action_note(action: Action, outcomes: ActionOutcomes) -> str:
     """Return what follows from an action, as far as something does."""
     statuses = {outcome.status for outcome in outcomes.values()}
     notes = [
@@ -5767,14 +5769,14 @@ def look_first(
     try:
         with client.hurry():
             rows = find_all(client, resource, filter_name, request.ids)
-        return by_id(rows), ""
+        return rows_by_id(rows), ""
     except RequestError as error:
         return {}, f"{NOT_LOOKED_AT} {error}"
 
 
 def with_caveats(
-    action: Action, known: KnownRows, outcomes: Outcomes
-) -> Outcomes:
+    action: Action, known: KnownRows, outcomes: ActionOutcomes
+) -> ActionOutcomes:
     """Return outcomes with what was to be expected of each before its own reason."""
     told = {}
     for item_id, outcome in outcomes.items():
@@ -5814,17 +5816,17 @@ def submit_action(
     return with_next_look(results, action, ids, until)
 
 
-def verified_outcome(action: Action, row: Row) -> Outcome:
+def verified_outcome(action: Action, row: Row) -> ActionOutcome:
     """Return whether an object, {} for an unknown one, has the state that the action
     leads to."""
     if not row:
-        return Outcome(NOT_APPLIED, unknown_id_reason(action))
+        return ActionOutcome(NOT_APPLIED, unknown_id_reason(action))
     if is_true(row.get("isProcessing")):
-        return Outcome(NOT_APPLIED, "Graph is still processing it")
+        return ActionOutcome(NOT_APPLIED, "Graph is still processing it")
     if row.get("riskState") != action.state:
-        return Outcome(NOT_APPLIED)
+        return ActionOutcome(NOT_APPLIED)
 
-    return Outcome(APPLIED)
+    return ActionOutcome(APPLIED)
 
 
 def verification(
@@ -5835,7 +5837,7 @@ def verification(
     Raises CommandFailed: they have not. RequestError: the state could not be read.
     """
     identified = find_all(client, action.resource, action.id_filter, ids)
-    known = by_id(identified)
+    known = rows_by_id(identified)
     outcomes = {
         each: verified_outcome(action, known.get(each, {})) for each in ids
     }
@@ -6625,7 +6627,7 @@ def was_found_twice(rows: list[Row]) -> bool:
     return "realtime" in timings and "offline" in timings
 
 
-def confirmed_facts(evidence: Evidence) -> Facts:
+def found_twice_facts(evidence: Evidence) -> Facts:
     """A sign-in that was found risky at once, and again when it was looked at later."""
     by_sign_in = grouped(evidence.detections, "requestId")
     found = [rows[0] for rows in by_sign_in.values() if was_found_twice(rows)]
@@ -6795,7 +6797,7 @@ def remedy_facts(evidence: Evidence) -> Facts:
 FACT_FINDERS: tuple[Callable[[Evidence], Facts], ...] = (
     event_facts,
     compound_facts,
-    confirmed_facts,
+    found_twice_facts,
     fatigue_facts,
     legacy_facts,
     foreign_facts,
@@ -7729,7 +7731,7 @@ def user_context(case: Case) -> Json:
     return {"userId": case.user_id, **user, "atRiskSince": since}
 
 
-def evidence_context(case: Case) -> Json:
+def summary_context(case: Case) -> Json:
     """Return what the investigation sums up."""
     return {
         "userAgents": user_agents(case.detections),
@@ -7753,7 +7755,7 @@ def investigation_context(findings: Findings) -> Json:
         "reasons": reasons,
         "timeline": events,
         "ipAddresses": addresses,
-        **evidence_context(found.case),
+        **summary_context(found.case),
     }
 
 
@@ -7882,7 +7884,7 @@ DIGITS = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
 FIRST_SECOND = datetime(2020, 1, 1)  # and 34 years on
 LAST_SECOND = len(DIGITS) ** 5 - 1
 REMEMBERED_STATES = ("", *OPEN_STATES)
-KNOWN = re.compile("(?:[-0-9A-Z_a-z]{5}[-0-9A][-0-9A-Z_a-z]{8})*")
+PACKED_OBJECTS = re.compile("(?:[-0-9A-Z_a-z]{5}[-0-9A][-0-9A-Z_a-z]{8})*")
 
 
 class LastRunError(DemistoException):
@@ -8043,7 +8045,7 @@ def optional_instant(value: Any) -> str:
 
 def read_known(text: str) -> dict[str, Remembered]:
     """Return what is remembered, by key. Raises ValueError: it was not written so."""
-    if not KNOWN.fullmatch(text):
+    if not PACKED_OBJECTS.fullmatch(text):
         raise ValueError("not what is remembered")
 
     objects = [text[start : start + 14] for start in range(0, len(text), 14)]
@@ -8581,7 +8583,7 @@ def next_full_hour(now: datetime) -> str:
     return packed_second(minutes_before(hour, -60))
 
 
-class Batch(NamedTuple):
+class Handover(NamedTuple):
     """What one fetch hands over of one type, and why reading broke off, if it did.
 
     refused: whether not even the first page came.
@@ -8598,7 +8600,7 @@ def fetch_source(
     fetch: FetchSettings,
     cursor: Cursor,
     now: datetime,
-) -> Batch:
+) -> Handover:
     """Return the new objects to hand over, and move the cursor past them.
 
     Raises RequestError where not even the first page came; the cursor stays then.
@@ -8609,9 +8611,9 @@ def fetch_source(
     start = start_of_fetch(cursor, now)
     reading = read_new(client, new, start)
     in_order = new.oldest_first()
-    batch = in_order[: fetch.max_fetch]
+    handed_over = in_order[: fetch.max_fetch]
     waiting = in_order[fetch.max_fetch :]
-    for row in batch:
+    for row in handed_over:
         new.remember(row)
 
     # Before this all was read, and what was new of it has been handed over.
@@ -8627,7 +8629,7 @@ def fetch_source(
     if not source.keeps_past:
         cursor.forget_before(packed_second(cursor.floor))
     cursor.trim(source.max_remembered(fetch), limit)
-    return Batch(batch, reading.failure)
+    return Handover(handed_over, reading.failure)
 
 
 def to_incident(fetch_type: str, row: Row, now: datetime) -> Json:
@@ -8656,14 +8658,14 @@ def undated_note(fetch_type: str, rows: list[Row]) -> str:
     )
 
 
-def failure_note(fetch_type: str, batch: Batch) -> str:
+def failure_note(fetch_type: str, handover: Handover) -> str:
     """Say that a type could not be read, or not to the end; '' where it could."""
-    if batch.refused:
-        return f"{fetch_type} could not be read and wait for a later fetch. {batch.failure}"
-    if batch.failure:
+    if handover.refused:
+        return f"{fetch_type} could not be read and wait for a later fetch. {handover.failure}"
+    if handover.failure:
         return (
             f"{fetch_type}: reading broke off; the next fetch goes on from there. "
-            f"{batch.failure}"
+            f"{handover.failure}"
         )
     return ""
 
@@ -8679,19 +8681,19 @@ class Fetched(NamedTuple):
     failures: list[RequestError]
 
     def plus(
-        self, fetch_type: str, cursor: Cursor, batch: Batch, now: datetime
+        self, fetch_type: str, cursor: Cursor, handover: Handover, now: datetime
     ) -> "Fetched":
         """Return this with what came of one more type."""
-        incidents = [to_incident(fetch_type, row, now) for row in batch.rows]
+        incidents = [to_incident(fetch_type, row, now) for row in handover.rows]
         notes = [
-            undated_note(fetch_type, batch.rows),
-            failure_note(fetch_type, batch),
+            undated_note(fetch_type, handover.rows),
+            failure_note(fetch_type, handover),
         ]
         return Fetched(
             {**self.next_run, fetch_type: write_cursor(cursor)},
             self.incidents + incidents,
             self.notes + list(filter(None, notes)),
-            self.failures + list(filter(None, [batch.failure])),
+            self.failures + list(filter(None, [handover.failure])),
         )
 
 
@@ -8701,17 +8703,17 @@ def fetch_share(
     fetch: FetchSettings,
     cursor: Cursor,
     now: datetime,
-) -> Batch:
+) -> Handover:
     """Return what `fetch_source` does, or nothing: with the reason where not even the
     first page came, and without one where there is no room for this type."""
     cursor.passed_over = not fetch.max_fetch
     if cursor.passed_over:
-        return Batch([])
+        return Handover([])
 
     try:
         return fetch_source(client, source, fetch, cursor, now)
     except RequestError as error:
-        return Batch([], error, refused=True)
+        return Handover([], error, refused=True)
 
 
 def check_floor(cursor: Cursor, fetch: FetchSettings, now: datetime) -> None:
@@ -8731,7 +8733,7 @@ def read_cursors(
         raise LastRunError("cannot be read")
 
     cursors = {}
-    for fetch_type in fetch.types:
+    for fetch_type in fetch.fetch_types:
         text = last_run.get(fetch_type)
         key_of = SOURCES[fetch_type].key_of
         cursors[fetch_type] = read_cursor(text, fetch.since, key_of)
@@ -8760,11 +8762,11 @@ def fetch_incidents(
         share = quotient_rounded_up(remaining, types_left)
         its_fetch = replace(fetch, max_fetch=share)
         source = SOURCES[fetch_type]
-        batch = fetch_share(client, source, its_fetch, cursor, now)
-        refused += batch.refused
+        handover = fetch_share(client, source, its_fetch, cursor, now)
+        refused += handover.refused
         # A type without a share, or that was refused, is noted too: where it begins must
         # not move with the clock.
-        fetched = fetched.plus(fetch_type, cursor, batch, now)
+        fetched = fetched.plus(fetch_type, cursor, handover, now)
 
     if refused == len(cursors):
         raise fetched.failures[0]
@@ -8785,7 +8787,7 @@ def are_falling(times: list[str]) -> bool:
 
 def newest_selected(
     client: GraphClient, source: Source, fetch: FetchSettings
-) -> Batch:
+) -> Handover:
     """Return the newest objects that would be incidents if nothing were known, among all
     since the first fetch's beginning.
 
@@ -8805,7 +8807,7 @@ def newest_selected(
             break
 
     newest_first = sorted(selected, key=source.time, reverse=True)
-    return Batch(newest_first[: fetch.max_fetch], failure)
+    return Handover(newest_first[: fetch.max_fetch], failure)
 
 
 def preview_incidents(
@@ -8815,10 +8817,12 @@ def preview_incidents(
     fetch brings, whether or not they were handed over already."""
     incidents: list[Json] = []
     failures = []
-    for fetch_type in fetch.types:
-        batch = newest_selected(client, SOURCES[fetch_type], fetch)
-        incidents += [to_incident(fetch_type, row, now) for row in batch.rows]
-        failures.append(batch.failure)
+    for fetch_type in fetch.fetch_types:
+        handover = newest_selected(client, SOURCES[fetch_type], fetch)
+        incidents += [
+            to_incident(fetch_type, row, now) for row in handover.rows
+        ]
+        failures.append(handover.failure)
 
     newest_first = sorted(incidents, key=itemgetter("occurred"), reverse=True)
     failure = next(filter(None, failures), None)
@@ -8999,7 +9003,7 @@ def test_module(instance: Instance, _: Args) -> str:
         demisto.info(f"[Test] Not all can be read. {errors}")
     if instance.settings.fetch:
         fetch = instance.settings.fetch
-        smallest_fetch = replace(fetch, max_fetch=len(fetch.types))
+        smallest_fetch = replace(fetch, max_fetch=len(fetch.fetch_types))
         fetched = fetch_incidents(
             instance.client, smallest_fetch, {}, utc_now()
         )
@@ -9332,8 +9336,8 @@ def build_instance(settings: Settings, *, persistent: bool) -> Instance:
     store = IntegrationStore(
         settings.credentials_fingerprint, persistent=persistent
     )
-    sign_in = AUTHENTICATORS[settings.sign_in]
-    authenticator = sign_in(settings, session, store)
+    kind = AUTHENTICATORS[settings.sign_in]
+    authenticator = kind(settings, session, store)
     client = GraphClient(session, authenticator, settings.cloud.graph)
     return Instance(settings, client, authenticator, store)
 

@@ -171,7 +171,7 @@ class History(RuleBasedStateMachine):
             since=SINCE,
             max_fetch=given.max_fetch,
             look_back=given.look_back,
-            types=(self.fetch_type,),
+            fetch_types=(self.fetch_type,),
             levels=given.levels,
         )
         self.ahead = timedelta(minutes=given.ahead)

@@ -347,7 +347,7 @@ def test_defaults_of_settings_are_the_codes() -> None:
     without = aru.read_fetch_settings({})
     with_defaults = aru.read_fetch_settings(Manifest.read(MANIFEST).default_parameters())
     assert (with_defaults.max_fetch, with_defaults.look_back) == (without.max_fetch, without.look_back)
-    assert (with_defaults.types, with_defaults.levels) == (without.types, without.levels)
+    assert (with_defaults.fetch_types, with_defaults.levels) == (without.fetch_types, without.levels)
     defaults = {name: rule.get("defaultvalue") for name, rule in PARAMETERS.items()}
     assert defaults["authentication_type"] == aru.option("", None, aru.SIGN_IN_OPTIONS)
     assert defaults["azure_cloud"] == aru.option("", None, tuple(aru.CLOUDS))

@@ -919,7 +919,7 @@ def test_a_dry_run_shows_who_would_be_affected_and_changes_nothing(
     row = next(iter(tenant.store(response.resource).values()))
     entry = only_entry(run(f"!{response.command} {response.argument}={row['id']},{UNKNOWN_ID} dry_run=true"))
     assert sent_to_graph(simulator) == [(response.resource, f"(id eq '{row['id']}' or id eq '{UNKNOWN_ID}')")]
-    shown = {name: row[name] for name in aru.SUBJECT_COLUMNS if name in row}
+    shown = {name: row[name] for name in aru.TARGET_COLUMNS if name in row}
     rows = [
         outcome(row["id"], response.action, "dry run", **shown),
         outcome(UNKNOWN_ID, response.action, "dry run", "Graph knows no risk for this ID, and may refuse it"),
