@@ -3196,10 +3196,11 @@ class Resource(NamedTuple):
     # The query options that Graph understands there.
     options: tuple[str, ...] = ("$filter", "$orderby", "$top")
     largest_page: int = MAX_PAGE_SIZE  # rows
-    # Arguments of which every row has to bear one of the values.
-    checked: tuple[str, ...] = ()
-    # Arguments whose defaults hold wherever objects are looked for.
-    bounds: tuple[str, ...] = ()
+    # Of the filters, those that Graph is not trusted with: each row of a list has to bear one
+    # of the values that were asked for.
+    checked_filters: tuple[str, ...] = ()
+    # Of the filters, those whose defaults hold where objects are looked up by another one.
+    lookup_filters: tuple[str, ...] = ()
     absence: str = ""  # why an ID may be unknown though it exists
     refused_filter: str = ""  # why a $filter may be refused (400)
     too_often: str = (
@@ -4228,8 +4229,8 @@ RISKY_SIGN_INS = Resource(
     default_order="createdDateTime desc",
     to_table=sign_in_to_table,
     largest_page=1000,
-    checked=("sign_in", "user_id", "user_principal_name"),
-    bounds=("created_after",),
+    checked_filters=("sign_in", "user_id", "user_principal_name"),
+    lookup_filters=("created_after",),
     absence="The log holds interactive sign-ins of the last 30 days alone.",
     refused_filter=(
         "The log holds the last 30 days, and Graph refuses to look for more than about 90."
@@ -4722,7 +4723,7 @@ def list_entries(
 def check_answer(resource: Resource, args: Args, rows: list[Row]) -> None:
     """Raise GraphError where a row is of nobody who was asked for, as far as the collection
     is to be checked for that."""
-    for argument in resource.checked:
+    for argument in resource.checked_filters:
         if not given(args, argument):
             continue
 
@@ -4817,7 +4818,7 @@ def read_matches(
         return []
 
     rows: list[Row] = []
-    names = (argument, *resource.bounds)
+    names = (argument, *resource.lookup_filters)
     filters = {name: resource.filters[name] for name in names}
     for text in build_filters(filters, {argument: values}):
         query = build_query(resource, text, "", resource.largest_page)
