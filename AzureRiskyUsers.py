@@ -154,7 +154,11 @@ RISK_STATES = (
     "confirmedCompromised",
 )
 
-OPEN_STATES = ("atRisk", "confirmedCompromised")  # of these, the open ones
+# Of these, those of risk that is open, that is settled, and that there is or was.
+OPEN_STATES = ("atRisk", "confirmedCompromised")
+SETTLED_STATES = ("confirmedSafe", "dismissed", "remediated")
+STATES_BUT_NONE = tuple(state for state in RISK_STATES if state != "none")
+
 SEVERITIES = {"low": 1, "medium": 2, "high": 3}  # the platform's; 0 is unknown
 
 # Turns one value into text; the name is for the error when it cannot be read.
@@ -4170,9 +4174,8 @@ SERVICE_PRINCIPAL_DETECTIONS = Resource(
 )
 
 
-# The log holds interactive sign-ins of all kinds; a list of it asks for those with risk.
-STATES_BUT_NONE = tuple(state for state in RISK_STATES if state != "none")
-
+# The log holds interactive sign-ins of all kinds. A list of it asks for those with risk; one
+# that is asked for by its id may have none.
 RISKY_SIGN_INS = Resource(
     path="auditLogs/signIns",
     noun="risky sign-in",
@@ -5061,9 +5064,6 @@ def is_deleted(row: Row) -> bool:
     return is_true(row.get("isDeleted"))
 
 
-SETTLED_STATES = ("confirmedSafe", "dismissed", "remediated")
-
-
 def is_settled(row: Row) -> bool:
     """Tell whether an object has no risk that could be closed."""
     return (
@@ -5077,16 +5077,16 @@ def is_compounded(row: Row) -> bool:
     return str(row.get("riskDetail")).lower() == "aielevatedaccountrisk"
 
 
+def is_without_risk(row: Row) -> bool:
+    """Tell whether an object never had any risk."""
+    return row.get("riskState") == "none"
+
+
 class Caveat(NamedTuple):
     """Why an action on some objects has no effect, or none that lasts."""
 
     applies: Callable[[Row], bool]
     reason: str
-
-
-def is_without_risk(row: Row) -> bool:
-    """Tell whether an object never had any risk."""
-    return row.get("riskState") == "none"
 
 
 NO_RISK = Caveat(
