@@ -455,6 +455,12 @@ def seconds_literal(moment: datetime) -> str:
     return f"{seconds_text(moment)}Z"
 
 
+def now_literal(seconds_later: int = 0) -> str:
+    """Return the OData literal of the present moment, or of one some seconds later."""
+    moment = utc_now() + timedelta(seconds=seconds_later)
+    return seconds_literal(moment)
+
+
 def fraction_literal(moment: datetime, fraction: str) -> str:
     """Return the OData literal of a UTC second and the digits of its fraction.
 
@@ -789,6 +795,11 @@ def word_for(property_name: str, value: Any) -> Any:
     return words.get(str(value).lower(), value)
 
 
+def event_words(values: Iterable[Any]) -> list[Any]:
+    """Return what an analyst calls each of some event types."""
+    return [word_for("riskEventType", value) for value in values]
+
+
 def to_the_second(value: Any) -> Any:
     """Return a time of Graph's without the fraction of a second; what is no such time, as
     it comes."""
@@ -993,6 +1004,11 @@ def lock_out_or_block(reason: str) -> SignInEnd:
     return LOCKED_OUT
 
 
+def joined_sentences(*sentences: str) -> str:
+    """Return sentences as one text; '' among them is none."""
+    return " ".join(filter(None, sentences))
+
+
 def object_in(row: Row, name: str) -> Json:
     """Return the object that a property holds; {} where it holds none."""
     value = row.get(name)
@@ -1009,14 +1025,19 @@ def list_in(row: Row, name: str) -> list[Any]:
     return []
 
 
+def error_code(sign_in: Row) -> Any:
+    """Return the code that a sign-in of the log ended with: 0 is success, None is that
+    Graph tells none."""
+    return object_in(sign_in, "status").get("errorCode")
+
+
 def sign_in_end(row: Row) -> SignInEnd | None:
     """Return how a sign-in of the log ended; None where Graph tells no code."""
-    status = object_in(row, "status")
-    code = status.get("errorCode")
+    code = error_code(row)
     if not isinstance(code, int):
         return None
 
-    told = status.get("failureReason")
+    told = object_in(row, "status").get("failureReason")
     reason = str(told or "")
     if code == LOCKED_OR_BLOCKED:
         return lock_out_or_block(reason)
@@ -2057,13 +2078,13 @@ def hint_for(description: str) -> str:
 def sign_in_error(description: str, advice: str = "") -> SignInError:
     """Make the error for an answer without a token: the first line of its description,
     what to do about its AADSTS number, and further advice."""
-    sentences = [
+    text = joined_sentences(
         "Sign-in failed.",
         first_sentence(description),
         hint_for(description),
         advice,
-    ]
-    return SignInError(" ".join(filter(None, sentences)))
+    )
+    return SignInError(text)
 
 
 def description_of(answer: Json) -> str:
@@ -3278,10 +3299,6 @@ def retry_after_advice(response: requests.Response) -> str:
     return f"Retry-After: {seconds}." if seconds else ""
 
 
-def joined_sentences(*sentences: str) -> str:
-    return " ".join(filter(None, sentences))
-
-
 def objects_among(values: list[Any], noun: str) -> list[Row]:
     """Return the objects of a page; what is none is left out, which the log says."""
     rows = [value for value in values if isinstance(value, dict)]
@@ -3964,6 +3981,11 @@ def techniques(row: Row) -> list[Json]:
     ]
 
 
+def technique_text(technique: Json) -> str:
+    """Return id and name of a technique as a table shows them."""
+    return f"{technique['id']} {technique['name']}".strip()
+
+
 def text_of(row: Row, name: str) -> str:
     """Return a property in one line, '' where it is no text."""
     value = row.get(name)
@@ -3985,9 +4007,7 @@ def detection_to_table(row: Row) -> Row:
         **row,
         "place": place_of(row),
         "riskReasons": risk_reasons(row),
-        "mitreTechniques": [
-            f"{each['id']} {each['name']}".strip() for each in techniques(row)
-        ],
+        "mitreTechniques": list(map(technique_text, techniques(row))),
         "userAgent": row["additionalDetails"].get("userAgent"),
     }
 
@@ -3997,10 +4017,7 @@ def sign_in_to_table(row: Row) -> Row:
     location = object_in(row, "location")
     return {
         **row,
-        "riskEventTypes": [
-            word_for("riskEventType", each)
-            for each in list_in(row, "riskEventTypes_v2")
-        ],
+        "riskEventTypes": event_words(list_in(row, "riskEventTypes_v2")),
         "city": location.get("city"),
         "country": location.get("countryOrRegion"),
         "outcome": sign_in_outcome(row),
@@ -4016,9 +4033,7 @@ def history_to_table(row: Row) -> Row:
     """Return a history item with its event types as a column, and who caused it."""
     return {
         **row,
-        "riskEventTypes": [
-            word_for("riskEventType", each) for each in history_event_types(row)
-        ],
+        "riskEventTypes": event_words(history_event_types(row)),
         "initiatedBy": row.get("initiatedBy") or "the system",
     }
 
@@ -5552,11 +5567,6 @@ def dry_run_outcome(action: Action, row: Row) -> ActionOutcome:
     return ActionOutcome(DRY_RUN, "an account without any risk so far")
 
 
-def now_literal(seconds_later: int = 0) -> str:
-    """Return the OData literal of the present moment, or of one some seconds later."""
-    return seconds_literal(utc_now() + relativedelta(seconds=seconds_later))
-
-
 def target_columns(row: Row) -> Row:
     """Return what an action's table tells of an object, as far as it is known."""
     return {name: row[name] for name in TARGET_COLUMNS if name in row}
@@ -5856,7 +5866,9 @@ def verification(
 
 def may_pass(error: GraphError) -> bool:
     """Tell whether a later look may succeed where this one failed."""
-    return error.status in (None, 429) or error.status >= 500
+    if error.status in (None, TOO_MANY_REQUESTS):
+        return True
+    return error.status >= 500
 
 
 def verify_action(
@@ -5960,6 +5972,11 @@ def with_other_steps(sign_ins: list[Row], log: list[Row]) -> list[Row]:
     ]
 
 
+def has_record(user: Row) -> bool:
+    """Tell whether Graph keeps risk of a user: an account alone has no riskState."""
+    return "riskState" in user
+
+
 # The parts of a case, as they are called where one could not be looked at.
 RISK = "Risk of the user"
 DIRECTORY = "Directory"
@@ -5991,7 +6008,7 @@ class Case(NamedTuple):
 
     @property
     def has_record(self) -> bool:
-        return "riskState" in self.user
+        return has_record(self.user)
 
     def risky_sign_ins(self) -> list[Row]:
         """Return the sign-ins that have or had risk, or that a detection belongs to."""
@@ -6195,7 +6212,7 @@ def read_part(client: GraphClient, part: Part, user_id: str) -> PartRows:
 
 def read_history(client: GraphClient, user: Row) -> PartRows:
     """Read how a user's risk changed; an account without risk has no history."""
-    if "riskState" not in user:
+    if not has_record(user):
         return PartRows(HISTORY, [])
     user_id = str(user["id"])
     return read_part(client, history_part(user_id), user_id)
@@ -6351,14 +6368,9 @@ QUIET_PERIOD = 7 * 86_400
 MANY_REASONS = 3
 
 
-def error_code(sign_in: Row) -> Any:
-    """Return how a sign-in ended: 0 is success, None unknown."""
-    return object_in(sign_in, "status").get("errorCode")
-
-
 def words_for(event_types: Iterable[Any]) -> str:
     """Return event types in words, each once."""
-    words = [str(word_for("riskEventType", each)) for each in event_types]
+    words = map(str, event_words(event_types))
     return ", ".join(dict.fromkeys(words))
 
 
@@ -7526,10 +7538,7 @@ def with_what(case: Case) -> list[str]:
     """Return the lines that tell user agents, techniques and risk reasons."""
     found = {
         "User agents": user_agents(case.detections),
-        "ATT&CK techniques": [
-            f"{each['id']} {each['name']}".strip()
-            for each in technique_rows(case)
-        ],
+        "ATT&CK techniques": list(map(technique_text, technique_rows(case))),
         "Risk reasons": all_reasons(case),
     }
 
