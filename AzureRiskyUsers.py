@@ -97,6 +97,17 @@ class CommandFailed(DemistoException):
         self.results = results
 
 
+class LastRunError(DemistoException):
+    """What an earlier fetch left cannot be gone on from."""
+
+    def __init__(self, reason: str):
+        super().__init__(
+            f"The last run of this instance {reason}. To let its fetches begin anew, press "
+            'Reset the "last run" timestamp in the settings of the instance; what they '
+            "brought since the first fetch time may come again then."
+        )
+
+
 class ContextBusyError(DemistoException):
     """The integration context could not be written, since other commands wrote to it each
     time; nothing was stored."""
@@ -5439,9 +5450,8 @@ def rows_by_id(rows: Iterable[Row]) -> KnownRows:
     return known
 
 
-Namesakes = dict[
-    str, KnownRows
-]  # the objects of each name, by the name as it was given
+# The objects of each name, by the name as it was given.
+Namesakes = dict[str, KnownRows]
 
 
 def find_namesakes(
@@ -7894,18 +7904,8 @@ DIGITS = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
 FIRST_SECOND = datetime(2020, 1, 1)  # and 34 years on
 LAST_SECOND = len(DIGITS) ** 5 - 1
 REMEMBERED_STATES = ("", *OPEN_STATES)
+PACKED_LENGTH = 14  # characters of one object
 PACKED_OBJECTS = re.compile("(?:[-0-9A-Z_a-z]{5}[-0-9A][-0-9A-Z_a-z]{8})*")
-
-
-class LastRunError(DemistoException):
-    """What an earlier fetch left cannot be gone on from."""
-
-    def __init__(self, reason: str):
-        super().__init__(
-            f"The last run of this instance {reason}. To let its fetches begin anew, press "
-            'Reset the "last run" timestamp in the settings of the instance; what they '
-            "brought since the first fetch time may come again then."
-        )
 
 
 class Remembered(NamedTuple):
@@ -8058,7 +8058,8 @@ def read_known(text: str) -> dict[str, Remembered]:
     if not PACKED_OBJECTS.fullmatch(text):
         raise ValueError("not what is remembered")
 
-    objects = [text[start : start + 14] for start in range(0, len(text), 14)]
+    starts = range(0, len(text), PACKED_LENGTH)
+    objects = [text[start : start + PACKED_LENGTH] for start in starts]
     return dict(map(unpacked, objects))
 
 
@@ -8994,6 +8995,15 @@ def nothing_works(found: list[Access]) -> bool:
 # shows.
 
 
+def try_fetch(client: GraphClient, fetch: FetchSettings) -> None:
+    """Fetch as if for the first time, one object of each type, and hand over none. Raises
+    as `fetch_incidents` does, and RequestError where one type cannot be read."""
+    smallest_fetch = replace(fetch, max_fetch=len(fetch.fetch_types))
+    fetched = fetch_incidents(client, smallest_fetch, {}, utc_now())
+    if fetched.failures:
+        raise fetched.failures[0]
+
+
 def test_module(instance: Instance, _: Args) -> str:
     """Return "ok" when Graph answers for users or for detections, and to a fetch if the
     instance fetches. What it refuses is told in the log."""
@@ -9012,14 +9022,7 @@ def test_module(instance: Instance, _: Args) -> str:
     if errors:
         demisto.info(f"[Test] Not all can be read. {errors}")
     if instance.settings.fetch:
-        fetch = instance.settings.fetch
-        smallest_fetch = replace(fetch, max_fetch=len(fetch.fetch_types))
-        fetched = fetch_incidents(
-            instance.client, smallest_fetch, {}, utc_now()
-        )
-        if fetched.failures:
-            raise fetched.failures[0]
-
+        try_fetch(instance.client, instance.settings.fetch)
     return "ok"
 
 
