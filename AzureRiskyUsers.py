@@ -198,7 +198,8 @@ def one_of(allowed: Iterable[str]) -> Reader:
 def choices(args: Args, name: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
     """Return the options that an argument of several values holds, each once."""
     read = one_of(allowed)
-    options = [read(name, value) for value in argToList(args.get(name))]
+    values = argToList(args.get(name))
+    options = [read(name, value) for value in values]
     return tuple(dict.fromkeys(options))
 
 
@@ -339,7 +340,8 @@ WEEKDAYS = (
 
 def spellings(names: Iterable[str]) -> str:
     """Return a pattern of names, each in full or by its first three letters."""
-    return "|".join(f"{name[:3]}(?:{name[3:]})?" for name in names)
+    patterns = [f"{name[:3]}(?:{name[3:]})?" for name in names]
+    return "|".join(patterns)
 
 
 # The pieces of a date. Groups bear the same names in all shapes.
@@ -544,9 +546,11 @@ def literal_of(match: re.Match[str]) -> str:
 
 def epoch_literal(match: re.Match[str]) -> str:
     """Return the literal of a match of EPOCH_TIME."""
-    moment = datetime.fromtimestamp(int(match["seconds"]), timezone.utc)
+    seconds = int(match["seconds"])
+    moment = datetime.fromtimestamp(seconds, timezone.utc)
     fraction = match["fraction"] or ""
-    return fraction_literal(moment, fraction.lstrip("."))
+    digits = fraction.lstrip(".")
+    return fraction_literal(moment, digits)
 
 
 def moment_ago(text: str, now: datetime) -> datetime:
@@ -857,8 +861,12 @@ def did_you_mean(text: str) -> str:
     similar = difflib.get_close_matches(
         text.lower(), TYPES_BY_WORD, n=1, cutoff=MISSPELLING
     )
-    meant = [f'"{name}"' for word in similar for name in TYPES_BY_WORD[word]]
-    return f"; did you mean {' or '.join(meant)}" if meant else ""
+    if not similar:
+        return ""
+
+    (word,) = similar
+    meant = [f'"{name}"' for name in TYPES_BY_WORD[word]]
+    return f"; did you mean {' or '.join(meant)}"
 
 
 def event_types(name: str, value: Any) -> list[str]:
@@ -1908,11 +1916,11 @@ def network_fault(error: requests.RequestException) -> str:
     """
     url = getattr(error.request, "url", None)
     host = urlsplit(url or "").hostname or "The host"
-    meanings = [
+    meaning, *_ = [
         text for kind, text in NETWORK_FAULTS if isinstance(error, kind)
     ]
     name = type(error).__name__
-    return f"{host} was not reached: {meanings[0]} ({name})."
+    return f"{host} was not reached: {meaning} ({name})."
 
 
 NEVER_SENT = (
@@ -3028,7 +3036,9 @@ def refuse_empty_window(conditions: Conditions) -> None:
     with."""
     start = find_bound(conditions, "ge")
     end = find_bound(conditions, "lt", "le")
-    if not start or not end or instant(start.literal) < instant(end.literal):
+    if not start or not end:
+        return
+    if instant(start.literal) < instant(end.literal):
         return
 
     accepted = f'a moment before {end.argument}="{end.literal}"'
@@ -3601,10 +3611,11 @@ class GraphClient:
         """Say which permission a refused application holds."""
         granted = self.authenticator.token_permissions() or set()
         sufficient = permissions.sufficient(write=write)
-        (held, *_) = sorted(granted & sufficient)
+        held, *_ = sorted(granted & sufficient)
         text = f"The token does hold the permission {held}; Graph says no more."
         if permissions.beside in granted:
             return text
+
         return joined_sentences(text, permissions.hint(write=write))
 
     def explain_forbidden(
@@ -3680,7 +3691,8 @@ class GraphClient:
     def get_item(self, resource: Resource, item_id: str) -> Row:
         """Return one object as it goes to context."""
         segment = object_id("id", item_id)
-        row = self.get(resource, f"{self.collection_url(resource)}/{segment}")
+        url = f"{self.collection_url(resource)}/{segment}"
+        row = self.get(resource, url)
         check_rows(resource, [row], "id", [item_id])
         return resource.to_context(strict(row))
 
@@ -4599,7 +4611,8 @@ def no_rows_notes(
 
 
 def counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    nouns = noun if number == 1 else f"{noun}s"
+    return f"{number:,} {nouns}"
 
 
 def what_is_left(result: ListResult, *, with_token: bool) -> str:
@@ -4832,7 +4845,8 @@ def get_resource(
     does."""
     item_id = str(args.get("id") or "").strip()
     row = read_item(client, resource, item_id)
-    return item_results(resource, [row], resource.item_title.format(id=item_id))
+    title = resource.item_title.format(id=item_id)
+    return item_results(resource, [row], title)
 
 
 def read_matches(
@@ -4865,12 +4879,14 @@ def find_all(
     """Return all objects that one of a collection's filters finds for any of the values,
     compared without regard to case. Raises as `read_matches` does."""
     rows = read_matches(client, resource, argument, values)
-    # Graph may mind the case: what has capitals and was not found is asked for without.
     property_name = resource.filters[argument].property_name
     found = {row[property_name].lower() for row in rows}
     missing = [value for value in values if value.lower() not in found]
+
+    # Graph may mind the case: what has capitals and was not found is asked for without.
     again = [value.lower() for value in missing if value != value.lower()]
-    return rows + read_matches(client, resource, argument, again)
+    others = read_matches(client, resource, argument, again)
+    return rows + others
 
 
 # ==== Users ===================================================================
@@ -4967,9 +4983,11 @@ DELETION_WORDS = {"True": "deleted", "False": "not deleted"}
 
 def described_user(row: Row) -> str:
     """Return what tells a user from others of the same name."""
+    item_id = id_of(row)
+    name = row.get("userPrincipalName")
     is_deleted = str(row.get("isDeleted"))
     deletion = DELETION_WORDS.get(is_deleted, "not known whether deleted")
-    return f"{id_of(row)} ({row.get('userPrincipalName')}, {deletion})"
+    return f"{item_id} ({name}, {deletion})"
 
 
 def only_user(user: NamedUser, rows: list[Row]) -> Row:
@@ -7904,6 +7922,7 @@ DIGITS = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
 FIRST_SECOND = datetime(2020, 1, 1)  # and 34 years on
 LAST_SECOND = len(DIGITS) ** 5 - 1
 REMEMBERED_STATES = ("", *OPEN_STATES)
+SEVERITY_COUNT = 4  # of the platform's, from 0
 PACKED_LENGTH = 14  # characters of one object
 PACKED_OBJECTS = re.compile("(?:[-0-9A-Z_a-z]{5}[-0-9A][-0-9A-Z_a-z]{8})*")
 
@@ -7949,16 +7968,19 @@ def short_key(digest: bytes) -> str:
 
 def packed(key: str, remembered: Remembered) -> str:
     """Return an object's 14 characters: second, state with severity, key."""
-    state = REMEMBERED_STATES.index(remembered.state)
-    kind = DIGITS[state * 4 + remembered.severity]
+    state_number = REMEMBERED_STATES.index(remembered.state)
+    number = state_number * SEVERITY_COUNT + remembered.severity
+    kind = DIGITS[number]
     return f"{remembered.second}{kind}{key}"
 
 
 def unpacked(text: str) -> tuple[str, Remembered]:
     """Return the key of an object and what is remembered of it."""
-    state, severity = divmod(DIGITS.index(text[5]), 4)
-    remembered = Remembered(text[:5], REMEMBERED_STATES[state], severity)
-    return text[6:], remembered
+    second, kind, key = text[:5], text[5], text[6:]
+    number = DIGITS.index(kind)
+    state_number, severity = divmod(number, SEVERITY_COUNT)
+    state = REMEMBERED_STATES[state_number]
+    return key, Remembered(second, state, severity)
 
 
 @dataclass
@@ -8017,7 +8039,8 @@ class Cursor:
             return
 
         oldest_kept = min(seconds[-number], packed_second(limit))
-        self.advance(min(unpacked_second(oldest_kept), limit))
+        floor = min(unpacked_second(oldest_kept), limit)
+        self.advance(floor)
         self.forget_before(oldest_kept)
 
 
@@ -8605,6 +8628,30 @@ class Handover(NamedTuple):
     refused: bool = False
 
 
+def move_cursor(
+    source: Source,
+    fetch: FetchSettings,
+    cursor: Cursor,
+    limit: str,
+    now: datetime,
+) -> None:
+    """Note in a cursor how far a fetch came, and forget what it need not know any more.
+
+    limit: the instant before which all was read, and what was new of it handed over.
+    """
+    if needs_deep_fetch(cursor, now):
+        given_up = minutes_before(now, fetch.look_back + CLOCK_TOLERANCE)
+        cursor.advance(min(limit, given_up))
+        cursor.deep_read = minutes_before(now, 0)
+    cursor.open_from = "" if limit == END_OF_TIME else limit
+
+    # The floor comes first: what lies below it need not be counted.
+    if not source.keeps_past:
+        floor = packed_second(cursor.floor)
+        cursor.forget_before(floor)
+    cursor.trim(source.max_remembered(fetch), limit)
+
+
 def fetch_source(
     client: GraphClient,
     source: Source,
@@ -8627,19 +8674,10 @@ def fetch_source(
     for row in handed_over:
         new.remember(row)
 
-    # Before this all was read, and what was new of it has been handed over.
     waiting_times = [source.time(row) for row in waiting]
-    limit = max(start, min([reading.complete_before, *waiting_times]))
-    if needs_deep_fetch(cursor, now):
-        given_up = minutes_before(now, fetch.look_back + CLOCK_TOLERANCE)
-        cursor.advance(min(limit, given_up))
-        cursor.deep_read = minutes_before(now, 0)
-    cursor.open_from = "" if limit == END_OF_TIME else limit
-
-    # The floor comes first: what lies below it need not be counted.
-    if not source.keeps_past:
-        cursor.forget_before(packed_second(cursor.floor))
-    cursor.trim(source.max_remembered(fetch), limit)
+    done_before = min([reading.complete_before, *waiting_times])
+    limit = max(start, done_before)
+    move_cursor(source, fetch, cursor, limit, now)
     return Handover(handed_over, reading.failure)
 
 
@@ -8793,7 +8831,9 @@ class Preview(NamedTuple):
 
 def are_falling(times: list[str]) -> bool:
     """Tell whether times prove that Graph gives the newest first."""
-    return times[:1] > times[-1:] and times == sorted(times, reverse=True)
+    first, last = times[:1], times[-1:]
+    newest_first = sorted(times, reverse=True)
+    return first > last and times == newest_first
 
 
 def newest_selected(
@@ -8818,7 +8858,8 @@ def newest_selected(
             break
 
     newest_first = sorted(selected, key=source.time, reverse=True)
-    return Handover(newest_first[: fetch.max_fetch], failure)
+    shown = newest_first[: fetch.max_fetch]
+    return Handover(shown, failure)
 
 
 def preview_incidents(
@@ -8829,15 +8870,17 @@ def preview_incidents(
     incidents: list[Json] = []
     failures = []
     for fetch_type in fetch.fetch_types:
-        handover = newest_selected(client, SOURCES[fetch_type], fetch)
+        source = SOURCES[fetch_type]
+        handover = newest_selected(client, source, fetch)
         incidents += [
             to_incident(fetch_type, row, now) for row in handover.rows
         ]
         failures.append(handover.failure)
 
     newest_first = sorted(incidents, key=itemgetter("occurred"), reverse=True)
+    shown = newest_first[: fetch.max_fetch]
     failure = next(filter(None, failures), None)
-    return Preview(newest_first[: fetch.max_fetch], failure)
+    return Preview(shown, failure)
 
 
 # ==== Access checks ===========================================================
