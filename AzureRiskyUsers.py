@@ -1162,6 +1162,7 @@ def read_fetch_settings(params: Args) -> FetchSettings:
     fetch_types = choices(params, "fetch_types", FETCH_TYPES)
     levels = choices(params, "fetch_risk_levels", RISK_LEVELS)
     states = choices(params, "fetch_risk_states", RISK_STATES)
+
     wanted_types = [
         event_type
         for each in argToList(params.get("fetch_event_types"))
@@ -1171,6 +1172,7 @@ def read_fetch_settings(params: Args) -> FetchSettings:
         params.get("fetch_admin_confirmations") or False
     )
     by_name = CONFIRMED_BY_ADMIN in wanted_types
+
     return FetchSettings(
         since=since,
         max_fetch=max_fetch,
@@ -1232,6 +1234,7 @@ class Settings:
             for each in dataclasses.fields(self)
             if each.metadata.get("affects_sign_in", True)
         ]
+
         values = [str(getattr(self, name)) for name in sorted(counted)]
         text = json.dumps(values)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -1338,8 +1341,11 @@ def read_settings(params: Args, *, with_fetch: bool = False) -> Settings:
     Raises SettingsError: an option is unknown, a value is unusable, or what the sign-in
     needs is missing (all of it is named). ArgumentError: a fetch parameter is unusable.
     """
-    sign_in = params.get("authentication_type")
-    cloud = option("Azure Cloud", params.get("azure_cloud"), tuple(CLOUDS))
+    type_text = params.get("authentication_type")
+    cloud_text = params.get("azure_cloud")
+    type_option = option("Authentication Type", type_text, SIGN_IN_OPTIONS)
+    cloud_option = option("Azure Cloud", cloud_text, tuple(CLOUDS))
+
     certificate = params.get("creds_certificate") or {}
     thumbprint = certificate.get("identifier") or ""
     private_key = certificate.get("password") or ""
@@ -1348,15 +1354,16 @@ def read_settings(params: Args, *, with_fetch: bool = False) -> Settings:
     client_secret = credential(params, "client_secret")
     identity = credential(params, "managed_identities_client_id")
     settings = Settings(
-        sign_in=SignIn(option("Authentication Type", sign_in, SIGN_IN_OPTIONS)),
+        sign_in=SignIn(type_option),
         client_id=client_id,
         tenant_id=tenant_id.strip(),
         client_secret=client_secret,
         thumbprint=re.sub("[: ]", "", thumbprint),
         private_key=pem_text(private_key),
         managed_identity_client_id=identity,
-        cloud=CLOUDS[cloud],
+        cloud=CLOUDS[cloud_option],
     )
+
     # What is wrong with the sign-in is told before what is wrong with the rest.
     check_settings(settings)
     return replace(
@@ -1530,9 +1537,8 @@ class BoundedReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         left = time_until(self.deadline)
         timeout = self.receiver.gettimeout()
-        self.receiver.settimeout(
-            left if timeout is None else min(left, timeout)
-        )
+        limit = left if timeout is None else min(left, timeout)
+        self.receiver.settimeout(limit)
         return self.file.readinto(buffer)
 
     def close(self) -> None:
@@ -1602,8 +1608,10 @@ def connect(connection: Any, deadline: float) -> socket.socket:
     end = min(deadline, time.monotonic() + CONNECT_PERIOD)
     limit = connection.timeout
     receiver = connect_to_any(addresses, end, limit, connection.socket_options)
+
     # What is set here holds for the TLS handshake.
-    receiver.settimeout(min(limit, time_until(deadline)))
+    left = time_until(deadline)
+    receiver.settimeout(min(limit, left))
     return receiver
 
 
@@ -1739,6 +1747,7 @@ class HttpSession(requests.Session):
         self.deadline = self.started + period
         self.max_redirects = 0
         self.auth = unsigned
+
         self.mount_retries(connect_retries)
         if not verify:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
@@ -2343,11 +2352,15 @@ class IntegrationStore:
 
     def read(self) -> None:
         """Take over what is stored now, and mask it in the log."""
-        context = read_context()[0] if self.persistent else {}
+        context: Json = {}
+        if self.persistent:
+            context, _ = read_context()
+
         self.known = stored_sign_in(context)
         is_ours = self.known.binding == self.credentials_fingerprint
         own = context if is_ours else {}
-        self.cache = read_token_cache(stored_text(own, "token_cache"))
+        token_cache = stored_text(own, "token_cache")
+        self.cache = read_token_cache(token_cache)
         self.device_flow = read_device_flow(own)
         self.mask_secrets()
 
@@ -3478,7 +3491,9 @@ class Pacer:
             return random.uniform(*FIRST_BACK_OFF)
         if self.shared_turns:
             return random.uniform(*SHARED_PACE)
-        return random.uniform(*PACE) if self.is_pacing else 0
+        if self.is_pacing:
+            return random.uniform(*PACE)
+        return 0
 
     def has_to_repeat(self, response: requests.Response) -> bool:
         """Take in an answer; tell whether its request is to be sent again. One that asks
@@ -3548,6 +3563,7 @@ class GraphClient:
             "client-request-id": str(uuid.uuid4()),
         }
         auth = BearerAuth(token)
+
         self.pacer.await_turn()
         try:
             return self.session.request(
@@ -4353,8 +4369,9 @@ def read_row_range(resource: Resource, args: Args) -> RowRange:
     size = whole_number(args, "page_size", limit, largest_page)
     page_number = whole_number(args, "page", 1)
     stop = page_number * size
+    start = stop - size
     by_page = given(args, "page_size")
-    return RowRange(stop - size, stop, by_page, largest_page)
+    return RowRange(start, stop, by_page, largest_page)
 
 
 def read_order(resource: Resource, args: Args) -> str:
@@ -4536,6 +4553,7 @@ def read_list(
         build_query(resource, text, order, top) for text in request.filters
     ]
     lists = [client.pages(resource, query) for query in queries]
+
     if len(lists) == 1:
         return collect(lists[0], request.row_range)
     return collect_split(lists, request.row_range, order)
@@ -4942,6 +4960,7 @@ def named_user(argument: str, value: Any) -> NamedUser:
         return NamedUser(argument, text, "user_principal_name")
     if is_display_name(text):
         return NamedUser(argument, text, "user_display_name")
+
     raise ArgumentError(argument, text, ONE_USER)
 
 
@@ -5430,6 +5449,7 @@ def read_action_request(action: Action, args: Args) -> ActionRequest:
         dry_run=flag(args, "dry_run"),
         verify=flag(args, "verify"),
     )
+
     check_number(request, len(targets))
     return request
 
@@ -5519,6 +5539,7 @@ def objection(action: Action, name: str, namesakes: KnownRows) -> str:
         return (
             f"{name}: that account is deleted ({ids}). Give its ID to act on it"
         )
+
     if namesakes:
         return ""
     if action.needs_record:
@@ -5622,15 +5643,16 @@ def action_results(
         }
         for item_id, outcome in outcomes.items()
     ]
-    title = (
-        f"{pascalToSpace(action.path)}: {len(rows)} {action.resource.noun}(s)"
-    )
+
+    action_name = pascalToSpace(action.path)
+    title = f"{action_name}: {len(rows)} {action.resource.noun}(s)"
     notes = f"{counted_statuses(outcomes)}. {note}".strip()
+    table = markdown_table(title, rows, ACTION_COLUMNS, [notes])
     return CommandResults(
         outputs_prefix="AzureRiskyUsers.RiskAction",
         outputs_key_field=["id", "action"],
         outputs=rows,
-        readable_output=markdown_table(title, rows, ACTION_COLUMNS, [notes]),
+        readable_output=table,
     )
 
 
@@ -5645,6 +5667,7 @@ def dry_run_action(
     )
     known = named | rows_by_id(identified)
     ids = dict.fromkeys([*request.ids, *known])
+
     outcomes = {
         item_id: dry_run_outcome(action, known.get(item_id, {}))
         for item_id in ids
@@ -5779,6 +5802,7 @@ def action_note(action: Action, outcomes: ActionOutcomes) -> str:
     ]
     if SUBMITTED in statuses:
         notes.append(action.effect)
+
     return " ".join(notes) or "Nothing was changed."
 
 
@@ -8130,7 +8154,8 @@ def first_version_cursor(state: Json, since: str, key_of: KeyOf) -> Cursor:
     records = state.get("known") or {}
     known = {}
     for key, record in records.items():
-        known[key_of(key)] = earlier_record(*record.split())
+        parts = record.split()
+        known[key_of(key)] = earlier_record(*parts)
 
     passed_key = checked_text(passed_key)
     return Cursor(checked_instant(floor), known, passed_key=passed_key)
@@ -8146,6 +8171,7 @@ def read_state(state: Json, since: str, key_of: KeyOf) -> Cursor:
         return second_version_cursor(state, key_of)
     if version == 1 and set(state) <= {"floor", "known"}:
         return first_version_cursor(state, since, key_of)
+
     if version > STATE_VERSION:
         raise LastRunError("was left by a later version of the integration")
     raise ValueError("no version's")
@@ -8540,8 +8566,9 @@ class NewObjects:
         """Note an object in the cursor."""
         time = self.source.time(row)
         second = packed_second(time) if time else self.undated
+        key = self.source.key(row)
         remembered = self.source.remembered(row, second)
-        self.cursor.remember(self.source.key(row), remembered)
+        self.cursor.remember(key, remembered)
 
     def is_past(self, row: Row) -> bool:
         """Tell whether an object lies where all is done with; one without a time does
@@ -9301,6 +9328,7 @@ def fetch_preview(instance: Instance, _: Args) -> CommandResults:
     settings = fetch_settings_of(instance)
     preview = preview_incidents(instance.client, settings, utc_now())
     incidents = preview.incidents
+
     since = short_literal(instant(settings.since))
     notes = [
         f"Newest first, since {since}, at most {settings.max_fetch}. "
@@ -9310,12 +9338,11 @@ def fetch_preview(instance: Instance, _: Args) -> CommandResults:
     notes += unknown_type_notes(unknown_types)
     if preview.failure:
         notes.append(f"Incomplete: not all could be read. {preview.failure}")
+
     columns = ("name", "occurred", "severity", "dbotMirrorId")
     title = f"The fetch settings select {len(incidents)} incident(s)"
-    return CommandResults(
-        readable_output=markdown_table(title, incidents, columns, notes),
-        raw_response=incidents,
-    )
+    table = markdown_table(title, incidents, columns, notes)
+    return CommandResults(readable_output=table, raw_response=incidents)
 
 
 def fetch_command(instance: Instance) -> None:
@@ -9392,6 +9419,7 @@ def build_instance(settings: Settings, *, persistent: bool) -> Instance:
     store = IntegrationStore(
         settings.credentials_fingerprint, persistent=persistent
     )
+
     kind = AUTHENTICATORS[settings.sign_in]
     authenticator = kind(settings, session, store)
     client = GraphClient(session, authenticator, settings.cloud.graph)
