@@ -4,9 +4,9 @@
     demisto.args()   -> COMMANDS[command](instance, args) -> CommandResults
 
 Graph's objects stay dicts with Graph's own property names, from the wire to the
-context: they are the public contract. Only `main`, `fetch_command` and, for the sign-in,
-`read_context` and `update_context` read or write the platform's state. The platform's
-helpers (argToList, tableToMarkdown and so on) are used throughout.
+context: they are the public contract. Only `main`, `run_command`, `fetch_command` and, for
+the sign-in, `read_context` and `update_context` read or write the platform's state. The
+platform's helpers (argToList, tableToMarkdown and so on) are used throughout.
 
 Each section uses only those before it: errors, arguments, words, settings, http,
 sign-in, odata, graph client, resources, lists and single objects, users, actions, cases,
@@ -987,6 +987,7 @@ class SignInEnd(NamedTuple):
         word = "Error"
         if self.stage:
             word = self.stage.value
+
         stage = f"{word} ({self.code})"
         if not self.meaning:
             return stage
@@ -1016,6 +1017,7 @@ def lock_out_or_block(reason: str) -> SignInEnd:
     lower = reason.lower()
     is_block = "blocked" in lower
     is_lock_out = "too many" in lower
+
     if is_block == is_lock_out:
         return KNOWN_ENDS[LOCKED_OR_BLOCKED]
     if is_block:
@@ -4367,6 +4369,7 @@ def read_row_range(resource: Resource, args: Args) -> RowRange:
     limit = whole_number(args, "limit", DEFAULT_LIMIT)
     largest_page = resource.largest_page
     size = whole_number(args, "page_size", limit, largest_page)
+
     page_number = whole_number(args, "page", 1)
     stop = page_number * size
     start = stop - size
@@ -5127,6 +5130,11 @@ def is_deleted(row: Row) -> bool:
     return is_true(row.get("isDeleted"))
 
 
+def has_record(row: Row) -> bool:
+    """Tell whether Graph keeps a risk of an object: a mere account has no riskState."""
+    return "riskState" in row
+
+
 def is_settled(row: Row) -> bool:
     """Tell whether an object has no risk that could be closed."""
     return (
@@ -5606,13 +5614,14 @@ def unknown_id_reason(action: Action, consequence: str = "") -> str:
 
 
 def dry_run_outcome(action: Action, row: Row) -> ActionOutcome:
-    """Return what would become of an object. `row` is {} for one that Graph does not know;
-    an account of the directory has no riskState."""
-    if "riskState" in row:
+    """Return what would become of an object; `row` is {} for one that Graph does not
+    know."""
+    if has_record(row):
         return ActionOutcome(DRY_RUN, action.caveat(row))
     if action.needs_record or not row:
         reason = unknown_id_reason(action, ", and may refuse it")
         return ActionOutcome(DRY_RUN, reason)
+
     return ActionOutcome(DRY_RUN, "an account without any risk so far")
 
 
@@ -6022,11 +6031,6 @@ def with_other_steps(sign_ins: list[Row], log: list[Row]) -> list[Row]:
         for row in log
         if str(row.get("correlationId")) in attempts or row in sign_ins
     ]
-
-
-def has_record(user: Row) -> bool:
-    """Tell whether Graph keeps risk of a user: an account alone has no riskState."""
-    return "riskState" in user
 
 
 # The parts of a case, as they are called where one could not be looked at.
@@ -7966,7 +7970,8 @@ def packed_second(time: str) -> str:
     What lies outside the years that they hold becomes the first or the last second.
     """
     span = datetime.fromisoformat(time[:19]) - FIRST_SECOND
-    number = min(max(int(span.total_seconds()), 0), LAST_SECOND)
+    seconds = int(span.total_seconds())
+    number = min(max(seconds, 0), LAST_SECOND)
     text = ""
     for _ in range(5):
         number, digit = divmod(number, len(DIGITS))
@@ -8728,6 +8733,7 @@ def undated_note(fetch_type: str, rows: list[Row]) -> str:
     undated = [row for row in rows if not source.time(row)]
     if not undated:
         return ""
+
     return (
         f"{fetch_type}: {len(undated)} without a {source.time_property} that can be read "
         "are handed over as of now."
@@ -8743,6 +8749,7 @@ def failure_note(fetch_type: str, handover: Handover) -> str:
             f"{fetch_type}: reading broke off; the next fetch goes on from there. "
             f"{handover.failure}"
         )
+
     return ""
 
 
@@ -8765,6 +8772,7 @@ class Fetched(NamedTuple):
             undated_note(fetch_type, handover.rows),
             failure_note(fetch_type, handover),
         ]
+
         return Fetched(
             {**self.next_run, fetch_type: write_cursor(cursor)},
             self.incidents + incidents,
@@ -9426,24 +9434,35 @@ def build_instance(settings: Settings, *, persistent: bool) -> Instance:
     return Instance(settings, client, authenticator, store)
 
 
+def run_command(command: str) -> None:
+    """Run a command with the platform's parameters and arguments, and hand over what it
+    returns. Raises what the command does; NotImplementedError for one that there is not."""
+    if command not in COMMANDS and command != FETCH:
+        raise NotImplementedError(f"Command {command} is not implemented.")
+
+    params = demisto.params()
+    with_fetch = uses_fetch_settings(command, params)
+    settings = read_settings(params, with_fetch=with_fetch)
+    handle_proxy()
+    instance = build_instance(settings, persistent=command != TEST)
+    if command == FETCH:
+        fetch_command(instance)
+        return
+
+    results = COMMANDS[command](instance, demisto.args())
+    return_results(results)
+
+
 def main() -> None:
+    """Run the command that the platform asks for, and tell what went wrong."""
     command = demisto.command()
     demisto.debug(f"Command being called is {command}")
     try:
-        if command not in COMMANDS and command != FETCH:
-            raise NotImplementedError(f"Command {command} is not implemented.")
-        params = demisto.params()
-        with_fetch = uses_fetch_settings(command, params)
-        settings = read_settings(params, with_fetch=with_fetch)
-        handle_proxy()
-        instance = build_instance(settings, persistent=command != TEST)
-        if command == FETCH:
-            fetch_command(instance)
-        else:
-            return_results(COMMANDS[command](instance, demisto.args()))
+        run_command(command)
     except Exception as error:
         if isinstance(error, CommandFailed):
             return_results(error.results)
+
         # Of an error that is not ours the class tells more than the text: a bare KeyError
         # reads 'value'.
         is_ours = isinstance(error, DemistoException)
