@@ -358,6 +358,7 @@ DAY_ABOVE_12 = "(?P<day>1[3-9]|2[0-9]|3[01])"
 MONTH_TO_12 = "(?P<month>0?[1-9]|1[0-2])"
 DAY_TO_12 = "(?P<day>0?[1-9]|1[0-2])"
 SAME_MONTH = "(?P<month>(?P=day))"
+# What stands between the parts of a date, and the same again.
 MARK = "(?P<mark>[-/.])"
 SAME = "(?P=mark)"
 BASIC_DAY = f"{YEAR}(?P<month>[0-9]{{2}})(?P<day>[0-9]{{2}})"
@@ -367,7 +368,7 @@ HOUR_1_OR_2 = "(?P<hour>[0-9]{1,2})"
 BASIC_HOUR = "(?P<hour>[0-9]{2})"
 MINUTE = "(?P<minute>[0-9]{2})"
 SECOND = "(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?"
-HALF = "(?: ?(?P<half>[ap])m)?"
+HALF = "(?: ?(?P<half>[ap])m)?"  # of the day
 CLOCK = f"{HOUR_1_OR_2}(?::{MINUTE}(?::{SECOND})?)?{HALF}"
 
 # The sign is meant as written, also after UTC or GMT. Other names, as IST, mean several
@@ -856,8 +857,8 @@ MISSPELLING = 0.9
 
 
 def did_you_mean(text: str) -> str:
-    """Return the question that names the event types that a misspelt text may mean; ''
-    where it resembles none."""
+    """Return the end of a sentence that asks for the event types which a misspelt text may
+    mean; '' where it resembles none."""
     similar = difflib.get_close_matches(
         text.lower(), TYPES_BY_WORD, n=1, cutoff=MISSPELLING
     )
@@ -1085,7 +1086,11 @@ def sign_in_outcome(row: Row) -> str:
 
 
 class SignIn(Enum):
-    """How the instance signs in; the values are the manifest's option texts."""
+    """How the instance signs in; the values are the manifest's option texts.
+
+    The names of class and members stand in the fingerprint of stored sign-ins, as those of
+    Cloud do: to rename one would end them all.
+    """
 
     CLIENT_CREDENTIALS = "Client Credentials"
     DEVICE_CODE = "Device Code"
@@ -1230,7 +1235,7 @@ class Settings:
     @property
     def credentials_fingerprint(self) -> str:
         """A digest of all that influences the token. A sign-in that was stored under
-        another digest is not used."""
+        another digest is not used, so the order by name is part of it too."""
         counted = [
             each.name
             for each in dataclasses.fields(self)
@@ -1336,28 +1341,26 @@ def credential(params: Args, name: str) -> str:
     return (text or "").strip()
 
 
-def read_settings(params: Args, *, with_fetch: bool = False) -> Settings:
-    """Return the settings that the instance's parameters mean.
+def read_sign_in_settings(params: Args) -> Settings:
+    """Return what the parameters say of the sign-in; the rest is left at its defaults.
 
-    with_fetch: whether to read the fetch parameters, which other commands do not need.
     Raises SettingsError: an option is unknown, a value is unusable, or what the sign-in
-    needs is missing (all of it is named). ArgumentError: a fetch parameter is unusable.
+    needs is missing (all of it is named).
     """
-    type_text = params.get("authentication_type")
     cloud_text = params.get("azure_cloud")
-    type_option = option("Authentication Type", type_text, SIGN_IN_OPTIONS)
+    type_text = params.get("authentication_type")
     cloud_option = option("Azure Cloud", cloud_text, tuple(CLOUDS))
+    type_option = option("Authentication Type", type_text, SIGN_IN_OPTIONS)
 
     certificate = params.get("creds_certificate") or {}
     thumbprint = certificate.get("identifier") or ""
     private_key = certificate.get("password") or ""
-    client_id = credential(params, "client_id")
     tenant_id = params.get("tenant_id") or ""
     client_secret = credential(params, "client_secret")
     identity = credential(params, "managed_identities_client_id")
     settings = Settings(
         sign_in=SignIn(type_option),
-        client_id=client_id,
+        client_id=credential(params, "client_id"),
         tenant_id=tenant_id.strip(),
         client_secret=client_secret,
         thumbprint=re.sub("[: ]", "", thumbprint),
@@ -1366,8 +1369,18 @@ def read_settings(params: Args, *, with_fetch: bool = False) -> Settings:
         cloud=CLOUDS[cloud_option],
     )
 
-    # What is wrong with the sign-in is told before what is wrong with the rest.
     check_settings(settings)
+    return settings
+
+
+def read_settings(params: Args, *, with_fetch: bool = False) -> Settings:
+    """Return the settings that the instance's parameters mean.
+
+    with_fetch: whether to read the fetch parameters, which other commands do not need.
+    Raises as `read_sign_in_settings` does. ArgumentError: a fetch parameter is unusable.
+    """
+    # What is wrong with the sign-in is told before what is wrong with the rest.
+    settings = read_sign_in_settings(params)
     return replace(
         settings,
         allow_response=argToBoolean(params.get("allow_response") or False),
@@ -1983,7 +1996,7 @@ IDENTITY_TIMEOUT = (2, 10)
 # only where another command wrote.
 WRITE_ATTEMPTS = 10
 WRITE_PAUSE = 0.1
-# At the store, for a sign-in that another command completes.
+# Looks at the store, a second apart, for a sign-in that another command completes.
 COMPLETION_LOOKS = 6
 CREDENTIAL_TYPES = msal.TokenCache.CredentialType
 
@@ -2221,6 +2234,7 @@ def without_keys(context: Json, keys: tuple[str, ...]) -> Json:
 
 
 def is_key_text(value: Any) -> bool:
+    """Tell whether msal can make a part of its key from a value: from none too."""
     return value in (None, "") or is_plain_text(value)
 
 
@@ -3354,11 +3368,13 @@ SOMETHING_BETWEEN = (
 
 
 def described_answer(response: requests.Response) -> str:
+    """Return what an error tells of an answer that it does not quote: status and type."""
     kind = shown_header(response, "Content-Type", "nothing")
     return f"{response.status_code}, {kind}"
 
 
 def finite_number(text: str) -> float | None:
+    """Return a number; None for one that is too large for a float."""
     number = float(text)
     return number if math.isfinite(number) else None
 
@@ -3870,7 +3886,7 @@ DETECTION_COLUMNS = (
 )
 
 # What detection_to_table adds.
-DETAILS_COLUMNS = ("riskReasons", "mitreTechniques", "userAgent")
+ADDITIONAL_COLUMNS = ("riskReasons", "mitreTechniques", "userAgent")
 
 PRINCIPAL_DETECTION_COLUMNS = (
     "id",
@@ -4028,7 +4044,7 @@ def technique_text(technique: Json) -> str:
 
 
 def text_of(row: Row, name: str) -> str:
-    """Return a property in one line, '' where it is no text."""
+    """Return a property that is a text, in one line; '' where it is none."""
     value = row.get(name)
     return " ".join(value.split()) if isinstance(value, str) else ""
 
@@ -4147,7 +4163,7 @@ RISK_DETECTIONS = Resource(
         "detectionTimingType",
         "lastUpdatedDateTime",
         "location",
-        *DETAILS_COLUMNS,
+        *ADDITIONAL_COLUMNS,
         *LATER_ITEM_COLUMNS,
     ),
     filters={
@@ -4214,7 +4230,7 @@ SERVICE_PRINCIPAL_DETECTIONS = Resource(
         "keyIds",
         "lastUpdatedDateTime",
         "location",
-        *DETAILS_COLUMNS,
+        *ADDITIONAL_COLUMNS,
         *LATER_ITEM_COLUMNS,
     ),
     filters={
@@ -4508,6 +4524,7 @@ MANY_VALUES = f"nothing beside more than {MAX_COMPARISONS} values to match"
 
 
 def read_next_token(args: Args) -> str | None:
+    """Return the token of the page that is asked for; None for no token."""
     if not given(args, "next_token"):
         return None
     return str(args["next_token"]).strip()
@@ -7453,7 +7470,8 @@ def name_of(user: Row) -> str:
 
 
 def settled_by(case: Case) -> str:
-    """Return what settled or confirmed a risk, and by whom."""
+    """Return the end of a sentence that tells what settled or confirmed a risk, and by
+    whom; '' where that is unknown."""
     detail = case.user.get("riskDetail")
     if detail in (None, "none"):
         return ""
@@ -8227,7 +8245,8 @@ RECENT = 2 * DEEP_INTERVAL  # minutes that every fetch reads
 
 
 def property_text(row: Row, name: str) -> str:
-    """Return a property as text without spaces around it; '' where there is none."""
+    """Return a property of any type as text, without spaces around it; '' where there is
+    none."""
     value = row.get(name)
     return "" if value is None else str(value).strip()
 
