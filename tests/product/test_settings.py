@@ -205,6 +205,12 @@ def test_each_changed_setting_changes_the_fingerprint_of_stored_tokens() -> None
     assert len(fingerprints) == len(CHANGED) + 1
 
 
+def test_an_update_keeps_the_sign_in_that_was_stored_before_it() -> None:
+    settings = aru.Settings(sign_in=aru.SignIn.DEVICE_CODE, client_id="client", tenant_id="contoso.example")
+    fingerprint = "8423f9c7cdc12368a2450cb8958f7a41617f62ee781381a8dcc7bb479671804b"
+    assert settings.credentials_fingerprint == fingerprint
+
+
 def test_what_does_not_sign_in_has_no_part_in_the_fingerprint() -> None:
     others = replace(SECRET_SETTINGS, verify=False, use_proxy=True, fetch=aru.read_fetch_settings({}))
     assert others.credentials_fingerprint == SECRET_SETTINGS.credentials_fingerprint
