@@ -5194,6 +5194,52 @@ COMPOUNDED = Caveat(
 )
 
 
+class TargetKind(NamedTuple):
+    """What an action is for, and how a command names it."""
+
+    resource: Resource
+    ids_property: str  # of the request's body
+    argument: str  # that names the objects
+    max_argument: str
+    id_filter: str  # the collection's filter for ids
+    has_names: bool  # whether objects have names that are theirs alone
+
+    @property
+    def accepted(self) -> str:
+        """What names an object."""
+        if self.has_names:
+            return "object IDs (GUIDs) and user principal names"
+        return "object IDs (GUIDs)"
+
+
+USER_TARGETS = TargetKind(
+    resource=RISKY_USERS,
+    ids_property="userIds",
+    argument="user",
+    max_argument="max_users",
+    id_filter="user_id",
+    has_names=True,
+)
+
+PRINCIPAL_TARGETS = TargetKind(
+    resource=RISKY_SERVICE_PRINCIPALS,
+    ids_property="servicePrincipalIds",
+    argument="service_principal",
+    max_argument="max_service_principals",
+    id_filter="service_principal_id",
+    has_names=False,
+)
+
+SIGN_IN_TARGETS = TargetKind(
+    resource=RISKY_SIGN_INS,
+    ids_property="requestIds",
+    argument="sign_in",
+    max_argument="max_sign_ins",
+    id_filter="sign_in",
+    has_names=False,
+)
+
+
 class Action(NamedTuple):
     """A change of risk that Graph makes for a list of ids.
 
@@ -5204,13 +5250,8 @@ class Action(NamedTuple):
     """
 
     command: str
-    resource: Resource
+    kind: TargetKind
     path: str  # below the collection
-    ids_property: str  # of the request's body
-    argument: str  # that names the objects
-    id_filter: str  # the collection's filter for ids
-    has_names: bool  # whether objects have names that are theirs alone
-    max_argument: str
     state: str  # the riskState that it leads to
     # Which verdict it is, when Microsoft wants it and what it does not do
     # (https://learn.microsoft.com/entra/id-protection/howto-identity-protection-risk-feedback).
@@ -5227,22 +5268,18 @@ class Action(NamedTuple):
         return reasons[0] if reasons else ""
 
     @property
-    def accepted(self) -> str:
-        """What names an object."""
-        if self.has_names:
-            return "object IDs (GUIDs) and user principal names"
-        return "object IDs (GUIDs)"
+    def resource(self) -> Resource:
+        return self.kind.resource
+
+    @property
+    def argument(self) -> str:
+        return self.kind.argument
 
 
 CONFIRM_USERS_COMPROMISED = Action(
     command="azure-risky-users-confirm-compromise",
-    resource=RISKY_USERS,
+    kind=USER_TARGETS,
     path="confirmCompromised",
-    ids_property="userIds",
-    argument="user",
-    id_filter="user_id",
-    has_names=True,
-    max_argument="max_users",
     state="confirmedCompromised",
     meaning=(
         "For a true positive: somebody else has the account or its password. Risk-based "
@@ -5257,13 +5294,8 @@ CONFIRM_USERS_COMPROMISED = Action(
 
 CONFIRM_USERS_SAFE = Action(
     command="azure-risky-users-confirm-safe",
-    resource=RISKY_USERS,
+    kind=USER_TARGETS,
     path="confirmSafe",
-    ids_property="userIds",
-    argument="user",
-    id_filter="user_id",
-    has_names=True,
-    max_argument="max_users",
     state="confirmedSafe",
     meaning=(
         "For a false positive: what was flagged is the user's own, ordinary activity. "
@@ -5276,13 +5308,8 @@ CONFIRM_USERS_SAFE = Action(
 
 DISMISS_USERS = Action(
     command="azure-risky-users-dismiss",
-    resource=RISKY_USERS,
+    kind=USER_TARGETS,
     path="dismiss",
-    ids_property="userIds",
-    argument="user",
-    id_filter="user_id",
-    has_names=True,
-    max_argument="max_users",
     state="dismissed",
     meaning=(
         "For a benign true positive: what was flagged is real but harmless, such as a known "
@@ -5296,13 +5323,8 @@ DISMISS_USERS = Action(
 
 CONFIRM_PRINCIPALS_COMPROMISED = Action(
     command="azure-risky-service-principals-confirm-compromise",
-    resource=RISKY_SERVICE_PRINCIPALS,
+    kind=PRINCIPAL_TARGETS,
     path="confirmCompromised",
-    ids_property="servicePrincipalIds",
-    argument="service_principal",
-    id_filter="service_principal_id",
-    has_names=False,
-    max_argument="max_service_principals",
     state="confirmedCompromised",
     meaning=(
         "For a true positive: somebody else uses the service principal or has its "
@@ -5313,13 +5335,8 @@ CONFIRM_PRINCIPALS_COMPROMISED = Action(
 
 DISMISS_PRINCIPALS = Action(
     command="azure-risky-service-principals-dismiss",
-    resource=RISKY_SERVICE_PRINCIPALS,
+    kind=PRINCIPAL_TARGETS,
     path="dismiss",
-    ids_property="servicePrincipalIds",
-    argument="service_principal",
-    id_filter="service_principal_id",
-    has_names=False,
-    max_argument="max_service_principals",
     state="dismissed",
     meaning=(
         "For what is no compromise: a false positive (no service principal can be confirmed "
@@ -5333,13 +5350,8 @@ DISMISS_PRINCIPALS = Action(
 
 CONFIRM_SIGN_INS_COMPROMISED = Action(
     command="azure-risky-sign-ins-confirm-compromise",
-    resource=RISKY_SIGN_INS,
+    kind=SIGN_IN_TARGETS,
     path="confirmCompromised",
-    ids_property="requestIds",
-    argument="sign_in",
-    id_filter="sign_in",
-    has_names=False,
-    max_argument="max_sign_ins",
     state="confirmedCompromised",
     meaning=(
         "For a true positive: it was somebody else who signed in, or tried to. Risk-based "
@@ -5350,13 +5362,8 @@ CONFIRM_SIGN_INS_COMPROMISED = Action(
 
 CONFIRM_SIGN_INS_SAFE = Action(
     command="azure-risky-sign-ins-confirm-safe",
-    resource=RISKY_SIGN_INS,
+    kind=SIGN_IN_TARGETS,
     path="confirmSafe",
-    ids_property="requestIds",
-    argument="sign_in",
-    id_filter="sign_in",
-    has_names=False,
-    max_argument="max_sign_ins",
     state="confirmedSafe",
     meaning=(
         "For a false positive: it was the user's own, ordinary sign-in. Similar sign-ins "
@@ -5368,13 +5375,8 @@ CONFIRM_SIGN_INS_SAFE = Action(
 
 DISMISS_SIGN_INS = Action(
     command="azure-risky-sign-ins-dismiss",
-    resource=RISKY_SIGN_INS,
+    kind=SIGN_IN_TARGETS,
     path="dismiss",
-    ids_property="requestIds",
-    argument="sign_in",
-    id_filter="sign_in",
-    has_names=False,
-    max_argument="max_sign_ins",
     state="dismissed",
     meaning=(
         "For a benign true positive: the risk is real but harmless, such as that of a known "
@@ -5435,9 +5437,9 @@ def target(action: Action, text: str) -> str:
     is. Raises ArgumentError: it is neither."""
     if is_guid(text):
         return text.lower()
-    if action.has_names and is_user_principal_name(text):
+    if action.kind.has_names and is_user_principal_name(text):
         return text
-    raise ArgumentError(action.argument, text, action.accepted)
+    raise ArgumentError(action.argument, text, action.kind.accepted)
 
 
 def read_targets(action: Action, args: Args) -> list[str]:
@@ -5445,7 +5447,7 @@ def read_targets(action: Action, args: Args) -> list[str]:
     is neither, or there is none."""
     texts = text_values(args, action.argument)
     if not texts:
-        raise ArgumentError(action.argument, "", action.accepted)
+        raise ArgumentError(action.argument, "", action.kind.accepted)
     return [target(action, text) for text in texts]
 
 
@@ -5453,7 +5455,7 @@ def check_number(request: ActionRequest, number: int) -> None:
     """Raise ArgumentError where more are to be changed than the command may change."""
     if number > request.maximum and not request.dry_run:
         raise ArgumentError(
-            request.action.max_argument,
+            request.action.kind.max_argument,
             request.maximum,
             f"at least {number}, the number of those to be changed. "
             "Try dry_run=true first",
@@ -5470,7 +5472,7 @@ def read_action_request(action: Action, args: Args) -> ActionRequest:
         action=action,
         ids=ids,
         names=names,
-        maximum=whole_number(args, action.max_argument, MAX_IDS),
+        maximum=whole_number(args, action.kind.max_argument, MAX_IDS),
         dry_run=flag(args, "dry_run"),
         verify=flag(args, "verify"),
     )
@@ -5689,7 +5691,7 @@ def dry_run_action(
     action = request.action
     named = resolve_names(client, request)
     identified = find_all(
-        client, action.resource, action.id_filter, request.ids
+        client, action.resource, action.kind.id_filter, request.ids
     )
     known = named | rows_by_id(identified)
     ids = dict.fromkeys([*request.ids, *known])
@@ -5749,7 +5751,7 @@ def submit_batch(
     Whatever happens is told in the outcome: the record of what was changed before must
     not be lost.
     """
-    body = {action.ids_property: ids}
+    body = {action.kind.ids_property: ids}
     try:
         client.invoke_action(action.resource, action.path, body)
     except GraphError as error:
@@ -5854,7 +5856,7 @@ def look_first(
     if len(request.ids) > MAX_COMPARISONS:
         return {}, TOO_MANY_TO_LOOK_AT
 
-    resource, filter_name = action.resource, action.id_filter
+    resource, filter_name = action.resource, action.kind.id_filter
     try:
         with client.hurry():
             rows = find_all(client, resource, filter_name, request.ids)
@@ -5925,7 +5927,7 @@ def verification(
 
     Raises CommandFailed: they have not. RequestError: the state could not be read.
     """
-    identified = find_all(client, action.resource, action.id_filter, ids)
+    identified = find_all(client, action.resource, action.kind.id_filter, ids)
     known = rows_by_id(identified)
     outcomes = {
         each: verified_outcome(action, known.get(each, {})) for each in ids
