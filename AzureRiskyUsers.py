@@ -5515,6 +5515,15 @@ def rows_by_id(rows: Iterable[Row]) -> KnownRows:
     return known
 
 
+def find_by_id(
+    client: GraphClient, action: Action, ids: list[str]
+) -> KnownRows:
+    """Return the objects with some ids, as far as Graph knows them. Raises RequestError:
+    not all could be read, or one that came was not asked for."""
+    rows = find_all(client, action.resource, action.kind.id_filter, ids)
+    return rows_by_id(rows)
+
+
 # The objects of each name, by the name as it was given.
 Namesakes = dict[str, KnownRows]
 
@@ -5690,10 +5699,8 @@ def dry_run_action(
     """Return whom an action would change."""
     action = request.action
     named = resolve_names(client, request)
-    identified = find_all(
-        client, action.resource, action.kind.id_filter, request.ids
-    )
-    known = named | rows_by_id(identified)
+    identified = find_by_id(client, action, request.ids)
+    known = named | identified
     ids = dict.fromkeys([*request.ids, *known])
 
     outcomes = {
@@ -5856,11 +5863,10 @@ def look_first(
     if len(request.ids) > MAX_COMPARISONS:
         return {}, TOO_MANY_TO_LOOK_AT
 
-    resource, filter_name = action.resource, action.kind.id_filter
     try:
         with client.hurry():
-            rows = find_all(client, resource, filter_name, request.ids)
-        return rows_by_id(rows), ""
+            known = find_by_id(client, action, request.ids)
+        return known, ""
     except RequestError as error:
         return {}, f"{NOT_LOOKED_AT} {error}"
 
@@ -5927,8 +5933,7 @@ def verification(
 
     Raises CommandFailed: they have not. RequestError: the state could not be read.
     """
-    identified = find_all(client, action.resource, action.kind.id_filter, ids)
-    known = rows_by_id(identified)
+    known = find_by_id(client, action, ids)
     outcomes = {
         each: verified_outcome(action, known.get(each, {})) for each in ids
     }
