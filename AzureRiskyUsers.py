@@ -5063,7 +5063,10 @@ def spoken_names(row: Row) -> set[str]:
     spoken = set[str]()
     for name in ("userDisplayName", "userPrincipalName"):
         words = name_words(text_of(row, name))
-        spoken |= {" ".join(words), " ".join(reversed(words)), *words}
+        forwards = " ".join(words)
+        backwards = " ".join(reversed(words))
+        spoken |= {forwards, backwards, *words}
+
     return spoken - {""}
 
 
@@ -5660,7 +5663,8 @@ def target_columns(row: Row) -> Row:
 
 def counted_statuses(outcomes: ActionOutcomes) -> str:
     """Return how many ids have each status, as in "2 submitted, 1 refused"."""
-    numbers = Counter(outcome.status for outcome in outcomes.values())
+    statuses = [outcome.status for outcome in outcomes.values()]
+    numbers = Counter(statuses)
     parts = [f"{number} {status}" for status, number in numbers.items()]
     return ", ".join(parts)
 
@@ -5797,9 +5801,9 @@ def submit_ids(
 
         outcomes.update(dict.fromkeys(batch, submission.outcome))
         if not submission.may_go_on:
-            remaining = [item_id for each in waiting for item_id in each]
             not_tried = ActionOutcome(NOT_TRIED, AFTER_A_FAILURE)
-            outcomes.update(dict.fromkeys(remaining, not_tried))
+            for each in waiting:
+                outcomes.update(dict.fromkeys(each, not_tried))
             break
 
     return outcomes
