@@ -6930,94 +6930,99 @@ class Assessment(NamedTuple):
         return max(self.weights(direction), default=0)
 
 
-def nothing_is_open(found: Assessment) -> bool:
+def nothing_is_open(assessment: Assessment) -> bool:
     """Neither the user nor a detection nor a sign-in has a risk that is open."""
-    evidence = found.evidence
+    evidence = assessment.evidence
     open_rows = evidence.detections + evidence.sign_ins
-    return not (is_open(found.case.user) or open_rows)
+    return not (is_open(assessment.case.user) or open_rows)
 
 
-def risk_is_unknown(found: Assessment) -> bool:
+def risk_is_unknown(assessment: Assessment) -> bool:
     """No risk is open as far as could be read, and that was not far enough."""
-    unread = found.case.unread
-    return nothing_is_open(found) and (RISK in unread or DETECTIONS in unread)
+    unread = assessment.case.unread
+    return nothing_is_open(assessment) and (
+        RISK in unread or DETECTIONS in unread
+    )
 
 
-def speaks_without_risk(found: Assessment) -> bool:
+def speaks_without_risk(assessment: Assessment) -> bool:
     """No risk is open, and yet a fact speaks for a compromise."""
-    return nothing_is_open(found) and found.strongest(COMPROMISED) > NO_WEIGHT
+    return (
+        nothing_is_open(assessment)
+        and assessment.strongest(COMPROMISED) > NO_WEIGHT
+    )
 
 
-def cannot_be_judged(found: Assessment) -> bool:
+def cannot_be_judged(assessment: Assessment) -> bool:
     """Graph takes no verdict on an account that is deleted."""
-    return is_deleted(found.case.user)
+    return is_deleted(assessment.case.user)
 
 
-def is_confirmed(found: Assessment) -> bool:
+def is_confirmed(assessment: Assessment) -> bool:
     """An administrator has confirmed the compromise."""
-    return found.case.user.get("riskState") == "confirmedCompromised"
+    return assessment.case.user.get("riskState") == "confirmedCompromised"
 
 
-def is_remedied(found: Assessment) -> bool:
+def is_remedied(assessment: Assessment) -> bool:
     """There was a remedy since the newest detection."""
-    return bool(found.evidence.remedies)
+    return bool(assessment.evidence.remedies)
 
 
-def may_have_got_in(found: Assessment) -> bool:
+def may_have_got_in(assessment: Assessment) -> bool:
     """A risky sign-in succeeded, or it is not known how all of them ended."""
-    evidence = found.evidence
-    missing = found.case.not_looked_at or evidence.unlogged
+    evidence = assessment.evidence
+    missing = assessment.case.not_looked_at or evidence.unlogged
     return bool(evidence.succeeded or missing)
 
 
-def is_handled(found: Assessment) -> bool:
+def is_handled(assessment: Assessment) -> bool:
     """It was remedied, and nobody had got in or an administrator looked at it."""
-    if not is_remedied(found):
+    if not is_remedied(assessment):
         return False
-    return is_confirmed(found) or not may_have_got_in(found)
+    return is_confirmed(assessment) or not may_have_got_in(assessment)
 
 
-def facts_disagree(found: Assessment) -> bool:
+def facts_disagree(assessment: Assessment) -> bool:
     """What speaks for a compromise does not stand alone."""
-    strongest = found.strongest(COMPROMISED)
-    against = found.weights(SAFE)
+    strongest = assessment.strongest(COMPROMISED)
+    against = assessment.weights(SAFE)
 
     return strongest < VERY_STRONG and len(against) > 1
 
 
-def is_compromised(found: Assessment) -> bool:
+def is_compromised(assessment: Assessment) -> bool:
     """A very strong fact, or a strong one and somebody who got in."""
-    strongest = found.strongest(COMPROMISED)
-    let_in = bool(found.evidence.succeeded)
+    strongest = assessment.strongest(COMPROMISED)
+    let_in = bool(assessment.evidence.succeeded)
     return strongest >= VERY_STRONG or (strongest >= STRONG and let_in)
 
 
-def is_seen_whole(found: Assessment) -> bool:
+def is_seen_whole(assessment: Assessment) -> bool:
     """All could be read, and each detection belongs to a sign-in of the log."""
-    missing = found.case.not_looked_at or found.evidence.unexplained
+    missing = assessment.case.not_looked_at or assessment.evidence.unexplained
     return not missing
 
 
-def is_rated_high(found: Assessment) -> bool:
+def is_rated_high(assessment: Assessment) -> bool:
     """Graph rates the user or a detection as high, or the licence hides how."""
-    rows = [found.case.user, *found.evidence.detections]
+    rows = [assessment.case.user, *assessment.evidence.detections]
     levels = [row.get("riskLevel") for row in rows]
     return "high" in levels or "hidden" in levels
 
 
-def may_be_false_alarm(found: Assessment) -> bool:
+def may_be_false_alarm(assessment: Assessment) -> bool:
     """All is seen, there is something to explain, and it is nothing grave."""
-    if is_rated_high(found) or not is_seen_whole(found):
+    if is_rated_high(assessment) or not is_seen_whole(assessment):
         return False
-    return NO_WEIGHT < found.strongest(COMPROMISED) <= WEAK
+    return NO_WEIGHT < assessment.strongest(COMPROMISED) <= WEAK
 
 
-def is_false_alarm(found: Assessment) -> bool:
+def is_false_alarm(assessment: Assessment) -> bool:
     """Only weak facts speak for a compromise, and two or more against it."""
-    if not may_be_false_alarm(found):
+    if not may_be_false_alarm(assessment):
         return False
-    against = found.weights(SAFE)
-    for_it = found.weights(COMPROMISED)
+    against = assessment.weights(SAFE)
+    for_it = assessment.weights(COMPROMISED)
     outweighs = sum(against) > sum(for_it)
 
     return outweighs and len(against) > 1
@@ -7091,8 +7096,8 @@ RULES = (
 )
 
 
-def rule_for(found: Assessment) -> Rule:
-    return next(rule for rule in RULES if rule.holds(found))
+def rule_for(assessment: Assessment) -> Rule:
+    return next(rule for rule in RULES if rule.holds(assessment))
 
 
 # ==== Investigation ===========================================================
@@ -7667,15 +7672,15 @@ def open_sign_in_ids(evidence: Evidence) -> list[str]:
     return list(filter(OBJECT_ID.fullmatch, ids))
 
 
-def is_to_be_given(found: Assessment, verdict: Verdict) -> bool:
+def is_to_be_given(assessment: Assessment, verdict: Verdict) -> bool:
     """Tell whether a verdict would change anything. Where no risk is open, only another
     tool's finding may call for one."""
-    if is_deleted(found.case.user):
+    if is_deleted(assessment.case.user):
         return False
     if verdict.suggestion == CONFIRM_COMPROMISED:
-        return not is_confirmed(found)
+        return not is_confirmed(assessment)
 
-    return not nothing_is_open(found)
+    return not nothing_is_open(assessment)
 
 
 class Offer(NamedTuple):
@@ -7685,15 +7690,15 @@ class Offer(NamedTuple):
     action: Action
 
 
-def offers(found: Assessment, verdict: Verdict) -> list[Offer]:
+def offers(assessment: Assessment, verdict: Verdict) -> list[Offer]:
     """Return the command that gives a verdict, none where there is none to give; several
     where it is on more sign-ins than one command takes.
 
     To close the risk of a user Graph needs a record of it. Without one, as for guests,
     that of the sign-ins can be closed.
     """
-    case = found.case
-    if not is_to_be_given(found, verdict):
+    case = assessment.case
+    if not is_to_be_given(assessment, verdict):
         return []
     action = verdict.of_user
     if case.has_record or not action.needs_record:
@@ -7701,7 +7706,7 @@ def offers(found: Assessment, verdict: Verdict) -> list[Offer]:
         return [Offer(command, action)]
 
     action = verdict.of_sign_ins
-    sign_ins = open_sign_in_ids(found.evidence)
+    sign_ins = open_sign_in_ids(assessment.evidence)
     command = f"!{action.command} sign_in={{}} verify=true"
 
     return [
@@ -7718,26 +7723,26 @@ def offer_line(case: Case, verdict: Verdict, offer: Offer, mark: str) -> str:
     return f"- {verdict.title}{mark}: `{offer.command}`. {text}"
 
 
-def verdict_lines(found: Assessment, suggestion: str) -> list[str]:
+def verdict_lines(assessment: Assessment, suggestion: str) -> list[str]:
     """Return a line for each verdict that Graph would take, the suggested one first."""
     lines: list[str] = []
     for verdict in VERDICTS:
         is_suggested = verdict.suggestion == suggestion
         mark = " (suggested)" if is_suggested else ""
         offered = [
-            offer_line(found.case, verdict, offer, mark)
-            for offer in offers(found, verdict)
+            offer_line(assessment.case, verdict, offer, mark)
+            for offer in offers(assessment, verdict)
         ]
         lines = offered + lines if is_suggested else lines + offered
 
     return lines
 
 
-def look_lines(found: Assessment, suggestion: str) -> list[str]:
+def look_lines(assessment: Assessment, suggestion: str) -> list[str]:
     """Return the commands that show more of the user."""
     if suggestion != LOOK_CLOSER:
         return []
-    user_id = found.case.user_id
+    user_id = assessment.case.user_id
 
     return [
         f"- Look closer: `!azure-risky-sign-ins-list user_id={user_id}`, "
@@ -7755,7 +7760,7 @@ def bullet_section(title: str, lines: list[str]) -> str:
 class Findings(NamedTuple):
     """All that a card shows and context holds."""
 
-    found: Assessment
+    assessment: Assessment
     rule: Rule
     events: list[Event]
     addresses: list[KnownAddress]
@@ -7764,26 +7769,28 @@ class Findings(NamedTuple):
 def findings_of(case: Case) -> Findings:
     """Return what follows from a case."""
     evidence = evidence_of(case)
-    found = Assessment(case, evidence, find_facts(evidence))
+    assessment = Assessment(case, evidence, find_facts(evidence))
 
     return Findings(
-        found, rule_for(found), timeline(case), known_addresses(case)
+        assessment, rule_for(assessment), timeline(case), known_addresses(case)
     )
 
 
 def suggestion_section(findings: Findings) -> str:
-    found = findings.found
+    assessment = findings.assessment
     lines = [f"**Suggestion:** {findings.rule.sentence}"]
-    for fact in found.facts:
-        lines.append(reason_line(found.case, fact))
+    for fact in assessment.facts:
+        lines.append(reason_line(assessment.case, fact))
 
     return "\n".join(lines)
 
 
 def next_section(findings: Findings) -> str:
-    found = findings.found
+    assessment = findings.assessment
     suggestion = findings.rule.suggestion
-    lines = look_lines(found, suggestion) + verdict_lines(found, suggestion)
+    lines = look_lines(assessment, suggestion) + verdict_lines(
+        assessment, suggestion
+    )
     return bullet_section("Next", lines)
 
 
@@ -7799,7 +7806,7 @@ def head_section(case: Case) -> str:
 def card(findings: Findings) -> str:
     """Return a case as markdown: who, what is suggested and why, what happened when, from
     where and with what, what to do next, and what could not be looked at."""
-    case = findings.found.case
+    case = findings.assessment.case
     sections = [
         head_section(case),
         suggestion_section(findings),
@@ -7839,18 +7846,18 @@ def summary_context(case: Case) -> Json:
 
 def investigation_context(findings: Findings) -> Json:
     """Return the investigation as it goes to context."""
-    found = findings.found
-    reasons = [fact._asdict() for fact in found.facts]
+    assessment = findings.assessment
+    reasons = [fact._asdict() for fact in assessment.facts]
     events = [event.to_context() for event in findings.events]
     addresses = [each._asdict() for each in findings.addresses]
 
     return {
-        **user_context(found.case),
+        **user_context(assessment.case),
         "suggestion": findings.rule.suggestion,
         "reasons": reasons,
         "timeline": events,
         "ipAddresses": addresses,
-        **summary_context(found.case),
+        **summary_context(assessment.case),
     }
 
 
@@ -7907,12 +7914,12 @@ def ip_context(address: str, row: Row) -> Json:
     return without_nothing({"Address": address, "Geo": without_nothing(geo)})
 
 
-def ip_contexts(found: Assessment) -> list[Json]:
+def ip_contexts(assessment: Assessment) -> list[Json]:
     """Return the IP addresses of the detections. Those of sign-ins without risk are left
     out, and those that the user is known by: what blocks IP addresses would lock the
     user's own."""
-    by_address = grouped(found.case.detections, "ipAddress")
-    own = found.evidence.own_addresses
+    by_address = grouped(assessment.case.detections, "ipAddress")
+    own = assessment.evidence.own_addresses
 
     return [
         ip_context(address, rows[0])
@@ -7935,12 +7942,12 @@ def object_contexts(case: Case) -> Json:
 
 def case_context(findings: Findings) -> Json:
     """Return all that a case puts into context."""
-    case = findings.found.case
+    case = findings.assessment.case
     outputs = {
         INVESTIGATION: investigation_context(findings),
         **object_contexts(case),
         ACCOUNT: account_context(case.user),
-        IP: ip_contexts(findings.found),
+        IP: ip_contexts(findings.assessment),
     }
 
     return without_nothing(outputs)
