@@ -6511,11 +6511,11 @@ class Evidence(NamedTuple):
         ]
 
     @property
-    def own_addresses(self) -> set[str]:
-        """The IP addresses that the user is known by."""
+    def own_addresses(self) -> dict[str, int]:
+        """The IP addresses that the user is known by, each with its sign-ins."""
         by_address = grouped(self.known, "ipAddress")
         return {
-            address
+            address: len(rows)
             for address, rows in by_address.items()
             if len(rows) >= KNOWN_ADDRESS
         }
@@ -6811,15 +6811,11 @@ def facts_of_each(
 def known_address_facts(evidence: Evidence) -> Facts:
     """IP addresses of risky sign-ins that the user is known by."""
     own = evidence.own_addresses
-
-    def is_known(sign_in: Row) -> bool:
-        return str(sign_in.get("ipAddress")) in own
-
-    text = (
-        f"The IP address had {KNOWN_ADDRESS} or more sign-ins without risk, a week "
-        "or more before"
-    )
-    return facts_of_each(evidence.sign_ins, is_known, text)
+    used = [str(row.get("ipAddress")) for row in evidence.sign_ins]
+    number = min((own.get(address, 0) for address in used), default=0)
+    if number:
+        text = f"The same IP address signed in {number} times a week or more before"
+        yield from newest_of(evidence.sign_ins, text, SAFE, MEDIUM)
 
 
 def is_managed(sign_in: Row) -> bool:

@@ -432,7 +432,7 @@ def facts(run: Succeed) -> set[tuple[str, str, int]]:
 
 
 UNFAMILIAR = ("Unfamiliar sign-in properties, detected in real time", "compromised", 5)
-KNOWN = ("The IP address had 5 or more sign-ins without risk, a week or more before", "safe", 20)
+KNOWN = ("The same IP address signed in 6 times a week or more before", "safe", 20)
 MANAGED = ("The device is managed and compliant", "safe", 20)
 MFA = ("MFA was passed", "safe", 20)
 PASSED: dict[str, Any] = {"status": {"additionalDetails": "MFA completed in Azure AD"}}
