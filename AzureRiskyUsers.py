@@ -9467,13 +9467,9 @@ def build_instance(settings: Settings, *, persistent: bool) -> Instance:
     return Instance(settings, client, authenticator, store)
 
 
-def run_command(command: str) -> None:
-    """Run a command with the platform's parameters and arguments, and hand over what it
-    returns. Raises what the command does; NotImplementedError for one that there is not."""
-    if command not in COMMANDS and command != FETCH:
-        raise NotImplementedError(f"Command {command} is not implemented.")
-
-    params = demisto.params()
+def run_command(command: str, params: Args, args: Args) -> None:
+    """Run a command as its instance's parameters say, and hand over what it returns.
+    Raises what the command does."""
     with_fetch = uses_fetch_settings(command, params)
     settings = read_settings(params, with_fetch=with_fetch)
     handle_proxy()
@@ -9482,7 +9478,7 @@ def run_command(command: str) -> None:
         fetch_command(instance)
         return
 
-    results = COMMANDS[command](instance, demisto.args())
+    results = COMMANDS[command](instance, args)
     return_results(results)
 
 
@@ -9491,7 +9487,9 @@ def main() -> None:
     command = demisto.command()
     demisto.debug(f"Command being called is {command}")
     try:
-        run_command(command)
+        if command not in COMMANDS and command != FETCH:
+            raise NotImplementedError(f"Command {command} is not implemented.")
+        run_command(command, demisto.params(), demisto.args())
     except Exception as error:
         if isinstance(error, CommandFailed):
             return_results(error.results)
