@@ -85,6 +85,9 @@ script:
     arguments:
     - {name: left, required: true, description: Rounds.}
     - {name: timeout, hidden: true, description: Seconds.}
+  - name: contoso-both
+    description: Needs two.
+    arguments: [{name: one, required: true, description: One.}, {name: two, required: true, description: Two.}]
   - {name: contoso-remember, description: Counts.}
   - {name: contoso-change, description: Changes the environment.}
   - {name: contoso-fault, description: Has a fault.}

@@ -9,14 +9,17 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from helpers import Make, Row, text_of, texts
 from warroom.demo import demo_instance
-from warroom.xsoar.commandline import CommandLineError, parse
+from warroom.xsoar.commandline import CommandLineError, parse, quoted
 from warroom.xsoar.context import ContextData, ContextError
 from warroom.xsoar.instance import load_instance
 from warroom.xsoar.integration import MANIFEST, PROJECT
 from warroom.xsoar.manifest import Manifest
+from warroom.xsoar.nearest import did_you_mean, nearest
 from warroom.xsoar.runner import WarRoom
 from warroom.xsoar.surroundings import replaced
 
@@ -56,7 +59,12 @@ def test_the_platform_knows_neither_the_cloud_nor_the_terminal() -> None:
     ],
 )
 def test_a_line_is_read_as_the_server_reads_it(line: str, arguments: dict[str, str]) -> None:
-    assert parse(line) == ("c", arguments, [])
+    assert parse(line)[:3] == ("c", arguments, [])
+
+
+@given(st.text())
+def test_a_quoted_value_is_read_as_it_was(value: str) -> None:
+    assert parse(f"!c a={quoted(value)} b=1")[1:3] == ({"a": value, "b": "1"}, [])
 
 
 def test_a_bare_value_is_positional_even_with_a_quoted_equals_sign() -> None:
@@ -81,13 +89,40 @@ def test_a_line_that_cannot_be_read_is_refused(line: str, why: str) -> None:
 @pytest.mark.parametrize(
     ("line", "error"),
     [
-        ("!contoso-unknown", "there is no command contoso-unknown; help lists them"),
+        ("!contoso-unknown", "there is no command contoso-unknown; help lists them."),
+        ("!contoso-ehco", "there is no command contoso-ehco; help lists them. Did you mean contoso-echo?"),
+        ("!rows", "there is no command rows; help lists them. Did you mean contoso-rows?"),
         ("!contoso-echo colour=red", "contoso-echo has no argument colour. It has: text, limit, level, ids."),
+        (
+            "!contoso-echo limits=5 debug=true colour=red",
+            "contoso-echo has no argument colour, debug, limits. Did you mean debug-mode? Did you mean limit? "
+            "It has: text, limit, level, ids.",
+        ),
+        ("!contoso-fault a=1", "contoso-fault has no argument a. It has: none."),
         ("!contoso-rows", "contoso-rows needs the argument count"),
         ("!contoso-rows count=", "contoso-rows needs the argument count"),
-        ("!contoso-rows 3", "contoso-rows: '3' stands without an argument's name"),
-        ("!contoso-echo a b", "contoso-echo: 'b' stands without an argument's name"),
-        ("!contoso-echo a text=b", "contoso-echo: 'a' stands without an argument's name"),
+        ("!contoso-both", "contoso-both needs the arguments one, two"),
+        ("!contoso-rows 3", "contoso-rows: '3' stands without an argument's name. It has: count."),
+        (
+            "!contoso-echo a b",
+            "contoso-echo: 'b' stands without an argument's name. It has: text, limit, level, ids.",
+        ),
+        (
+            "!contoso-echo a text=b",
+            "contoso-echo: 'a' stands without an argument's name. It has: text, limit, level, ids.",
+        ),
+        ("!contoso-rows count=3 days", 'Quotes are missing: count="3 days"'),
+        ("!contoso-rows count=3 whole days extend-context=a", 'Quotes are missing: count="3 whole days"'),
+        (
+            '!contoso-echo level=very high ids="x y" text=say C:\\dir',
+            'Quotes are missing: level="very high" text="say C:\\\\dir"',
+        ),
+        ("!contoso-rows 3 count=5", "contoso-rows: '3' stands without an argument's name. It has: count."),
+        ("!contoso-rows count='5' 3", "contoso-rows: '3' stands without an argument's name. It has: count."),
+        (
+            "!contoso-echo auto-extract=inlin",
+            "auto-extract=inlin cannot be used. Accepted: none, inline, outOfBand. Did you mean inline?",
+        ),
         ("!contoso-echo raw-response=yes", "raw-response=yes cannot be used. Accepted: true, false."),
         ("!contoso-echo using=other", "using=other cannot be used. Accepted: Contoso_instance_1."),
         ("!contoso-echo execution-timeout=soon", "execution-timeout takes a number of seconds"),
@@ -109,6 +144,57 @@ def test_generic_arguments_stay_away_from_the_code(room: WarRoom) -> None:
         "ignore-outputs=true auto-extract=inline debug-mode=true execution-timeout=60"
     )
     assert echoed(room, line) == [{"limit": "50"}]
+
+
+# The nearest name
+
+COMMANDS = [
+    "azure-users-list",
+    "azure-users-get",
+    "azure-user-history-list",
+    "azure-users-dismiss",
+    "azure-apps-dismiss",
+]
+
+
+@pytest.mark.parametrize(
+    ("typed", "names", "near"),
+    [
+        ("azure-users-lits", COMMANDS, ["azure-users-list"]),
+        ("azure-user-list", COMMANDS, ["azure-users-list", "azure-user-history-list"]),
+        ("azure-users-dismis", COMMANDS, ["azure-users-dismiss"]),
+        ("dismiss", COMMANDS, ["azure-apps-dismiss", "azure-users-dismiss"]),
+        ("azure-users-list", ["!azure-users-list", "!azure-users-risk-list"], ["!azure-users-list"]),
+        ("azure-users-block", COMMANDS, []),
+        ("azure-users-get-all", COMMANDS, ["azure-users-get"]),
+        ("risklevel", ["risk_level", "risk_state"], ["risk_level"]),
+        ("level", ["risk_level", "risk_state"], ["risk_level"]),
+        ("hihg", ["low", "medium", "high"], ["high"]),
+        ("atrisk", ["atRisk", "remediated"], ["atRisk"]),
+        ("confirmed", ["confirmedSafe", "confirmedCompromised", "none"], ["confirmedSafe", "confirmedCompromised"]),
+        ("red", ["low", "medium", "high"], []),
+        ("a", ["a-1", "a-2", "a-3", "a-4"], ["a-1", "a-2", "a-3"]),
+        ("", ["low"], []),
+        ("low", [], []),
+    ],
+)
+def test_a_mistyped_name_is_known_by_what_it_shares_with_no_other(
+    typed: str, names: list[str], near: list[str]
+) -> None:
+    assert nearest(typed, names) == near
+
+
+@pytest.mark.parametrize(
+    ("typed", "question"),
+    [
+        ("a", " Did you mean a-1, a-2 or a-3?"),
+        ("2", " Did you mean a-2?"),
+        ("1", " Did you mean a-1 or b-1?"),
+        ("x", ""),
+    ],
+)
+def test_the_question_names_each_of_the_nearest(typed: str, question: str) -> None:
+    assert did_you_mean(typed, ["a-1", "a-2", "a-3", "b-1"]) == question
 
 
 # Context values in arguments

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 Args = dict[str, Any]
@@ -36,6 +36,10 @@ ARGUMENT = re.compile(
 ESCAPE = re.compile(r"""\\([ntr"'\\^:, ])""")
 CONTROL = {"n": "\n", "t": "\t", "r": "\r"}
 INSERTION = re.compile(r"\$\{([^}]*)\}")
+BARE = re.compile(r"[^\s\"'`\\]+")  # a value that needs no quotes
+ESCAPES = str.maketrans(
+    {"\\": r"\\", '"': r"\"", "\n": r"\n", "\t": r"\t", "\r": r"\r"}
+)
 
 
 class CommandLineError(ValueError):
@@ -43,22 +47,40 @@ class CommandLineError(ValueError):
 
 
 class Typed(NamedTuple):
-    """One command line, read: named and positional values, all still as text."""
+    """One command line, read: named and positional values, all still as text.
+
+    unquoted: `name=value` of each value of several words that may lack its quotes, with
+    them.
+    """
 
     command: str
     arguments: dict[str, str]
     positional: list[str]
+    unquoted: list[str]
 
 
 def _unescaped(match: re.Match[str]) -> str:
     return CONTROL.get(match[1], match[1])
 
 
+def unescaped(text: str) -> str:
+    """What is meant by a text between quotes."""
+    return ESCAPE.sub(_unescaped, text)
+
+
+def quoted(value: str) -> str:
+    """A value as it is typed, in quotes if it needs them."""
+    if BARE.fullmatch(value):
+        return value
+    escaped = value.translate(ESCAPES)
+    return f'"{escaped}"'
+
+
 def _unquoted(match: re.Match[str]) -> str:
     for quotes in ("double", "single"):
-        quoted = match[quotes]
-        if quoted is not None:
-            return ESCAPE.sub(_unescaped, quoted)
+        text = match[quotes]
+        if text is not None:
+            return unescaped(text)
     return match["literal"] or match["bare"] or ""
 
 
@@ -73,20 +95,44 @@ def _add_argument(typed: Typed, match: re.Match[str]) -> None:
     typed.arguments[name] = value
 
 
+def _arguments(rest: str) -> Iterator[re.Match[str]]:
+    """Each argument of what follows a command. Raises: CommandLineError."""
+    rest = rest.rstrip()
+    while rest:
+        match = ARGUMENT.match(rest)
+        if not match:
+            raise CommandLineError(f"the quotes do not match here: {rest.strip()!r}")
+        yield match
+        rest = rest[match.end() :]
+
+
+def _unquoted_values(matches: Iterable[re.Match[str]]) -> list[str]:
+    """Each value without quotes that words without a name follow, in quotes with them."""
+    values: list[tuple[str, list[str]]] = []
+    words: list[str] = []
+    for match in matches:
+        if not match["bare"]:
+            words = []  # What follows here belongs to no value.
+        elif match["name"]:
+            words = [match["bare"]]
+            values.append((match["name"], words))
+        elif words:
+            words.append(match["bare"])
+    return [
+        f"{name}={quoted(' '.join(words))}" for name, words in values if len(words) > 1
+    ]
+
+
 def parse(line: str) -> Typed:
     """Read `!command name=value "a positional value"`. Raises: CommandLineError."""
     start = COMMAND.match(line)
     if not start:
         problem = "a command starts with ! and its name, this does not"
         raise CommandLineError(f"{problem}: {line.strip()!r}")
-    typed = Typed(start[1], {}, [])
-    rest = line[start.end() :].rstrip()
-    while rest:
-        match = ARGUMENT.match(rest)
-        if not match:
-            raise CommandLineError(f"the quotes do not match here: {rest.strip()!r}")
+    matches = list(_arguments(line[start.end() :]))
+    typed = Typed(start[1], {}, [], _unquoted_values(matches))
+    for match in matches:
         _add_argument(typed, match)
-        rest = rest[match.end() :]
     return typed
 
 

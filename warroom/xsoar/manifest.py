@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
 from warroom.xsoar.commandline import GENERIC, Args, CommandLineError, Typed, as_text
+from warroom.xsoar.nearest import did_you_mean
 
 CHECKBOX = 8  # types of an instance's parameters
 CREDENTIALS = 9
@@ -74,21 +75,37 @@ class Command:
         arguments = self.arguments.values()
         return [argument for argument in arguments if not argument.is_hidden]
 
+    def _shown_names(self) -> list[str]:
+        return [argument.name for argument in self.shown_arguments()]
+
+    def _its_arguments(self) -> str:
+        known = ", ".join(self._shown_names()) or "none"
+        return f"It has: {known}."
+
     def _check_generic_names(self, generic: dict[str, str]) -> None:
-        unknown = set(generic) - set(GENERIC)
+        unknown = sorted(set(generic) - set(GENERIC))
         if not unknown:
             return
-        names = ", ".join(sorted(unknown))
-        shown = [argument.name for argument in self.shown_arguments()]
-        known = ", ".join(shown) or "none"
+        names = ", ".join(unknown)
+        known = [*self._shown_names(), *GENERIC]
         problem = f"{self.name} has no argument {names}."
-        raise CommandLineError(f"{problem} It has: {known}.")
+        for name in unknown:
+            problem += did_you_mean(name, known)
+        raise CommandLineError(f"{problem} {self._its_arguments()}")
 
     def _positional_name(self) -> str | None:
         for argument in self.arguments.values():
             if argument.is_positional:
                 return argument.name
         return None
+
+    def _refuse_positional(self, typed: Typed) -> NoReturn:
+        if typed.unquoted:
+            values = " ".join(typed.unquoted)
+            raise CommandLineError(f"Quotes are missing: {values}")
+        last = typed.positional[-1]
+        problem = f"{self.name}: {last!r} stands without an argument's name."
+        raise CommandLineError(f"{problem} {self._its_arguments()}")
 
     def _positional(self, typed: Typed) -> dict[str, str]:
         """The value that stands without a name, under the name it is for."""
@@ -97,9 +114,7 @@ class Command:
         value, *more = typed.positional
         name = self._positional_name()
         if name is None or more or name in typed.arguments:
-            last = typed.positional[-1]
-            problem = f"{last!r} stands without an argument's name"
-            raise CommandLineError(f"{self.name}: {problem}")
+            self._refuse_positional(typed)
         return {name: value}
 
     def read_arguments(self, typed: Typed) -> tuple[dict[str, str], dict[str, str]]:
@@ -134,8 +149,9 @@ class Command:
             if argument.is_required and is_empty:
                 missing.append(name)
         if missing:
+            plural = "s" if missing[1:] else ""
             names = ", ".join(missing)
-            raise CommandLineError(f"{self.name} needs the argument {names}")
+            raise CommandLineError(f"{self.name} needs the argument{plural} {names}")
         return completed
 
     def elementwise(self, args: Args) -> list[Args]:
@@ -194,9 +210,11 @@ class Manifest:
         )
 
     def find(self, name: str) -> Command:
-        if name not in self.commands:
-            raise CommandLineError(f"there is no command {name}; help lists them")
-        return self.commands[name]
+        if name in self.commands:
+            return self.commands[name]
+        question = did_you_mean(name, self.commands)
+        problem = f"there is no command {name}; help lists them."
+        raise CommandLineError(f"{problem}{question}")
 
     def default_parameters(self) -> Args:
         """What a new instance has before anybody fills it in."""

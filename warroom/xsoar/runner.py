@@ -19,6 +19,7 @@ from warroom.xsoar.commandline import Args, CommandLineError, inserted, parse
 from warroom.xsoar.context import ContextData, ContextError, read_path
 from warroom.xsoar.entries import FETCH, TEST, Entry, Run, contents, error_entry
 from warroom.xsoar.manifest import Manifest
+from warroom.xsoar.nearest import did_you_mean
 from warroom.xsoar.surroundings import (
     Destination,
     led_to,
@@ -58,7 +59,8 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         accepted = ", ".join(choices)
         problem = f"{name}={value} cannot be used."
-        raise CommandLineError(f"{problem} Accepted: {accepted}.")
+        question = did_you_mean(value, choices)
+        raise CommandLineError(f"{problem} Accepted: {accepted}.{question}")
 
 
 def extensions(extend_context: str, entry: Entry) -> Iterator[tuple[str, Any]]:

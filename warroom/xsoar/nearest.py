@@ -1,0 +1,63 @@
+"""Which of the names that are known a mistyped one may have meant."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+
+BOUNDARY = re.compile(r"[\W_]+|(?<=[a-z])(?=[A-Z])")  # between the parts of a name
+# How alike two names are, from 0 to 1.
+NEAR = 0.7  # from here on one may have been meant
+PARTLY = 0.85  # one has each part of the other
+SAME_DISTANCE = 0.05  # names as near as that to the nearest are named beside it
+MOST = 3  # names in a question
+
+
+def parts(name: str) -> Counter[str]:
+    """The parts of `risk-level`, `risk_level` or `riskLevel`, in lower case."""
+    found = BOUNDARY.split(name)
+    return Counter(part.lower() for part in found if part)
+
+
+def likeness(typed: str, name: str) -> float:
+    """How alike two names are.
+
+    Compared is what they do not have in common: the commands of an integration begin
+    alike, so that each is like every other.
+    """
+    typed_parts = parts(typed)
+    name_parts = parts(name)
+    only_typed = "-".join((typed_parts - name_parts).elements())
+    only_named = "-".join((name_parts - typed_parts).elements())
+    if not typed_parts or not name_parts:
+        return 0.0
+    if typed_parts == name_parts:
+        return 1.0
+    if not only_typed or not only_named:
+        return PARTLY
+    return SequenceMatcher(None, only_typed, only_named).ratio()
+
+
+def nearest(typed: str, names: Iterable[str]) -> list[str]:
+    """The few names that may have been meant, the likeliest first; none if none is near."""
+    likenesses = {name: likeness(typed, name) for name in names}
+    best = max(likenesses.values(), default=0.0)
+    least = max(NEAR, best - SAME_DISTANCE)
+    near = [name for name, alike in likenesses.items() if alike >= least]
+    near.sort(key=lambda name: (-likenesses[name], len(name)))
+    return near[:MOST]
+
+
+def either(names: list[str]) -> str:
+    """`a`, `a or b`, or `a, b or c`."""
+    *others, last = names
+    if not others:
+        return last
+    listed = ", ".join(others)
+    return f"{listed} or {last}"
+
+
+def did_you_mean(typed: str, names: Iterable[str]) -> str:
+    """The question which name was meant, after a space; empty if none is near."""
+    near = nearest(typed, names)
+    return f" Did you mean {either(near)}?" if near else ""
