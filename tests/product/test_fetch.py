@@ -35,13 +35,10 @@ from warroom.azure.server import Simulator
 from warroom.azure.tenant import Order, Tenant, reversed_order, shuffled
 from warroom.terminal.backend import RealTenant
 from warroom.terminal.display import open_console
-from warroom.terminal.keywords import followers
 from warroom.terminal.options import read_options
-from warroom.terminal.prompt import candidates
 from warroom.terminal.session import main, run_session
 from warroom.xsoar.entries import Run
-from warroom.xsoar.integration import MANIFEST, PROJECT
-from warroom.xsoar.manifest import Manifest
+from warroom.xsoar.integration import PROJECT
 from warroom.xsoar.runner import WarRoom
 from warroom.xsoar.surroundings import led_to
 
@@ -1490,11 +1487,6 @@ def test_a_fetch_may_be_shown_as_the_platform_gets_it(capsys: pytest.CaptureFixt
     assert [sorted(new) for new in json.loads(entry["Contents"])] == [
         ["dbotMirrorId", "name", "occurred", "rawJSON", "severity"]
     ] * len(json.loads(entry["Contents"]))
-
-
-def test_the_prompt_completes_what_a_fetch_takes() -> None:
-    manifest = Manifest.read(MANIFEST)
-    assert candidates(manifest, followers(manifest), "fetch --") == ["--times", "--every"]
 
 
 def test_event_types_to_fetch_are_named_by_graphs_names_or_by_their_titles(

@@ -35,6 +35,7 @@ def change(args):
     return f"{os.environ['CONTOSO']} {os.environ.pop('FABRIKAM')}"
 def fault(args): raise KeyError("no such thing")
 def refuse(args): return_error("refused")
+def choose(args): return_error("refused" + args.get("why", ""))
 def write(args): sys.stdout.write("oops")
 def debug(args): return str(demisto.is_debug)
 def moment(args): return utc_now().isoformat()
@@ -47,7 +48,8 @@ def fetch(args):
     if last == demisto.params().get("fails_at"): return_error("cannot go on")
 
 COMMANDS = {"contoso-echo": echo, "contoso-rows": rows, "contoso-remember": remember, "contoso-wait": wait,
-            "contoso-change": change, "contoso-fault": fault, "contoso-refuse": refuse, "contoso-write": write,
+            "contoso-change": change, "contoso-fault": fault, "contoso-choose": choose,
+            "contoso-refuse": refuse, "contoso-write": write,
             "contoso-moment": moment, "contoso-debug": debug, "test-module": test, "fetch-incidents": fetch}
 
 def main():
@@ -92,6 +94,12 @@ script:
   - {name: contoso-change, description: Changes the environment.}
   - {name: contoso-fault, description: Has a fault.}
   - {name: contoso-refuse, description: Refuses.}
+  - name: contoso-choose
+    description: Refuses what is chosen.
+    arguments:
+    - {name: level, auto: PREDEFINED, predefined: [low, very high], description: A level.}
+    - {name: ids, isArray: true, predefined: [one, two], description: Ids.}
+    - {name: why, description: Any text.}
   - {name: contoso-write, description: Writes to standard output.}
   - {name: contoso-debug, description: Tells whether it is being debugged.}
   - {name: contoso-moment, description: Tells the time.}

@@ -8,14 +8,11 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from itertools import combinations, pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prompt_toolkit.completion import CompleteEvent
-from prompt_toolkit.document import Document
 from rich.cells import cell_len
 from rich.console import Console
 
@@ -31,12 +28,10 @@ from warroom.terminal.desk import Desk
 from warroom.terminal.keywords import KEYWORDS
 from warroom.terminal.markdown import blocks, draw_markdown
 from warroom.terminal.options import read_options
-from warroom.terminal.prompt import LineCompleter, candidates
 from warroom.terminal.session import main, run_session
 from warroom.terminal.tables import PART, Table, wrapped
 from warroom.xsoar.entries import Run
 from warroom.xsoar.integration import MANIFEST, PROJECT, load_integration
-from warroom.xsoar.manifest import Manifest
 from warroom.xsoar.runner import WarRoom
 
 # Drawing
@@ -544,7 +539,7 @@ def test_no_name_acts_on_the_terminal_in_any_form(shape: str, capsys: pytest.Cap
     printed = capsys.readouterr()
     assert set(ACTING) & set(printed.out + printed.err) == set()
     assert printed.out.count("end") >= 4
-    assert r"no command x\u202e\x1b[2J\ud800;" in printed.err
+    assert r"has x\u202e\x1b[2J\ud800 in it;" in printed.err
 
 
 @pytest.mark.parametrize(
@@ -561,13 +556,6 @@ def test_what_is_drawn_shows_the_characters_that_would_act(draw: Callable[[Conso
     console = Console(file=io.StringIO(), width=120, highlight=False)
     draw(console)
     assert SPELLED_OUT in console.file.getvalue()  # type: ignore[attr-defined]
-
-
-def test_a_completion_is_shown_with_its_characters_spelled_out() -> None:
-    manifest = Manifest("Contoso", {}, {})
-    completer = LineCompleter(manifest, {"signin": ["way\u202e"]})
-    (completion,) = completer.get_completions(Document("signin w"), CompleteEvent())
-    assert (completion.text, completion.display_text) == ("way\u202e", r"way\u202e")
 
 
 @pytest.mark.parametrize("shape", ["table", "markdown", "json"])
@@ -592,31 +580,6 @@ def test_an_encoding_without_a_character_gets_its_escape(is_terminal: bool, monk
     draw_markdown("Zoë\n|Name|\n|---|\n| 山田 |\n", display.open_console())
     lines = output.getvalue().decode("ascii").splitlines()
     assert lines == [r"Zo\xeb", "+------+", "| Name |", "+------+", r"| \u5c71\u7530 |", "+------+"]
-
-
-# Completion
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("!contoso-e", ["!contoso-echo"]),
-        ("he", ["help"]),
-        ("help !contoso-ro", ["!contoso-rows"]),
-        ("help !contoso-rows ", []),
-        ("!contoso-echo t", ["text="]),
-        ("!contoso-echo text=a t", []),
-        ("!contoso-wait t", []),
-        ("!contoso-echo raw", ["raw-response="]),
-        ("!contoso-echo level=", ["level=low", 'level="very high"']),
-        ("!contoso-echo level=l", ["level=low"]),
-        ("!contoso-echo ids=two,o", ["ids=two,one"]),
-        ("!contoso-unknown x", []),
-    ],
-)
-def test_tab_completes_commands_arguments_and_values(text: str, expected: list[str], manifest_path: Path) -> None:
-    words = {"help": ["!contoso-rows"], "quit": []}
-    assert candidates(Manifest.read(manifest_path), words, text) == expected
 
 
 # The command `warroom`
@@ -648,6 +611,10 @@ def warroom(room: WarRoom) -> CommandLine:
         (["context A B"], 2),
         (["context A=b"], 2),
         (["quit", "!contoso-refuse"], 0),
+        (["exit", "!contoso-refuse"], 0),
+        (["history", "clear", "help gives back"], 0),
+        (["history now"], 2),
+        (["clear now"], 2),
     ],
 )
 def test_the_exit_code_tells_errors_and_misuse_apart(warroom: CommandLine, lines: list[str], code: int) -> None:
@@ -707,6 +674,77 @@ def test_help_names_an_arguments_values_and_default(warroom: CommandLine, capsys
         "level",
         "    A level. One of: low, very high.",
     ]
+
+
+def test_help_finds_by_words_in_names_before_those_in_descriptions(
+    warroom: CommandLine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    assert warroom("help TIME", "help !contoso re", "help standard output") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "fetch [--times N] [--every SECONDS]  Lets the server fetch incidents again and again.",
+        "!contoso-moment                      Tells the time.",
+        "!contoso-remember  Counts.",
+        "!contoso-refuse    Refuses.",
+        "!contoso-choose    Refuses what is chosen.",
+        "!contoso-write  Writes to standard output.",
+    ]
+
+
+def test_what_help_finds_takes_a_line_each_however_narrow_the_terminal(
+    warroom: CommandLine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    warroom("help contoso moment", "help time fetch")
+    assert capsys.readouterr().out.splitlines() == [
+        "!contoso-moment  Tells the ti…",
+        "fetch [--times N] [--every SE…",
+    ]
+
+
+def test_help_that_finds_nothing_names_the_nearest(warroom: CommandLine, capsys: pytest.CaptureFixture[str]) -> None:
+    assert warroom("help contoso-ehco", "help nothing at all") == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.splitlines() == [
+        "Nothing here has contoso-ehco in it; help lists all. Did you mean contoso-echo?",
+        "Nothing here has nothing at all in it; help lists all.",
+    ]
+
+
+def test_history_is_what_was_typed_and_clear_writes_no_text(
+    warroom: CommandLine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = ["!contoso-echo text='a  b\x1b'", "context Nothing", "clear", "history"]
+    warroom("--markdown", *lines)
+    output = ['{"limit": "50", "text": "a  b\\u001b"}', "null"]
+    assert capsys.readouterr().out.splitlines() == [*output, lines[0].replace("\x1b", r"\x1b"), *lines[1:]]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("hlep", "Did you mean help?"),
+        ("contoso-echo text=a", "Did you mean !contoso-echo?"),
+        ("nonsense", "quit, exit."),
+        ("context Contoso.Rows", "Nothing stands under Contoso.Rows. Did you mean Contoso.Row?"),
+        ("context Other", "Nothing stands under Other."),
+        ("fetch --time 3", "fetch takes [--times N] [--every SECONDS]. Did you mean --times?"),
+        ("fetch --times many", "fetch takes [--times N] [--every SECONDS]."),
+        ("!contoso-choose level=very level=high", ""),
+        ("!contoso-choose level=hig", "level=hig: Did you mean very high?"),
+        ("!contoso-choose level=other", ""),
+        ("!contoso-choose level=hig why='did you mean'", ""),
+        ("!contoso-choose ids=one,tow,other", "ids=tow: Did you mean two?"),
+    ],
+)
+def test_a_mistyped_word_gets_the_nearest(
+    line: str, problem: str, warroom: CommandLine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    warroom("!contoso-rows count=1", line)
+    not_understood = "is not understood: a command starts with !, and there are"
+    error = capsys.readouterr().err.strip()
+    assert error == problem or (not_understood in error and error.endswith(f" {problem}"))
 
 
 def test_help_shows_brackets_as_they_are(
@@ -780,6 +818,13 @@ def test_the_person_at_the_browser_is_played_at_the_prompt(
     with closing(SimulatedTenant(options, console)) as backend:
         desk = Desk(options, backend, console, KEYWORDS)
         assert desk.do_all(lines()) == code
+
+
+def test_a_mistyped_way_to_sign_in_gets_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["signin devicecode", *SMALL])
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "signin takes one of client-credentials, device-code, managed-identity. Did you mean device-code?"
+    )
 
 
 @pytest.mark.parametrize("line", ["signin nobody", "approve X", "approve", "quit now"])

@@ -12,6 +12,7 @@ from warroom.azure.server import Simulator
 from warroom.demo import demo_instance
 from warroom.terminal.options import Options
 from warroom.terminal.progress import live_line
+from warroom.xsoar.context import ContextData
 from warroom.xsoar.integration import MANIFEST, load_integration
 from warroom.xsoar.manifest import Manifest
 from warroom.xsoar.runner import WarRoom
@@ -29,6 +30,10 @@ class RealTenant:
     def manifest(self) -> Manifest:
         return self.room.manifest
 
+    @property
+    def context(self) -> ContextData:
+        return self.room.context
+
     def let_pass(self, seconds: int) -> None:
         """Wait."""
         self.room.sleep(seconds)
@@ -40,6 +45,10 @@ class RealTenant:
     def count_requests(self) -> dict[str, int]:
         """Nothing is known of the requests that arrive."""
         return {}
+
+    def waiting_codes(self) -> list[str]:
+        """Nothing is known of sign-ins under way."""
+        return []
 
     def close(self) -> None:
         """Nothing was opened."""
@@ -54,6 +63,7 @@ class SimulatedTenant:
         self.options = options
         self.console = console
         self.manifest = Manifest.read(MANIFEST)
+        self.context = ContextData()
         self._opened = ExitStack()
 
     @cached_property
@@ -82,6 +92,7 @@ class SimulatedTenant:
             MANIFEST,
             demo_instance(),
             simulator=self.simulator,
+            context=self.context,
             sleep=self._skip,
             listener=live_line(sys.stderr),
         )
@@ -115,6 +126,12 @@ class SimulatedTenant:
             "Graph requests": len(self.simulator.graph_requests),
             "login requests": len(self.simulator.login_requests),
         }
+
+    def waiting_codes(self) -> list[str]:
+        """The codes of device code sign-ins that nobody has answered yet."""
+        simulator = vars(self).get("simulator")
+        flows = simulator.entra.flows.values() if simulator else ()
+        return [flow.user_code for flow in flows if flow.state == "pending"]
 
     def close(self) -> None:
         self._opened.close()

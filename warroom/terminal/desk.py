@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple, NoReturn
 
 from rich.console import Console
@@ -11,11 +12,14 @@ from warroom.azure.server import Simulator
 from warroom.terminal import display
 from warroom.terminal.backend import Backend, SimulatedTenant
 from warroom.terminal.characters import harmless
+from warroom.terminal.completion import Candidate, Known
+from warroom.terminal.findings import shown_data
 from warroom.terminal.options import Options
 from warroom.xsoar.commandline import CommandLineError
 from warroom.xsoar.context import ContextError
-from warroom.xsoar.entries import Run
-from warroom.xsoar.manifest import Manifest
+from warroom.xsoar.entries import Run, contents
+from warroom.xsoar.manifest import Manifest, mistyped_choices
+from warroom.xsoar.nearest import did_you_mean
 from warroom.xsoar.runner import WarRoom
 
 DONE = 0  # exit codes
@@ -27,20 +31,29 @@ class Misuse(Exception):  # noqa: N818 - what a person did, not what went wrong
     """A line that the prompt does not understand."""
 
 
+def follow_nothing(_: "Desk", __: list[str]) -> list[Candidate]:
+    return []
+
+
 class Keyword(NamedTuple):
     """What can be typed without a `!`.
 
     takes: what may follow it. act: is given the words that do follow, and gives an exit
-    code or None. It raises EOFError to leave, and Misuse.
+    code or None. It raises EOFError to leave, and Misuse. follow: gives what may follow,
+    for the words that do, of which the last one is unfinished.
     """
 
     takes: str
     help: str
     act: Callable[["Desk", list[str]], int | None]
+    follow: Callable[["Desk", list[str]], Iterable[Candidate]] = follow_nothing
 
 
 class Desk:
-    """The place of the person at the war room, in one investigation."""
+    """The place of the person at the war room, in one investigation.
+
+    lines: what was typed so far. shown: the run that was shown last.
+    """
 
     def __init__(
         self,
@@ -53,6 +66,8 @@ class Desk:
         self.backend = backend
         self.console = console
         self.keywords = keywords
+        self.lines: list[str] = []
+        self.shown = Run("")
 
     @property
     def room(self) -> WarRoom:
@@ -87,21 +102,50 @@ class Desk:
         code = DONE
         for run in runs:
             show(run, self.console)
+            self.shown = run
             if run.failed:
                 code = FAILED
         return code
 
+    def known(self) -> Known:
+        """What is known for completing a line."""
+        helps = {}
+        followers = {}
+        for name, keyword in self.keywords.items():
+            helps[name] = keyword.help
+            followers[name] = partial(keyword.follow, self)
+        data = [shown_data(self.shown), self.backend.context.data]
+        return Known(self.manifest, helps, followers, data)
+
     def _keyword(self, name: str) -> Keyword:
         if name in self.keywords:
             return self.keywords[name]
+        commands = [f"!{command}" for command in self.manifest.commands]
+        question = did_you_mean(name, [*self.keywords, *commands])
         known = ", ".join(self.keywords)
         problem = f"{name!r} is not understood"
-        raise Misuse(f"{problem}: a command starts with !, and there are {known}.")
+        raise Misuse(
+            f"{problem}: a command starts with !, and there are {known}.{question}"
+        )
+
+    def _ask_back(self, line: str) -> None:
+        """Name the choices that a refused line may have meant, unless that was done."""
+        texts = [str(contents(entry)) for entry in self.shown.entries]
+        if any("did you mean" in text.lower() for text in texts):
+            return
+        for question in mistyped_choices(self.manifest, line):
+            print(harmless(question), file=sys.stderr)
+
+    def _run(self, line: str) -> int:
+        rounds = self.room.rounds(line)
+        code = self.show(rounds)
+        if code:
+            self._ask_back(line)
+        return code
 
     def _do(self, line: str) -> int:
         if line.startswith("!"):
-            rounds = self.room.rounds(line)
-            return self.show(rounds)
+            return self._run(line)
         name, *rest = line.split()
         keyword = self._keyword(name)
         return keyword.act(self, rest) or DONE
@@ -124,6 +168,7 @@ class Desk:
         with suppress(EOFError):
             for line in map(str.strip, lines):
                 if line:
+                    self.lines.append(line)
                     codes.append(self.do(line))
         return max(codes)
 

@@ -2,10 +2,12 @@
 
 from itertools import zip_longest
 
+from warroom.terminal.completion import Candidate
 from warroom.terminal.desk import DONE, Desk, Misuse
 from warroom.terminal.display import draw_incidents
 from warroom.terminal.markdown import draw_markdown
-from warroom.terminal.options import FETCH_OPTIONS
+from warroom.terminal.options import FETCH_HELP, FETCH_OPTIONS
+from warroom.xsoar.nearest import did_you_mean
 from warroom.xsoar.runner import WarRoom
 
 USAGE = "[--times N] [--every SECONDS]"
@@ -24,7 +26,8 @@ def read_numbers(rest: list[str]) -> dict[str, int]:
         is_first = name not in numbers
         understood = is_option and is_number and is_first
         if not understood:
-            raise Misuse(f"fetch takes {USAGE}.")
+            question = "" if is_option else did_you_mean(option, FETCH_OPTIONS)
+            raise Misuse(f"fetch takes {USAGE}.{question}")
         numbers[name] = int(value)
     return numbers
 
@@ -45,6 +48,7 @@ def fetch_once(desk: Desk) -> int:
     arrivals = backend.watch_arrivals()
     before = backend.count_requests()
     run = room.fetch()
+    desk.shown = run
     after = backend.count_requests()
     if run.failed or not desk.draws:
         return desk.show([run])
@@ -65,6 +69,14 @@ def usual_times(desk: Desk) -> int:
     if options.times is None:
         return desk.backend.usual_fetches
     return options.times
+
+
+def follow_fetch(_: Desk, words: list[str]) -> list[Candidate]:
+    """The options; after one of them comes a number."""
+    *given, _word = words
+    if given and given[-1] in FETCH_OPTIONS:
+        return []
+    return [Candidate(f"--{name}", text) for name, text in FETCH_HELP.items()]
 
 
 def fetch(desk: Desk, rest: list[str]) -> int:

@@ -1,18 +1,19 @@
 """What can be typed at the prompt beside the integration's commands."""
 
+import sys
 from collections.abc import Callable
 
 from rich.text import Text
 
 from warroom.demo import demo_instance
+from warroom.terminal.characters import harmless
+from warroom.terminal.completion import Candidate, context_paths, path_candidates
 from warroom.terminal.desk import DONE, Desk, Keyword, Misuse, no_word, only_word
 from warroom.terminal.display import as_json
 from warroom.terminal.fetching import USAGE as FETCH_USAGE
-from warroom.terminal.fetching import fetch
-from warroom.terminal.help import show_help
-from warroom.terminal.options import FETCH_OPTIONS
-from warroom.terminal.prompt import Followers
-from warroom.xsoar.manifest import Manifest
+from warroom.terminal.fetching import fetch, follow_fetch
+from warroom.terminal.help import follow_help, show_help
+from warroom.xsoar.nearest import did_you_mean
 
 SIGN_INS = {
     "client-credentials": "Client Credentials",
@@ -33,10 +34,24 @@ ALARMS = {"first_fetch": "4 hours", "fetch_risk_levels": ["high"]}
 
 
 def show_context(desk: Desk, rest: list[str]) -> None:
+    """Print what stands under a path; null, and the nearest path, where nothing does."""
     path = only_word(rest) or "."
     value = desk.room.context.read(path)
     text = as_json(value)
     print(text, file=desk.console.file)
+    if value is None:
+        paths = context_paths(desk.room.context.data, path)
+        question = did_you_mean(path, paths)
+        notice = harmless(f"Nothing stands under {path}.{question}")
+        print(notice, file=sys.stderr)
+
+
+def follow_context(desk: Desk, words: list[str]) -> list[Candidate]:
+    path, *more = words
+    if more:
+        return []
+    data = desk.backend.context.data
+    return path_candidates(data, desk.manifest, path)
 
 
 def press_test(desk: Desk, rest: list[str]) -> int:
@@ -50,10 +65,17 @@ def choose_sign_in(desk: Desk, rest: list[str]) -> None:
     desk.start_simulator()
     if name not in SIGN_INS:
         known = ", ".join(SIGN_INS)
-        raise Misuse(f"signin takes one of {known}.")
+        question = did_you_mean(name, SIGN_INS)
+        raise Misuse(f"signin takes one of {known}.{question}")
     sign_in = SIGN_INS[name]
     desk.room.params = demo_instance(sign_in)
     desk.console.print(f"The instance now signs in by {sign_in}.")
+
+
+def follow_sign_in(_: Desk, words: list[str]) -> list[Candidate]:
+    if words[1:]:
+        return []
+    return [Candidate(way, text) for way, text in SIGN_INS.items()]
 
 
 def answer_sign_in(answer: Callable[[str], None], code: str) -> None:
@@ -79,6 +101,14 @@ def decline(desk: Desk, rest: list[str]) -> None:
     desk.console.print("At the browser: declined.")
 
 
+def follow_codes(desk: Desk, words: list[str]) -> list[Candidate]:
+    """The codes of the sign-ins that wait for an answer."""
+    if words[1:]:
+        return []
+    codes = desk.backend.waiting_codes()
+    return [Candidate(code) for code in codes]
+
+
 def demonstrate(desk: Desk, rest: list[str]) -> int:
     """Do a tour of lines, each shown as it would be typed."""
     no_word(rest)
@@ -93,6 +123,17 @@ def demonstrate(desk: Desk, rest: list[str]) -> int:
     return max(codes)
 
 
+def clear(desk: Desk, rest: list[str]) -> None:
+    no_word(rest)
+    desk.console.clear()
+
+
+def show_history(desk: Desk, rest: list[str]) -> None:
+    no_word(rest)
+    for line in desk.lines:
+        print(harmless(line), file=desk.console.file)
+
+
 def leave(_: Desk, rest: list[str]) -> None:
     no_word(rest)
     raise EOFError
@@ -100,14 +141,16 @@ def leave(_: Desk, rest: list[str]) -> None:
 
 KEYWORDS = {
     "help": Keyword(
-        takes="[COMMAND]",
-        help="Lists the commands, or the arguments of one.",
+        takes="[COMMAND | WORD ...]",
+        help="Lists the commands, the arguments of one, or what has the words in it.",
         act=show_help,
+        follow=follow_help,
     ),
     "context": Keyword(
         takes="[PATH]",
         help="Prints the context, or what stands under a path such as A.B.[0].c.",
         act=show_context,
+        follow=follow_context,
     ),
     "test": Keyword(
         takes="",
@@ -118,39 +161,49 @@ KEYWORDS = {
         takes=FETCH_USAGE,
         help="Lets the server fetch incidents again and again.",
         act=fetch,
+        follow=follow_fetch,
     ),
     "signin": Keyword(
         takes="WAY",
         help=f"Changes how the instance signs in: {', '.join(SIGN_INS)}.",
         act=choose_sign_in,
+        follow=follow_sign_in,
     ),
     "approve": Keyword(
         takes="CODE",
         help="Enters the code of a device code sign-in at the browser.",
         act=approve,
+        follow=follow_codes,
     ),
     "decline": Keyword(
         takes="CODE",
         help="Declines that sign-in.",
         act=decline,
+        follow=follow_codes,
     ),
     "demo": Keyword(
         takes="",
         help="Shows an alarm, what is behind it, and the verdict.",
         act=demonstrate,
     ),
+    "history": Keyword(
+        takes="",
+        help="Prints the lines of this session.",
+        act=show_history,
+    ),
+    "clear": Keyword(
+        takes="",
+        help="Clears the screen.",
+        act=clear,
+    ),
     "quit": Keyword(
         takes="",
         help="Leaves.",
         act=leave,
     ),
+    "exit": Keyword(
+        takes="",
+        help="Leaves too.",
+        act=leave,
+    ),
 }
-
-
-def followers(manifest: Manifest) -> Followers:
-    """Each keyword with the words that may follow it."""
-    follow: Followers = {name: [] for name in KEYWORDS}
-    follow["help"] = [f"!{name}" for name in manifest.commands]
-    follow["signin"] = list(SIGN_INS)
-    follow["fetch"] = FETCH_OPTIONS
-    return follow

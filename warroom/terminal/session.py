@@ -9,31 +9,31 @@ from rich.console import Console
 from warroom.terminal.backend import Backend, open_backend
 from warroom.terminal.desk import Desk
 from warroom.terminal.display import open_console
-from warroom.terminal.keywords import KEYWORDS, followers
+from warroom.terminal.keywords import KEYWORDS
 from warroom.terminal.options import Options, read_options
 from warroom.terminal.prompt import LineCompleter, prompted
-from warroom.xsoar.manifest import Manifest
 
 GREETING = (
     "A command starts with !, Tab completes it, help lists them all, quit leaves."
 )
 
 
-def typed_lines(given: list[str], manifest: Manifest) -> Iterable[str]:
+def typed_lines(desk: Desk) -> Iterable[str]:
     """The lines given as arguments, or else those typed at the terminal, or piped in."""
+    given = desk.options.lines
     if given:
         return given
     if not sys.stdin.isatty():
         return sys.stdin
     print(GREETING)
-    completer = LineCompleter(manifest, followers(manifest))
+    completer = LineCompleter(desk.known)
     return prompted(completer)
 
 
 def run_session(options: Options, backend: Backend, console: Console) -> int:
     """Do what is typed, to its end. Gives the exit code of `main`."""
     desk = Desk(options, backend, console, KEYWORDS)
-    lines = typed_lines(options.lines, backend.manifest)
+    lines = typed_lines(desk)
     return desk.do_all(lines)
 
 

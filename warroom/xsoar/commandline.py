@@ -118,9 +118,12 @@ def _unquoted_values(matches: Iterable[re.Match[str]]) -> list[str]:
             values.append((match["name"], words))
         elif words:
             words.append(match["bare"])
-    return [
-        f"{name}={quoted(' '.join(words))}" for name, words in values if len(words) > 1
-    ]
+    shown = []
+    for name, words in values:
+        if len(words) > 1:
+            value = " ".join(words)
+            shown.append(f"{name}={quoted(value)}")
+    return shown
 
 
 def parse(line: str) -> Typed:

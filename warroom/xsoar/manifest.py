@@ -1,5 +1,7 @@
 """What an integration's YAML declares, and what a typed line must keep to."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -7,7 +9,14 @@ from typing import Any, NoReturn
 
 import yaml
 
-from warroom.xsoar.commandline import GENERIC, Args, CommandLineError, Typed, as_text
+from warroom.xsoar.commandline import (
+    GENERIC,
+    Args,
+    CommandLineError,
+    Typed,
+    as_text,
+    parse,
+)
 from warroom.xsoar.nearest import did_you_mean
 
 CHECKBOX = 8  # types of an instance's parameters
@@ -56,19 +65,25 @@ class Argument:
 
 @dataclass(frozen=True)
 class Command:
-    """A command as the manifest declares it; its arguments by name."""
+    """A command as the manifest declares it.
+
+    arguments: by name. outputs: the descriptions by the paths in the context.
+    """
 
     name: str
     description: str
     arguments: dict[str, Argument]
+    outputs: dict[str, str]
 
     @classmethod
     def of(cls, declared: Declared) -> "Command":
         arguments = map(Argument.of, declared.get("arguments") or [])
+        outputs = declared.get("outputs") or []
         return cls(
             name=declared["name"],
             description=declared["description"],
             arguments={argument.name: argument for argument in arguments},
+            outputs={each["contextPath"]: each["description"] for each in outputs},
         )
 
     def shown_arguments(self) -> list[Argument]:
@@ -209,6 +224,14 @@ class Manifest:
             parameters={parameter["name"]: parameter for parameter in parameters},
         )
 
+    @property
+    def outputs(self) -> dict[str, str]:
+        """What the commands put under each path of the context."""
+        outputs = {}
+        for command in self.commands.values():
+            outputs.update(command.outputs)
+        return outputs
+
     def find(self, name: str) -> Command:
         if name in self.commands:
             return self.commands[name]
@@ -219,3 +242,37 @@ class Manifest:
     def default_parameters(self) -> Args:
         """What a new instance has before anybody fills it in."""
         return {name: default_value(rule) for name, rule in self.parameters.items()}
+
+
+def unlisted(argument: Argument, value: str) -> list[str]:
+    """The items of a value that are none of the argument's choices, if it has any."""
+    choices = argument.choices
+    if not choices:
+        return []
+    items = value.split(",") if argument.is_array else [value]
+    names = map(str.strip, items)
+    return [name for name in names if name not in choices]
+
+
+def questions(argument: Argument, value: str) -> Iterator[str]:
+    """For each item that is no choice, which choice was meant, if one is near."""
+    for item in unlisted(argument, value):
+        question = did_you_mean(item, argument.choices)
+        if question:
+            yield f"{argument.name}={item}:{question}"
+
+
+def mistyped_choices(manifest: Manifest, line: str) -> list[str]:
+    """For each value that the manifest does not list, which of those that it does was meant.
+
+    The server lets such values through, so that the integration judges them.
+    """
+    asked: list[str] = []
+    with suppress(CommandLineError):
+        typed = parse(line)
+        command = manifest.find(typed.command)
+        own, _ = command.read_arguments(typed)
+        for name, value in own.items():
+            argument = command.arguments[name]
+            asked += questions(argument, value)
+    return asked

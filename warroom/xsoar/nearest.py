@@ -7,16 +7,30 @@ from difflib import SequenceMatcher
 
 BOUNDARY = re.compile(r"[\W_]+|(?<=[a-z])(?=[A-Z])")  # between the parts of a name
 # How alike two names are, from 0 to 1.
-NEAR = 0.7  # from here on one may have been meant
-PARTLY = 0.85  # one has each part of the other
+NEAR = 0.66  # from here on one may have been meant
+ABBREVIATED = 0.85  # each part that was typed is a part of the name
+EXCESSIVE = 0.66  # each part of the name was typed, and others
 SAME_DISTANCE = 0.05  # names as near as that to the nearest are named beside it
 MOST = 3  # names in a question
 
 
 def parts(name: str) -> Counter[str]:
     """The parts of `risk-level`, `risk_level` or `riskLevel`, in lower case."""
-    found = BOUNDARY.split(name)
-    return Counter(part.lower() for part in found if part)
+    lower = [part.lower() for part in BOUNDARY.split(name)]
+    return Counter(filter(None, lower))
+
+
+def ratio(one: str, other: str) -> float:
+    return SequenceMatcher(None, one, other).ratio()
+
+
+def least_likeness(parts_typed: list[str], parts_named: list[str]) -> float:
+    """How alike that part is which is least like one of the other name."""
+    best = []
+    for typed in parts_typed:
+        ratios = [ratio(typed, named) for named in parts_named]
+        best.append(max(ratios))
+    return min(best)
 
 
 def likeness(typed: str, name: str) -> float:
@@ -27,15 +41,20 @@ def likeness(typed: str, name: str) -> float:
     """
     typed_parts = parts(typed)
     name_parts = parts(name)
-    only_typed = "-".join((typed_parts - name_parts).elements())
-    only_named = "-".join((name_parts - typed_parts).elements())
+    only_typed = list((typed_parts - name_parts).elements())
+    only_named = list((name_parts - typed_parts).elements())
     if not typed_parts or not name_parts:
         return 0.0
     if typed_parts == name_parts:
         return 1.0
-    if not only_typed or not only_named:
-        return PARTLY
-    return SequenceMatcher(None, only_typed, only_named).ratio()
+    if not only_typed:
+        return ABBREVIATED
+    if not only_named:
+        return EXCESSIVE
+    rest_typed = "-".join(only_typed)
+    rest_named = "-".join(only_named)
+    part_by_part = ABBREVIATED * least_likeness(only_typed, only_named)
+    return max(ratio(rest_typed, rest_named), part_by_part)
 
 
 def nearest(typed: str, names: Iterable[str]) -> list[str]:
@@ -43,9 +62,12 @@ def nearest(typed: str, names: Iterable[str]) -> list[str]:
     likenesses = {name: likeness(typed, name) for name in names}
     best = max(likenesses.values(), default=0.0)
     least = max(NEAR, best - SAME_DISTANCE)
-    near = [name for name, alike in likenesses.items() if alike >= least]
-    near.sort(key=lambda name: (-likenesses[name], len(name)))
-    return near[:MOST]
+    near = []
+    for name, alike in likenesses.items():
+        if alike >= least:
+            near.append((-alike, len(name), name))
+    near.sort()
+    return [name for *_, name in near[:MOST]]
 
 
 def either(names: list[str]) -> str:
@@ -60,4 +82,6 @@ def either(names: list[str]) -> str:
 def did_you_mean(typed: str, names: Iterable[str]) -> str:
     """The question which name was meant, after a space; empty if none is near."""
     near = nearest(typed, names)
-    return f" Did you mean {either(near)}?" if near else ""
+    if not near:
+        return ""
+    return f" Did you mean {either(near)}?"

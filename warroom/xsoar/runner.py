@@ -39,6 +39,19 @@ GENERIC_CHOICES = {
 }
 
 
+def instance_name(brand: str) -> str:
+    return f"{brand}_instance_1"
+
+
+def generic_choices(brand: str) -> dict[str, tuple[str, ...]]:
+    """The values that the server's own arguments take, of those that take only some."""
+    return {
+        "using": (instance_name(brand),),
+        "using-brand": (brand,),
+        **GENERIC_CHOICES,
+    }
+
+
 class Invocation(NamedTuple):
     """What a line asks for: a command, to be run once with each set of arguments."""
 
@@ -135,7 +148,7 @@ class WarRoom:
     def __post_init__(self) -> None:
         self.manifest = Manifest.read(self.manifest_path)
         self.brand = self.manifest.brand
-        self.instance_name = f"{self.brand}_instance_1"
+        self.instance_name = instance_name(self.brand)
         self.context_store = self.context_store or self.module.demisto.ContextStore()
         self.last_run: dict[str, Any] = {}
 
@@ -226,11 +239,7 @@ class WarRoom:
     # One line, from the prompt to the context
 
     def _check_generic(self, generic: dict[str, str]) -> None:
-        choices = {
-            "using": (self.instance_name,),
-            "using-brand": (self.brand,),
-            **GENERIC_CHOICES,
-        }
+        choices = generic_choices(self.brand)
         for name, value in generic.items():
             if name in choices:
                 check_choice(name, value, choices[name])
