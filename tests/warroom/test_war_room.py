@@ -118,6 +118,10 @@ def test_a_line_that_cannot_be_read_is_refused(line: str, why: str) -> None:
             'Quotes are missing: level="very high" text="say C:\\\\dir"',
         ),
         ("!contoso-rows 3 count=5", "contoso-rows: '3' stands without an argument's name. It has: count."),
+        (
+            "!contoso-rows count=3 using-brand='Contoso' days",
+            "contoso-rows: 'days' stands without an argument's name. It has: count.",
+        ),
         ("!contoso-rows count='5' 3", "contoso-rows: '3' stands without an argument's name. It has: count."),
         (
             "!contoso-echo auto-extract=inlin",

@@ -90,8 +90,8 @@ def rank(text: str, word: str) -> int:
     return NO_MATCH
 
 
-def best_of(candidates: Iterable[Candidate], word: str) -> tuple[int, list[Candidate]]:
-    """The candidates of the best rank, each text once, and that rank."""
+def found(candidates: Iterable[Candidate], word: str) -> list[Candidate]:
+    """The candidates that a word finds best, each text once."""
     name = word.lstrip("!")
     by_text: dict[str, Candidate] = {}
     for candidate in candidates:
@@ -99,31 +99,24 @@ def best_of(candidates: Iterable[Candidate], word: str) -> tuple[int, list[Candi
     ranks = {text: rank(text.lstrip("!"), name) for text in by_text}
     best = min(ranks.values(), default=NO_MATCH)
     if best == NO_MATCH:
-        return best, []
+        return []
     texts = [text for text, each in ranks.items() if each == best]
-    return best, [by_text[text] for text in texts]
-
-
-def found(candidates: Iterable[Candidate], word: str) -> list[Candidate]:
-    _, best = best_of(candidates, word)
-    return best
+    return [by_text[text] for text in texts]
 
 
 # The first word
 
 
 def first_words(known: Known, word: str) -> list[Candidate]:
-    """Commands and keywords, first those that the word finds better."""
+    """Commands, and what can be typed without a `!`."""
     commands = [
         Candidate(f"!{command.name}", first_sentence(command.description))
         for command in known.manifest.commands.values()
     ]
-    keywords = [Candidate(name, text) for name, text in known.keywords.items()]
     if word.startswith("!"):
-        keywords = []
-    groups = [best_of(each, word) for each in (commands, keywords)]
-    groups.sort(key=lambda group: group[0])
-    return [candidate for _, group in groups for candidate in group]
+        return found(commands, word)
+    keywords = [Candidate(name, text) for name, text in known.keywords.items()]
+    return found([*commands, *keywords], word)
 
 
 # Names of arguments

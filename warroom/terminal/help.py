@@ -12,6 +12,7 @@ from warroom.xsoar.nearest import did_you_mean
 
 Topic = tuple[str, str]  # a heading and its text
 
+INDENT = "    "
 EXAMPLES = (
     "!azure-risky-users-list risk_level=high limit=3",
     "!azure-risky-user-investigate user=adele.vance@contoso.example",
@@ -57,7 +58,7 @@ def topics_of(desk: Desk) -> Iterator[Topic]:
 
 def overview(desk: Desk) -> Iterator[Topic]:
     yield from topics_of(desk)
-    yield "For example", "\n    ".join(EXAMPLES)
+    yield "For example", "\n".join(EXAMPLES)
 
 
 def show_topics(desk: Desk, topics: Iterable[Topic]) -> None:
@@ -65,8 +66,8 @@ def show_topics(desk: Desk, topics: Iterable[Topic]) -> None:
     for heading, text in topics:
         title = Text(heading, style="bold")
         console.print(title)
-        indented = Text(f"    {text}")
-        console.print(indented)
+        for line in Text(text).wrap(console, console.width - len(INDENT)):
+            console.print(Text(INDENT) + line)
 
 
 def has_all(text: str, words: list[str]) -> bool:
