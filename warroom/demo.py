@@ -4,6 +4,9 @@ from warroom.azure.tenant import CLIENT_ID, CLIENT_SECRET, TENANT_ID
 from warroom.xsoar.commandline import Args
 from warroom.xsoar.instance import credentials, with_defaults
 
+# The parameters by which an instance signs in.
+IDENTITY = ("authentication_type", "client_id", "tenant_id", "client_secret")
+
 
 def demo_instance(sign_in: str = "Client Credentials") -> Args:
     """The parameters of an instance that signs in to the simulated tenant this way."""

@@ -9,6 +9,7 @@ import pytest
 from helpers import SMALL
 from screen import Typist, terminal
 from warroom.azure.demo import ADELE_ID
+from warroom.azure.scenarios import SCENARIOS
 from warroom.terminal.help import EXAMPLES
 from warroom.terminal.keywords import KEYWORDS
 from warroom.terminal.session import GREETING
@@ -143,6 +144,10 @@ def check_keywords(typist: Typist) -> None:
         typist.complete(f"{keyword} ", f"warroom> {keyword} {code}")
         assert typist.run(f"{keyword} {code}") == [f"At the browser: {answer}."]
     assert typist.run("signin client-credentials") == ["The instance now signs in by Client Credentials."]
+    assert typist.run("set max_fetch=3") == ["max_fetch is now 3."]
+    explained = f"no-licence {SCENARIOS['no-licence'].explanation}"
+    typist.complete("scenario lic", "warroom> scenario no-licence", explained)
+    assert typist.run("scenario normal") == [f"normal: {SCENARIOS['normal'].explanation}"]
     assert [line for line in typist.run("demo") if line.startswith("warroom> ")][0] == "warroom> fetch --times 1"
 
 
@@ -176,7 +181,7 @@ def test_every_line_that_help_names_can_be_typed_and_completed_at_a_terminal(tmp
         check_what_was_found(typist)
         check_keywords(typist)
         check_mistakes(typist)
-        assert typist.run("history") == typist.typed
+        assert typist.run("history") == [line for line in typist.typed if not line.startswith("set ")]
         assert typist.run("clear") == []
         assert [line for line in typist.screen.lines if line] == ["warroom>"]
         assert typist.leave("exit") == 2

@@ -299,6 +299,8 @@ class Entra:
             check_assertion(assertion, app, endpoint)
         elif not secret:
             raise EntraError(7000218)
+        elif secret in app.expired_secrets:
+            raise EntraError(7000222, f"App '{app.client_id}'.")
         elif secret not in app.secrets:
             raise EntraError(7000215, f"App '{app.client_id}'.")
 

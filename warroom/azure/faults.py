@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from warroom.azure.exchange import Json
@@ -61,7 +62,14 @@ NO_FAULT = Fault()
 
 
 class Faults(list[Fault]):
-    """The faults to come; those of one face happen in order."""
+    """The faults to come; those of one face happen in order.
+
+    habits: by face, what happens to its requests while none was asked for.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.habits: dict[str, Iterator[Fault]] = {}
 
     def add(self, fault: Fault) -> None:
         if fault.face not in FACES:
@@ -74,11 +82,15 @@ class Faults(list[Fault]):
                 return fault
         return None
 
+    def _usual(self, face: str) -> Fault:
+        habit = self.habits.get(face)
+        return next(habit) if habit else NO_FAULT
+
     def take(self, face: str) -> Fault:
         """What happens to a face's next request."""
         fault = self._first(face)
         if fault is None:
-            return NO_FAULT
+            return self._usual(face)
         if fault.after:
             fault.after -= 1
             return NO_FAULT

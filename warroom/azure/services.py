@@ -39,6 +39,10 @@ LOGS_ARE_BUSY = RefusedError(
 )
 
 
+def _never(_: float) -> bool:
+    return False
+
+
 def _waiting() -> Callable[[float], object]:
     return threading.Event().wait
 
@@ -50,6 +54,7 @@ class Services:
     requests: as they came, in order. numbers: theirs. faults: those to come.
     throttle: ID Protection's requests a second for the tenant, refused ones counted too;
     None is unlimited, and so are the logs then.
+    is_taken: whether another application has that moment's request of ID Protection.
     retry_after: seconds named on those 429s; None, as with ID Protection, names none.
     next_link_override: gives the link to hand out in place of the right one.
     sleep: waits the seconds by which a fault delays an answer. It is not time.sleep:
@@ -61,6 +66,7 @@ class Services:
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     faults: Faults = field(default_factory=Faults)
     throttle: float | None = None
+    is_taken: Callable[[float], bool] = _never
     retry_after: int | None = None
     throttle_clock: Callable[[], float] = time.monotonic
     next_link_override: Callable[[str], str] | None = None
@@ -128,7 +134,7 @@ class Services:
     def _throttled_by_risk(self, request: Recorded, rate: float) -> Answer | None:
         """The refusal of a request that comes too soon after the last, answered or not."""
         now = self.throttle_clock()
-        too_soon = now < self._free_at
+        too_soon = now < self._free_at or self.is_taken(now)
         self._free_at = now + 1 / rate
         if not too_soon:
             return None

@@ -34,6 +34,7 @@ from warroom.azure.rows import (
 TENANT_ID = "00000000-0000-0000-0000-000000007e4a"
 CLIENT_ID = "00000000-0000-0000-0000-00000000c11e"
 CLIENT_SECRET = "contoso~demo~secret"
+NEW_CLIENT_SECRET = "contoso~new~secret"  # once the other one has expired
 # The public client that the product's documentation names.
 XSOAR_CLIENT_ID = "ec854987-95fa-4c8f-8056-768dd0f409ac"
 MAX_IDS = 60  # in one action
@@ -99,6 +100,7 @@ class App:
 
     client_id: str
     secrets: set[str] = field(default_factory=set, repr=False)
+    expired_secrets: set[str] = field(default_factory=set, repr=False)
     certificates: dict[str, str] = field(default_factory=dict)
     application_permissions: set[str] = field(default_factory=lambda: set(PERMISSIONS))
     delegated_permissions: set[str] = field(

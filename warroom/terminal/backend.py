@@ -8,6 +8,7 @@ from rich.console import Console
 
 from warroom.azure.arrivals import Arrivals
 from warroom.azure.demo import demo_tenant
+from warroom.azure.scenarios import Stage
 from warroom.azure.server import Simulator
 from warroom.demo import demo_instance
 from warroom.terminal.options import Options
@@ -67,7 +68,18 @@ class SimulatedTenant:
         self._opened = ExitStack()
 
     @cached_property
+    def stage(self) -> Stage:
+        """Where the scenario is played that the options name, and those that follow it."""
+        simulator = self._start()
+        stage = Stage(simulator)
+        stage.play(self.options.scenario)
+        return stage
+
+    @property
     def simulator(self) -> Simulator:
+        return self.stage.simulator
+
+    def _start(self) -> Simulator:
         print(
             "The tenant is simulated: nothing leaves this machine.",
             file=sys.stderr,

@@ -8,6 +8,7 @@ from typing import NamedTuple, NoReturn
 
 from rich.console import Console
 
+from warroom.azure.scenarios import Stage
 from warroom.azure.server import Simulator
 from warroom.terminal import display
 from warroom.terminal.backend import Backend, SimulatedTenant
@@ -20,6 +21,7 @@ from warroom.xsoar.context import ContextError
 from warroom.xsoar.entries import Run, contents
 from warroom.xsoar.manifest import Manifest, mistyped_choices
 from warroom.xsoar.nearest import did_you_mean
+from warroom.xsoar.parameters import may_hold_secret
 from warroom.xsoar.runner import WarRoom
 
 DONE = 0  # exit codes
@@ -41,18 +43,21 @@ class Keyword(NamedTuple):
     takes: what may follow it. act: is given the words that do follow, and gives an exit
     code or None. It raises EOFError to leave, and Misuse. follow: gives what may follow,
     for the words that do, of which the last one is unfinished.
+    reads_text: whether it is given what follows as the one text that was typed.
     """
 
     takes: str
     help: str
     act: Callable[["Desk", list[str]], int | None]
     follow: Callable[["Desk", list[str]], Iterable[Candidate]] = follow_nothing
+    reads_text: bool = False
 
 
 class Desk:
     """The place of the person at the war room, in one investigation.
 
-    lines: what was typed so far. shown: the run that was shown last.
+    lines: what was typed so far, but for what may hold a secret. shown: the run that was
+    shown last.
     """
 
     def __init__(
@@ -82,12 +87,16 @@ class Desk:
         """Whether runs are drawn, rather than printed as the server gets them."""
         return self.options.shape == "table"
 
-    def simulator(self) -> Simulator:
-        """The simulator, started. Raises: Misuse: the instance is a real one."""
+    def stage(self) -> Stage:
+        """Where scenarios are played. Raises: Misuse: the instance is a real one."""
         if isinstance(self.backend, SimulatedTenant):
-            return self.backend.simulator
+            return self.backend.stage
         problem = "That is only for the simulated tenant; this instance is a real one."
         raise Misuse(problem)
+
+    def simulator(self) -> Simulator:
+        """The simulator, started. Raises: Misuse: the instance is a real one."""
+        return self.stage().simulator
 
     def start_simulator(self) -> None:
         """Start what only the simulated tenant has.
@@ -148,6 +157,8 @@ class Desk:
             return self._run(line)
         name, *rest = line.split()
         keyword = self._keyword(name)
+        if keyword.reads_text:
+            rest = [line.lstrip().removeprefix(name)]
         return keyword.act(self, rest) or DONE
 
     def do(self, line: str) -> int:
@@ -162,13 +173,17 @@ class Desk:
             print("Interrupted.", file=sys.stderr)
             return FAILED
 
+    def remember(self, line: str) -> None:
+        if not may_hold_secret(line):
+            self.lines.append(line)
+
     def do_all(self, lines: Iterable[str]) -> int:
         """Do the lines, up to one that leaves. Gives the worst of the exit codes."""
         codes = [DONE]
         with suppress(EOFError):
             for line in map(str.strip, lines):
                 if line:
-                    self.lines.append(line)
+                    self.remember(line)
                     codes.append(self.do(line))
         return max(codes)
 

@@ -5,7 +5,13 @@ from collections.abc import Callable
 
 from rich.text import Text
 
-from warroom.demo import demo_instance
+from warroom.demo import IDENTITY, demo_instance
+from warroom.terminal.changing import (
+    change_instance,
+    follow_scenarios,
+    follow_settings,
+    play_scenario,
+)
 from warroom.terminal.characters import harmless
 from warroom.terminal.completion import Candidate, context_paths, path_candidates
 from warroom.terminal.desk import DONE, Desk, Keyword, Misuse, no_word, only_word
@@ -68,7 +74,9 @@ def choose_sign_in(desk: Desk, rest: list[str]) -> None:
         question = did_you_mean(name, SIGN_INS)
         raise Misuse(f"signin takes one of {known}.{question}")
     sign_in = SIGN_INS[name]
-    desk.room.params = demo_instance(sign_in)
+    demo = demo_instance(sign_in)
+    identity = {name: demo[name] for name in IDENTITY}
+    desk.room.params = {**desk.room.params, **identity}
     desk.console.print(f"The instance now signs in by {sign_in}.")
 
 
@@ -168,6 +176,19 @@ KEYWORDS = {
         help=f"Changes how the instance signs in: {', '.join(SIGN_INS)}.",
         act=choose_sign_in,
         follow=follow_sign_in,
+    ),
+    "set": Keyword(
+        takes="[PARAMETER=VALUE ...]",
+        help="Changes the instance, or lists what differs from a new one.",
+        act=change_instance,
+        follow=follow_settings,
+        reads_text=True,
+    ),
+    "scenario": Keyword(
+        takes="[NAME]",
+        help="Lets something go wrong in the simulated tenant, or lists what can.",
+        act=play_scenario,
+        follow=follow_scenarios,
     ),
     "approve": Keyword(
         takes="CODE",

@@ -4,6 +4,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from warroom.azure.scenarios import NORMAL, SCENARIOS
 from warroom.terminal.characters import harmless
 from warroom.xsoar.commandline import Args
 from warroom.xsoar.instance import load_instance
@@ -35,7 +36,10 @@ EVERY = 600  # seconds
 
 @dataclass(frozen=True)
 class Options:
-    """The command line, read. times: None is as often as usual for the tenant."""
+    """The command line, read. times: None is as often as usual for the tenant.
+
+    scenario: what is played in the simulated tenant at first.
+    """
 
     lines: list[str]
     shape: str
@@ -45,6 +49,7 @@ class Options:
     seed: int
     times: int | None
     every: int
+    scenario: str = NORMAL
 
 
 def instance_file(path: str) -> Args:
@@ -93,6 +98,16 @@ def add_shapes(parser: argparse.ArgumentParser) -> None:
         )
 
 
+def add_scenario(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--scenario",
+        choices=SCENARIOS,
+        default=NORMAL,
+        metavar="NAME",
+        help="what is played in the simulated tenant; `warroom scenario` lists them",
+    )
+
+
 def add_number(
     parser: argparse.ArgumentParser, name: str, text: str, default: int | None
 ) -> None:
@@ -116,6 +131,7 @@ def new_parser() -> argparse.ArgumentParser:
     add_instance(parser)
     for name, default in TENANT_DEFAULTS.items():
         add_number(parser, name, f"of the simulated tenant: {default}", default)
+    add_scenario(parser)
     add_number(parser, "times", FETCH_HELP["times"], None)
     add_number(parser, "every", FETCH_HELP["every"], EVERY)
     return parser
@@ -126,5 +142,8 @@ def read_options(arguments: list[str] | None) -> Options:
 
     Raises: SystemExit: they cannot be used.
     """
-    options = new_parser().parse_args(arguments)
+    parser = new_parser()
+    options = parser.parse_args(arguments)
+    if options.instance is not None and options.scenario != NORMAL:
+        parser.error("--scenario is only for the simulated tenant")
     return Options(**vars(options))

@@ -12,6 +12,7 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
 from warroom.terminal.characters import harmless
 from warroom.terminal.completion import Known, candidates, unfinished_word
+from warroom.xsoar.parameters import may_hold_secret
 
 
 class LineCompleter(Completer):
@@ -50,6 +51,14 @@ def state_folder() -> Path:
     return folder / "warroom"
 
 
+class DiscreetHistory(FileHistory):
+    """Lines of earlier prompts, without those that may hold a secret."""
+
+    def store_string(self, string: str) -> None:
+        if not may_hold_secret(string):
+            super().store_string(string)
+
+
 def history() -> History:
     """Lines of earlier prompts; only in memory where nothing can be written."""
     folder = state_folder()
@@ -59,7 +68,7 @@ def history() -> History:
         path.touch(mode=0o600)
     except OSError:
         return InMemoryHistory()
-    return FileHistory(str(path))
+    return DiscreetHistory(str(path))
 
 
 def prompted(completer: LineCompleter, **options: Any) -> Iterator[str]:

@@ -21,6 +21,7 @@ from warroom.xsoar.nearest import did_you_mean
 
 CHECKBOX = 8  # types of an instance's parameters
 CREDENTIALS = 9
+SINGLE_SELECT = 15
 MULTI_SELECT = 16
 
 Declared = dict[
