@@ -151,7 +151,8 @@ def terminal(command: list[str], folder: Path) -> Iterator[Typist]:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", *SIZE, 0, 0))
     kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-    settings = {"TERM": "xterm", "NO_COLOR": "1", "PROMPT_TOOLKIT_NO_CPR": "1", "XDG_STATE_HOME": str(folder)}
+    screen = {"TERM": "xterm", "NO_COLOR": "1", "PAGER": "", "PROMPT_TOOLKIT_NO_CPR": "1"}
+    settings = {**screen, "XDG_STATE_HOME": str(folder)}
     process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env={**kept, **settings})
     os.close(theirs)
     try:

@@ -5,14 +5,19 @@ import os
 import pty
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 
 import pytest
+from rich.console import Console
 
 from helpers import LIST, NOW, SMALL, Make
 from warroom.azure.demo import demo_tenant
 from warroom.azure.server import Simulator
 from warroom.demo import demo_instance
+from warroom.terminal import progress
+from warroom.terminal.backend import open_backend
+from warroom.terminal.options import read_options
 from warroom.terminal.progress import live_line
 from warroom.xsoar.integration import MANIFEST, PROJECT, load_integration
 from warroom.xsoar.runner import WarRoom
@@ -50,6 +55,42 @@ def test_a_line_stays_one_line_and_plays_nothing_with_the_terminal(terminal: Ter
     show = live(terminal)
     show("a\x1b[2J" + "b" * 99 + "\nc")
     assert terminal.getvalue() == f"{CLEARED}a\\x1b[2J{'b' * 31}"
+
+
+def test_the_seconds_are_counted_until_the_line_is_cleared(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "TICK", 0.01)
+    moments = iter([100.0, 100.0, 103.5])
+    monkeypatch.setattr(progress, "monotonic", lambda: next(moments, 112.0))
+    show = live(terminal)
+    show("page 12, 6,000 rows")
+    counted = (
+        f"{CLEARED}page 12, 6,000 rows{CLEARED}page 12, 6,000 rows (3 s so far){CLEARED}page 12, 6,000 rows (12 s "
+    )
+    while counted not in terminal.getvalue():
+        time.sleep(0.01)
+    show("")
+    shown = terminal.getvalue()
+    assert shown.endswith(f"(12 s so far){CLEARED}")
+    time.sleep(0.05)
+    assert terminal.getvalue() == shown
+
+
+def test_what_the_platform_logs_of_its_own_is_not_shown(terminal: Terminal) -> None:
+    show = live(terminal)
+    for text in ("Command being called is fetch-incidents", "Setting integration context", ""):
+        show(text)
+    assert terminal.getvalue() == f"{CLEARED}fetch-incidents is running{CLEARED}"
+
+
+def test_a_wait_for_a_real_tenant_is_seen(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "contoso-secret")
+    instance = str(PROJECT / "warroom/instance.example.json")
+    backend = open_backend(read_options(["--instance", instance]), Console())
+    backend.let_pass(600)
+    assert (waits, terminal.getvalue()) == ([600], f"{CLEARED}waiting 600 s{CLEARED}")
 
 
 @pytest.mark.parametrize("kind", [io.StringIO, Terminal])
@@ -95,10 +136,10 @@ def test_of_a_process_only_the_terminal_shows_the_line() -> None:
     os.close(theirs)
     shown = os.read(ours, 65536).decode()
     os.close(ours)
-    assert f"{CLEARED}Command being called is azure-risky-users-list{CLEARED}" in shown
+    assert f"{CLEARED}azure-risky-users-list is running{CLEARED}" in shown
     assert shown.endswith(CLEARED)
     assert b"\x1b" not in done.stdout
-    assert b"Command being called" not in done.stdout
+    assert b"is running" not in done.stdout
 
 
 def test_where_the_errors_go_to_a_file_there_is_no_line() -> None:

@@ -1,8 +1,9 @@
 """What stands behind the instance of a war room: a real tenant, or the simulated one."""
 
 import sys
+import time
 from contextlib import ExitStack
-from functools import cached_property
+from functools import cached_property, partial
 
 from rich.console import Console
 
@@ -12,11 +13,17 @@ from warroom.azure.scenarios import Stage
 from warroom.azure.server import Simulator
 from warroom.demo import demo_instance
 from warroom.terminal.options import Options
-from warroom.terminal.progress import live_line
+from warroom.terminal.progress import Listener, live_line, telling
 from warroom.xsoar.context import ContextData
 from warroom.xsoar.integration import MANIFEST, load_integration
 from warroom.xsoar.manifest import Manifest
 from warroom.xsoar.runner import WarRoom
+
+
+def wait(listener: Listener | None, seconds: float) -> None:
+    """Let real time pass, which a person at the terminal sees."""
+    with telling(listener, f"waiting {seconds:.0f} s"):
+        time.sleep(seconds)
 
 
 class RealTenant:
@@ -26,6 +33,10 @@ class RealTenant:
 
     def __init__(self, room: WarRoom):
         self.room = room
+
+    @property
+    def listener(self) -> Listener | None:
+        return self.room.listener
 
     @property
     def manifest(self) -> Manifest:
@@ -65,6 +76,7 @@ class SimulatedTenant:
         self.console = console
         self.manifest = Manifest.read(MANIFEST)
         self.context = ContextData()
+        self.listener = live_line(sys.stderr)
         self._opened = ExitStack()
 
     @cached_property
@@ -84,11 +96,12 @@ class SimulatedTenant:
             "The tenant is simulated: nothing leaves this machine.",
             file=sys.stderr,
         )
-        tenant = demo_tenant(
-            users=self.options.users,
-            detections=self.options.detections,
-            seed=self.options.seed,
-        )
+        with telling(self.listener, "making the tenant"):
+            tenant = demo_tenant(
+                users=self.options.users,
+                detections=self.options.detections,
+                seed=self.options.seed,
+            )
         tenant.processing_reads = 1
         simulator = Simulator(tenant)
         return self._opened.enter_context(simulator)
@@ -106,7 +119,7 @@ class SimulatedTenant:
             simulator=self.simulator,
             context=self.context,
             sleep=self._skip,
-            listener=live_line(sys.stderr),
+            listener=self.listener,
         )
 
     @cached_property
@@ -141,8 +154,9 @@ class SimulatedTenant:
 
     def waiting_codes(self) -> list[str]:
         """The codes of device code sign-ins that nobody has answered yet."""
-        simulator = vars(self).get("simulator")
-        flows = simulator.entra.flows.values() if simulator else ()
+        if "stage" not in vars(self):
+            return []
+        flows = self.simulator.entra.flows.values()
         return [flow.user_code for flow in flows if flow.state == "pending"]
 
     def close(self) -> None:
@@ -158,5 +172,11 @@ def open_backend(options: Options, console: Console) -> Backend:
         return SimulatedTenant(options, console)
     module = load_integration()
     listener = live_line(sys.stderr)
-    room = WarRoom(module, MANIFEST, options.instance, listener=listener)
+    room = WarRoom(
+        module,
+        MANIFEST,
+        options.instance,
+        sleep=partial(wait, listener),
+        listener=listener,
+    )
     return RealTenant(room)

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from typing import NamedTuple, NoReturn
 
@@ -10,7 +10,7 @@ from rich.console import Console
 
 from warroom.azure.scenarios import Stage
 from warroom.azure.server import Simulator
-from warroom.terminal import display
+from warroom.terminal import display, pager
 from warroom.terminal.backend import Backend, SimulatedTenant
 from warroom.terminal.characters import harmless
 from warroom.terminal.completion import Candidate, Known
@@ -58,6 +58,7 @@ class Desk:
 
     lines: what was typed so far, but for what may hold a secret. shown: the run that was
     shown last.
+    pages: whether what is longer than the screen goes to a pager.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Desk:
         self.keywords = keywords
         self.lines: list[str] = []
         self.shown = Run("")
+        self.pages = True
 
     @property
     def room(self) -> WarRoom:
@@ -105,12 +107,19 @@ class Desk:
         """
         self.simulator()
 
+    def paging(self) -> AbstractContextManager[None]:
+        """Where what is printed at once, and longer than the screen, goes to a pager."""
+        if not self.draws or not self.pages:
+            return nullcontext()
+        return pager.paged(self.console, self.backend.listener)
+
     def show(self, runs: Iterable[Run]) -> int:
         """Show each run as it comes. Gives an exit code."""
         show = display.SHAPES[self.options.shape]
         code = DONE
         for run in runs:
-            show(run, self.console)
+            with self.paging():
+                show(run, self.console)
             self.shown = run
             if run.failed:
                 code = FAILED

@@ -2,10 +2,12 @@
 
 import sys
 from collections.abc import Callable
+from functools import partial
 
 from rich.text import Text
 
 from warroom.demo import IDENTITY, demo_instance
+from warroom.terminal import pager
 from warroom.terminal.changing import (
     change_instance,
     follow_scenarios,
@@ -20,6 +22,7 @@ from warroom.terminal.fetching import USAGE as FETCH_USAGE
 from warroom.terminal.fetching import fetch, follow_fetch
 from warroom.terminal.help import follow_help, show_help
 from warroom.xsoar.nearest import did_you_mean
+from warroom.xsoar.surroundings import replaced
 
 SIGN_INS = {
     "client-credentials": "Client Credentials",
@@ -44,7 +47,7 @@ def show_context(desk: Desk, rest: list[str]) -> None:
     path = only_word(rest) or "."
     value = desk.room.context.read(path)
     text = as_json(value)
-    print(text, file=desk.console.file)
+    pager.show(f"{text}\n", desk.console)
     if value is None:
         paths = context_paths(desk.room.context.data, path)
         question = did_you_mean(path, paths)
@@ -58,6 +61,11 @@ def follow_context(desk: Desk, words: list[str]) -> list[Candidate]:
         return []
     data = desk.backend.context.data
     return path_candidates(data, desk.manifest, path)
+
+
+def help_paged(desk: Desk, rest: list[str]) -> None:
+    with desk.paging():
+        show_help(desk, rest)
 
 
 def press_test(desk: Desk, rest: list[str]) -> int:
@@ -117,18 +125,20 @@ def follow_codes(desk: Desk, words: list[str]) -> list[Candidate]:
     return [Candidate(code) for code in codes]
 
 
+def do_typed(desk: Desk, line: str) -> int:
+    """Do a line, shown as it would be typed."""
+    typed = Text.assemble("\n", ("warroom>", "bold green"), f" {line}")
+    desk.console.print(typed)
+    return desk.do(line)
+
+
 def demonstrate(desk: Desk, rest: list[str]) -> int:
-    """Do a tour of lines, each shown as it would be typed."""
+    """Do a tour of lines."""
     no_word(rest)
     desk.start_simulator()
     desk.room.params = {**desk.room.params, **ALARMS}
-    codes = [DONE]
-    for line in TOUR:
-        typed = Text.assemble("\n", ("warroom>", "bold green"), f" {line}")
-        desk.console.print(typed)
-        code = desk.do(line)
-        codes.append(code)
-    return max(codes)
+    with replaced(desk, "pages", False):  # A story is told without a stop.
+        return max(map(partial(do_typed, desk), TOUR), default=DONE)
 
 
 def clear(desk: Desk, rest: list[str]) -> None:
@@ -151,7 +161,7 @@ KEYWORDS = {
     "help": Keyword(
         takes="[COMMAND | WORD ...]",
         help="Lists the commands, the arguments of one, or what has the words in it.",
-        act=show_help,
+        act=help_paged,
         follow=follow_help,
     ),
     "context": Keyword(
