@@ -1,21 +1,27 @@
-"""Draws `docs/war-room.svg`: what a few commands show in the war room on a laptop.
+"""Draws the pictures of the war room on a laptop: a list with a card, and the demo.
 
-`make picture` renews it. The commands run against the simulated tenant at a fixed moment, so
-that the picture is the same in every run.
+`make picture` renews them. The commands run against the simulated tenant at a fixed moment,
+so that the pictures are the same in every run.
 """
 
 import io
-from contextlib import redirect_stdout
+from collections.abc import Callable
+from contextlib import closing, redirect_stdout
+from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.terminal_theme import SVG_EXPORT_THEME
 
-from tools.showcase import ADELE, open_room, open_simulator
+from tools.showcase import ADELE, NOW, open_room, open_simulator
 from warroom.terminal import display
+from warroom.terminal.backend import SimulatedTenant
+from warroom.terminal.desk import Desk
+from warroom.terminal.keywords import KEYWORDS
+from warroom.terminal.options import read_options
 from warroom.xsoar.integration import PROJECT
-from warroom.xsoar.runner import WarRoom
 
-PICTURE = PROJECT / "docs/war-room.svg"
+DOCS = PROJECT / "docs"
 COLUMNS, ROWS = 120, 60  # of the terminal; longer output makes the picture longer
 ASPECT_RATIO = 0.602  # width to height of a character in the template's first two fonts
 PROMPT = "[bold green]warroom>[/bold green]"
@@ -76,30 +82,57 @@ def recording_console(screen: Screen) -> Console:
     )
 
 
-def show_lines(room: WarRoom, console: Console) -> None:
+def show_lines(console: Console) -> None:
     """Types each line and shows what comes of it."""
-    for line in LINES:
-        console.print(f"{PROMPT} {line}\n")
-        run = room.run(line)
-        display.draw(run, console)
-        console.print()
-
-
-def draw() -> str:
-    """The picture as SVG."""
-    screen = Screen()
-    console = recording_console(screen)
-    with open_simulator() as simulator, redirect_stdout(screen):
+    with open_simulator() as simulator:
         room = open_room(simulator, "Client Credentials")
-        show_lines(room, console)
-    return console.export_svg(
-        title="War room",
-        theme=SVG_EXPORT_THEME,
-        code_format=TEMPLATE,
-        font_aspect_ratio=ASPECT_RATIO,
-        unique_id="war-room",
-    )
+        for line in LINES:
+            console.print(f"{PROMPT} {line}\n")
+            run = room.run(line)
+            display.draw(run, console)
+            console.print()
+
+
+def show_demo(console: Console) -> None:
+    """Shows what `make demo` does."""
+    options = read_options(["demo"])
+    with closing(SimulatedTenant(options, console, NOW)) as backend:
+        desk = Desk(options, backend, console, KEYWORDS)
+        desk.do_all(options.lines)
+
+
+class Picture(NamedTuple):
+    """A picture of a terminal. name: its file's, without the ending."""
+
+    name: str
+    title: str
+    show: Callable[[Console], None]
+
+    @property
+    def path(self) -> Path:
+        return DOCS / f"{self.name}.svg"
+
+    def draw(self) -> str:
+        """The picture as SVG."""
+        screen = Screen()
+        console = recording_console(screen)
+        with redirect_stdout(screen):
+            self.show(console)
+        return console.export_svg(
+            title=self.title,
+            theme=SVG_EXPORT_THEME,
+            code_format=TEMPLATE,
+            font_aspect_ratio=ASPECT_RATIO,
+            unique_id=self.name,
+        )
+
+
+PICTURES = (
+    Picture("war-room", "War room", show_lines),
+    Picture("demo", "make demo", show_demo),
+)
 
 
 if __name__ == "__main__":
-    PICTURE.write_text(draw(), encoding="utf-8")
+    for picture in PICTURES:
+        picture.path.write_text(picture.draw(), encoding="utf-8")

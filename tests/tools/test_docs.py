@@ -64,19 +64,21 @@ def test_every_example_but_the_refusal_that_is_meant_succeeds() -> None:
 
 
 @pytest.mark.parametrize("terminal", ["dumb", "xterm-256color"])
-def test_the_picture_is_what_the_war_room_shows_now_in_any_terminal(
-    terminal: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("shown", picture.PICTURES, ids=lambda shown: shown.name)
+def test_a_picture_is_what_the_war_room_shows_now_in_any_terminal(
+    shown: picture.Picture, terminal: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TERM", terminal)
-    assert picture.draw() == text_of(picture.PICTURE), "make picture renews it"
+    assert shown.draw() == text_of(shown.path), "make picture renews it"
 
 
-def test_the_picture_asks_no_other_host_for_anything() -> None:
-    addresses = re.findall(r"""https?://[^"'\s<)]+|url\([^)]*\)""", text_of(picture.PICTURE))
+@pytest.mark.parametrize("shown", picture.PICTURES, ids=lambda shown: shown.name)
+def test_a_picture_asks_no_other_host_for_anything(shown: picture.Picture) -> None:
+    addresses = re.findall(r"""https?://[^"'\s<)]+|url\([^)]*\)""", text_of(shown.path))
     assert {re.sub(r"-\d+\)$", ")", address) for address in addresses} == {
         "http://www.w3.org/2000/svg",
-        "url(#war-room-line)",
-        "url(#war-room-clip-terminal)",
+        f"url(#{shown.name}-line)",
+        f"url(#{shown.name}-clip-terminal)",
     }
 
 

@@ -548,7 +548,7 @@ def test_no_name_acts_on_the_terminal_in_any_form(shape: str, capsys: pytest.Cap
         lambda console: draw_markdown(f"|Name|\n|---|\n| {NASTY} |\n", console),
         lambda console: draw_markdown(f"### {NASTY}", console),
         lambda console: display.draw(Run("c", logs=[NASTY], generic={"debug-mode": "true"}), console),
-        lambda console: display.draw_incidents([{"name": NASTY}], {}, console),
+        lambda console: display.draw_incidents(Run("c", incidents=[{"name": NASTY}]), {}, console),
     ],
     ids=["a table", "a heading", "a log line", "incidents"],
 )

@@ -3,6 +3,7 @@
 import sys
 import time
 from contextlib import ExitStack
+from datetime import datetime
 from functools import cached_property, partial
 
 from rich.console import Console
@@ -71,9 +72,11 @@ class SimulatedTenant:
 
     usual_fetches = 6
 
-    def __init__(self, options: Options, console: Console):
+    def __init__(self, options: Options, console: Console, now: datetime | None = None):
+        """now: the moment at which the tenant's clock stands still; else it is the real one."""
         self.options = options
         self.console = console
+        self.now = now
         self.manifest = Manifest.read(MANIFEST)
         self.context = ContextData()
         self.listener = live_line(sys.stderr)
@@ -98,6 +101,7 @@ class SimulatedTenant:
         )
         with telling(self.listener, "making the tenant"):
             tenant = demo_tenant(
+                self.now,
                 users=self.options.users,
                 detections=self.options.detections,
                 seed=self.options.seed,

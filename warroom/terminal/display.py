@@ -83,9 +83,12 @@ def draw(run: Run, console: Console) -> None:
     for entry in run.entries:
         text = readable(entry, raw=raw)
         style = STYLES.get(entry["Type"], "")
-        draw_text = draw_markdown if is_markdown(entry, raw=raw) else draw_plain
-        if text:
-            draw_text(text, console, style)
+        if not text:
+            continue
+        if is_markdown(entry, raw=raw):
+            draw_markdown(text, console, style, run.moment)
+        else:
+            draw_plain(text, console, style)
     if run.flag("debug-mode"):
         for line in run.logs:
             draw_plain(line, console, "dim")
@@ -133,9 +136,8 @@ def incident_table(incidents: list[Incident], arrivals: Mapping[str, str]) -> Ta
     return Table(headers, rows)
 
 
-def draw_incidents(
-    incidents: list[Incident], arrivals: Mapping[str, str], console: Console
-) -> None:
-    if incidents:
-        table = incident_table(incidents, arrivals)
-        draw_table(table, console)
+def draw_incidents(run: Run, arrivals: Mapping[str, str], console: Console) -> None:
+    """Draw the incidents that a fetch brought, if any; arrivals: see `incident_table`."""
+    if run.incidents:
+        table = incident_table(run.incidents, arrivals)
+        draw_table(table, console, run.moment)

@@ -60,7 +60,7 @@ def fetch_once(desk: Desk) -> int:
         heading += f", {face}: {used}"
     console = desk.console
     draw_markdown(heading, console)
-    draw_incidents(run.incidents, arrivals, console)
+    draw_incidents(run, arrivals, console)
     return DONE
 
 

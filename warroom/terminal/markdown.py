@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import groupby
 
 from rich.cells import cell_len
@@ -131,18 +132,25 @@ def blocks(markdown: str) -> Iterator[Table | list[str]]:
             yield lines
 
 
-def draw_table(table: Table, console: Console) -> None:
+def draw_table(table: Table, console: Console, now: datetime | None = None) -> None:
+    """Draw a table; now: for how long ago its times were, which only a person is told."""
+    told_now = now if console.is_terminal else None
     can_draw = sys.stdout.isatty() and console.encoding.startswith("utf")
     frame = ROUNDED if can_draw else ASCII
-    lines = table.lines(console.width, frame)
+    lines = table.lines(console.width, frame, told_now)
     console.print(*lines, sep="\n", soft_wrap=True)
 
 
-def draw_markdown(markdown: str, console: Console, style: str = "") -> None:
-    """Draw running text and tables; style: of the running text."""
+def draw_markdown(
+    markdown: str,
+    console: Console,
+    style: str = "",
+    now: datetime | None = None,
+) -> None:
+    """Draw running text and tables; style: of the running text. now: see `draw_table`."""
     for block in blocks(markdown):
         if isinstance(block, Table):
-            draw_table(block, console)
+            draw_table(block, console, now)
             continue
         for line in block:
             text = prose(line.expandtabs(TAB), style)

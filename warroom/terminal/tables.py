@@ -12,7 +12,8 @@ a word wider than the terminal is broken anywhere.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from itertools import zip_longest
 from typing import NamedTuple
@@ -20,7 +21,9 @@ from typing import NamedTuple
 from rich.cells import cell_len, chop_cells
 from rich.text import Text
 
-from warroom.terminal.columns import IDS, Column, in_order, kind
+from warroom.terminal.ages import age, ages, first_times
+from warroom.terminal.columns import IDS, TIME, Column, in_order, kind
+from warroom.terminal.meaning import style_of
 
 BORDER = 3  # characters between a header and its value
 INDENT = "  "  # of a value below its header
@@ -28,7 +31,7 @@ NARROWEST = 10  # characters a line, below which no table is laid out
 
 HEADER = "bold"  # styles
 FRAME = "dim"
-LEVELS = {"high": "red", "medium": "yellow", "low": "green"}
+AGE = "dim"  # which has no header
 
 # Words and parts of words, with what stands before them.
 WORD = re.compile(r"\s*\S+")
@@ -156,8 +159,8 @@ def shared_out(spare: int, choices: list[list[int]]) -> list[int]:
 # Lines
 
 
-def styled(cell: str) -> str:
-    return LEVELS.get(cell, "")
+def styled(header: str, cell: str) -> str:
+    return style_of(header, cell) if header else AGE
 
 
 def padded(text: str, width: int) -> str:
@@ -191,9 +194,19 @@ def beside_header(
         line = Text()
         line.append(padded(label, header_width), HEADER)
         line.append(f" {vertical}", FRAME)
-        line.append(f" {value}", styled(cell))
+        line.append(f" {value}", styled(header, cell))
         line.rstrip()
         yield line
+
+
+def with_age(line: Text, cell: str, width: int, now: datetime | None) -> Text:
+    """The line of a value, with how long ago that was if it is a time and there is room."""
+    if now is None or not TIME.fullmatch(cell):
+        return line
+    text = f" {age(cell, now)}"
+    if line.cell_len + cell_len(text) <= width:
+        line.append(text, AGE)
+    return line
 
 
 def below_header(header: str, cell: str, width: int) -> Iterator[Text]:
@@ -201,7 +214,7 @@ def below_header(header: str, cell: str, width: int) -> Iterator[Text]:
     for label in wrapped_cell(header, width):
         yield Text(label, style=HEADER)
     for value in wrapped_cell(cell, width - len(INDENT)):
-        yield Text(INDENT + value, style=styled(cell))
+        yield Text(INDENT + value, style=styled(header, cell))
 
 
 def labelled(columns: list[Column]) -> list[Cells]:
@@ -260,6 +273,18 @@ class Grid:
         """How wide each column has to be for so many lines in a cell."""
         words = self.layout.words
         return [least_width(column, lines, words) for column in self.columns]
+
+    def with_ages(self, width: int, now: datetime) -> "Grid":
+        """The same with how long ago its first times were, if that takes no room from the rest."""
+        place = first_times(self.columns)
+        if place is None:
+            return self
+        column = ages(self.columns[place], now)
+        taken = widest(column) + self.frame.border
+        if self.widths(width - taken) != self.widths(width):
+            return self
+        columns = [*self.columns[: place + 1], column, *self.columns[place + 1 :]]
+        return replace(self, columns=columns)
 
     def widths(self, width: int) -> list[int]:
         """How wide the columns are; empty if that does not fit."""
@@ -330,7 +355,7 @@ class Grid:
         for number, (row, below) in enumerate(zip(rows, self.below, strict=True)):
             if number == 0 or has_rules:
                 yield middle
-            styles = list(map(styled, row))
+            styles = list(map(styled, headers, row))
             yield from self.row_lines(list(row), styles, widths)
             yield from self.below_lines(below, widths)
         yield rule(frame.bottom, widths, frame.pad)
@@ -368,7 +393,7 @@ class Table:
         rest = width - BORDER - header_width
         return header_width, min(rest, self.longest_line)
 
-    def _list(self, width: int, frame: Frame) -> Iterator[Text]:
+    def _list(self, width: int, frame: Frame, now: datetime | None) -> Iterator[Text]:
         widths = self.list_widths(width)
         header_width, value_width = widths
         _, line, crossing, _ = tuple(frame.middle)
@@ -378,7 +403,8 @@ class Table:
                 yield Text(between, style=FRAME)
             for header, cell in zip(self.headers, row, strict=True):
                 if longest_word([cell]) <= value_width:
-                    yield from beside_header(header, cell, widths, frame.vertical)
+                    lines = beside_header(header, cell, widths, frame.vertical)
+                    yield from (with_age(line, cell, width, now) for line in lines)
                 else:
                     yield from below_header(header, cell, width)
 
@@ -407,12 +433,20 @@ class Table:
         below = labelled(ids) or nothing_below
         return Grid(beside, below, layout, framed)
 
-    def lines(self, width: int, frame: Frame = ASCII) -> Iterator[Text]:
-        """The table as lines for a terminal with so many characters a line."""
+    def lines(
+        self, width: int, frame: Frame = ASCII, now: datetime | None = None
+    ) -> Iterator[Text]:
+        """The table as lines for a terminal with so many characters a line.
+
+        now: for telling how long ago times were, where there is room to spare.
+        """
         table = self.in_order
         for layout in LAYOUTS if len(self.rows) > 1 else ALONE:
             grid = table.grid(layout, frame)
             widths = grid.widths(width)
+            if widths and now is not None:
+                grid = grid.with_ages(width, now)
+                widths = grid.widths(width)
             if widths:
                 return grid.lines(widths)
-        return table._list(max(width, NARROWEST), frame)
+        return table._list(max(width, NARROWEST), frame, now)

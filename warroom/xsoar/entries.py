@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 TEST = "test-module"
@@ -33,13 +34,17 @@ def contents(entry: Entry) -> Any:
 
 @dataclass
 class Run:
-    """What came of one command line, and the server's own arguments it was run with."""
+    """What came of one command line, and the server's own arguments it was run with.
+
+    moment: when it was run, by the room's clock.
+    """
 
     command: str
     entries: list[Entry] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
     incidents: list[dict[str, Any]] = field(default_factory=list)
     generic: dict[str, str] = field(default_factory=dict)
+    moment: datetime | None = None
 
     @property
     def failed(self) -> bool:

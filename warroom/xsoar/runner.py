@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -166,6 +166,12 @@ class WarRoom:
         """How often the integration context was written."""
         return int(self.context_store.version)
 
+    def now(self) -> datetime:
+        """The moment by the room's clock."""
+        if self.clock is None:
+            return datetime.now(timezone.utc)
+        return self.clock()
+
     # One call of main()
 
     def _new_call(self, command: str, args: Args, is_debug: bool) -> Any:
@@ -225,7 +231,7 @@ class WarRoom:
         What a failed fetch handed over, and left for the next one, is dropped.
         """
         call = self.call(FETCH, {})
-        run = Run(FETCH, call.entries, call.logs)
+        run = Run(FETCH, call.entries, call.logs, moment=self.now())
         if run.failed:
             return run
         if call.incidents is None:
@@ -271,7 +277,8 @@ class WarRoom:
                 self.context.put(key, value)
 
     def _run(self, invocation: Invocation) -> Run:
-        run = Run(invocation.command, generic=invocation.generic)
+        command, _, generic = invocation
+        run = Run(command, generic=generic, moment=self.now())
         is_debug = run.flag("debug-mode")
         for args in invocation.argument_sets:
             call = self.call(invocation.command, args, is_debug=is_debug)
@@ -329,7 +336,7 @@ class WarRoom:
         """Run one command line to its end; a command that polls is followed to its last round."""
         rounds = list(self.rounds(line))
         first = rounds[0]
-        run = Run(first.command, generic=first.generic)
+        run = Run(first.command, generic=first.generic, moment=first.moment)
         for each in rounds:
             run.entries += each.entries
             run.logs += each.logs
