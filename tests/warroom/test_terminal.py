@@ -766,7 +766,8 @@ def test_debug_mode_shows_the_log(warroom: CommandLine, capsys: pytest.CaptureFi
 def test_the_demo_investigates_a_user_and_ends_with_the_changed_state(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", *SMALL]) == 0
     printed = capsys.readouterr()
-    assert printed.err == "The tenant is simulated: nothing leaves this machine.\n"
+    new = "It is new in each call; --state FILE keeps it."
+    assert printed.err == f"The tenant is simulated: nothing leaves this machine. {new}\n"
     expected = [
         "warroom> fetch --times 1",
         "Leaked credentials: adele.vance@contoso.example (high)",

@@ -75,7 +75,7 @@ class Arrivals:
     The same seed lets the same detections arrive. ways: how each one did, by id.
     """
 
-    def __init__(self, tenant: Tenant, seed: int) -> None:
+    def __init__(self, tenant: Tenant, seed: int | str) -> None:
         self.tenant = tenant
         self.chance = random.Random(seed)
         self.ways: dict[str, str] = {}

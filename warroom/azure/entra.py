@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-import itertools
 import json
 import time
 import uuid
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from warroom.azure.aadsts import ERRORS, EntraError
@@ -132,7 +131,7 @@ class Entra:
         self.refresh_tokens: dict[str, RefreshToken] = {}
         self.revoked: set[str] = set()
         self._forced: list[int] = []
-        self._numbers = itertools.count(1)
+        self._number = 0
 
     # ---- what a test or a person does
 
@@ -176,11 +175,44 @@ class Entra:
         answer = self.issue_to_app(client_id, app.application_permissions)
         return str(answer["access_token"])
 
+    # ---- from one process to the next
+
+    def kept(self) -> Json:
+        """Who is signed in and who is about to, as JSON."""
+        flows = [asdict(flow) for flow in self.flows.values()]
+        refresh_tokens = {
+            name: asdict(token) for name, token in self.refresh_tokens.items()
+        }
+        return {
+            "number": self._number,
+            "flows": flows,
+            "refresh_tokens": refresh_tokens,
+            "access_tokens": self.access_tokens,
+            "revoked": sorted(self.revoked),
+        }
+
+    def go_on_from(self, kept: Json) -> None:
+        """Take over what `kept` gave."""
+        self._number = kept["number"]
+        for fields in kept["flows"]:
+            flow = DeviceFlow(**fields)
+            self.flows[flow.device_code] = flow
+        for name, fields in kept["refresh_tokens"].items():
+            scopes = tuple(fields["scopes"])
+            token = RefreshToken(**(fields | {"scopes": scopes}))
+            self.refresh_tokens[name] = token
+        self.access_tokens.update(kept["access_tokens"])
+        self.revoked.update(kept["revoked"])
+
     # ---- names and addresses
+
+    def _next_number(self) -> int:
+        self._number += 1
+        return self._number
 
     def _guid(self) -> str:
         namespace = uuid.UUID(self.tenant.tenant_id)
-        number = next(self._numbers)
+        number = self._next_number()
         return str(uuid.uuid5(namespace, f"entra {number}"))
 
     def _address(self, path: str) -> str:
@@ -336,7 +368,7 @@ class Entra:
         _check_claims(form)
         app = self._app(form)
         scope = _required(form, "scope")
-        number = next(self._numbers)
+        number = self._next_number()
         self._permissions(scope)
         flow = DeviceFlow(
             app.client_id,

@@ -658,6 +658,37 @@ class Tenant:
         if change.leaves_detection:
             self._leave_detection(collection, row, change)
 
+    # ---- from one process to the next
+
+    def kept(self) -> dict[str, Any]:
+        """What has begun and is not seen yet, as JSON."""
+        processing = [
+            [list(key), list(each.change), each.initiated_by, each.reads]
+            for key, each in self._processing.items()
+        ]
+        arrivals = [
+            [each.row, each.moment and each.moment.isoformat(), each.last_missed]
+            for each in self._arrivals
+        ]
+        return {
+            "processing": processing,
+            "arrivals": arrivals,
+            "answered_requests": self.answered_requests,
+            "ids": self._ids,
+        }
+
+    def go_on_from(self, kept: Mapping[str, Any]) -> None:
+        """Take over what `kept` gave."""
+        for (collection, row_id), change, initiated_by, reads in kept["processing"]:
+            processing = _Processing(RiskChange(*change), initiated_by, reads)
+            self._processing[collection, row_id] = processing
+        for row, moment, last_missed in kept["arrivals"]:
+            surfaces_at = moment and datetime.fromisoformat(moment)
+            self._arrivals.append(_Arrival(row, surfaces_at, last_missed))
+        self.answered_requests = kept["answered_requests"]
+        self._ids = kept["ids"]
+        self.touch()
+
     # ---- requests
 
     def before_request(self, number: int, happen: Callable[[], object]) -> None:

@@ -9,12 +9,14 @@ from functools import cached_property, partial
 from rich.console import Console
 
 from warroom.azure.arrivals import Arrivals
-from warroom.azure.demo import demo_tenant
-from warroom.azure.scenarios import Stage
+from warroom.azure.scenarios import NORMAL, Stage
 from warroom.azure.server import Simulator
+from warroom.azure.snapshot import Origin, real_time, restored_tenant, taken
+from warroom.azure.tenant import Tenant
 from warroom.demo import demo_instance
 from warroom.terminal.options import Options
 from warroom.terminal.progress import Listener, live_line, telling
+from warroom.terminal.state import Kept, kept_room, reading, restore_room
 from warroom.xsoar.context import ContextData
 from warroom.xsoar.integration import MANIFEST, load_integration
 from warroom.xsoar.manifest import Manifest
@@ -63,6 +65,9 @@ class RealTenant:
         """Nothing is known of sign-ins under way."""
         return []
 
+    def keep(self) -> None:
+        """Nothing is kept."""
+
     def close(self) -> None:
         """Nothing was opened."""
 
@@ -82,32 +87,62 @@ class SimulatedTenant:
         self.listener = live_line(sys.stderr)
         self._opened = ExitStack()
 
+    @property
+    def kept(self) -> Kept:
+        """What an earlier call has kept; empty if none has."""
+        state = self.options.state
+        return state.kept if state else {}
+
+    @cached_property
+    def origin(self) -> Origin:
+        """What the tenant is made from."""
+        if self.kept:
+            return Origin(**self.kept["tenant"]["origin"])
+        moment = self.now or real_time()
+        options = self.options
+        return Origin(
+            moment.isoformat(), options.users, options.detections, options.seed
+        )
+
     @cached_property
     def stage(self) -> Stage:
-        """Where the scenario is played that the options name, and those that follow it."""
+        """Where a scenario is played: that of the options or else of the earlier call, and
+        those that follow it."""
         simulator = self._start()
         stage = Stage(simulator)
-        stage.play(self.options.scenario)
+        kept_name = self.kept.get("scenario", NORMAL)
+        stage.play(self.options.scenario or kept_name)
         return stage
 
     @property
     def simulator(self) -> Simulator:
         return self.stage.simulator
 
+    def _announce(self) -> None:
+        words = "The tenant is simulated: nothing leaves this machine."
+        state = self.options.state
+        if state is not None:
+            words += f" It is kept in {state.path}."
+        elif self.options.lines:
+            words += " It is new in each call; --state FILE keeps it."
+        print(words, file=sys.stderr)
+
+    def _make(self) -> Tenant:
+        if self.kept:
+            return restored_tenant(self.kept["tenant"])
+        tenant = self.origin.make()
+        if self.now is None:
+            tenant.clock = real_time
+        return tenant
+
     def _start(self) -> Simulator:
-        print(
-            "The tenant is simulated: nothing leaves this machine.",
-            file=sys.stderr,
-        )
-        with telling(self.listener, "making the tenant"):
-            tenant = demo_tenant(
-                self.now,
-                users=self.options.users,
-                detections=self.options.detections,
-                seed=self.options.seed,
-            )
-        tenant.processing_reads = 1
-        simulator = Simulator(tenant)
+        self._announce()
+        with telling(self.listener, "making the tenant"), reading(self.options.state):
+            tenant = self._make()
+            tenant.processing_reads = 1
+            simulator = Simulator(tenant)
+            if self.kept:
+                simulator.entra.go_on_from(self.kept["tenant"]["signed_in"])
         return self._opened.enter_context(simulator)
 
     def _skip(self, seconds: float) -> None:
@@ -116,7 +151,7 @@ class SimulatedTenant:
 
     @cached_property
     def room(self) -> WarRoom:
-        return WarRoom(
+        room = WarRoom(
             load_integration(),
             MANIFEST,
             demo_instance(),
@@ -125,6 +160,13 @@ class SimulatedTenant:
             sleep=self._skip,
             listener=self.listener,
         )
+        tenant = self.simulator.tenant
+        if isinstance(tenant.clock, datetime):
+            room.clock = tenant.now
+        if self.kept:
+            with reading(self.options.state):
+                restore_room(room, self.kept["room"])
+        return room
 
     @cached_property
     def arrivals(self) -> Arrivals:
@@ -134,7 +176,11 @@ class SimulatedTenant:
         room goes by it.
         """
         tenant = self.simulator.tenant
-        arrivals = Arrivals(tenant, self.options.seed)
+        seed = self.origin.seed
+        # What an earlier call has let arrive does not arrive again.
+        of_call = f"{seed} {tenant.timestamp()}" if self.kept else seed
+        arrivals = Arrivals(tenant, of_call)
+        arrivals.ways.update(self.kept.get("ways", {}))
         self.room.clock = arrivals.now
         return arrivals
 
@@ -162,6 +208,25 @@ class SimulatedTenant:
             return []
         flows = self.simulator.entra.flows.values()
         return [flow.user_code for flow in flows if flow.state == "pending"]
+
+    def keep(self) -> None:
+        """Keep for a later call what this one has changed, if the options ask for it.
+
+        Raises: OSError: the file cannot be written.
+        """
+        state = self.options.state
+        if state is None or "stage" not in vars(self):
+            return
+        ways = self.kept.get("ways", {})
+        if "arrivals" in vars(self):
+            ways = self.arrivals.ways
+        kept = {
+            "tenant": taken(self.simulator, self.origin),
+            "room": kept_room(self.room),
+            "scenario": self.stage.name,
+            "ways": ways,
+        }
+        state.write(kept)
 
     def close(self) -> None:
         self._opened.close()

@@ -4,8 +4,9 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from warroom.azure.scenarios import NORMAL, SCENARIOS
+from warroom.azure.scenarios import SCENARIOS
 from warroom.terminal.characters import harmless
+from warroom.terminal.state import State
 from warroom.xsoar.commandline import Args
 from warroom.xsoar.instance import load_instance
 
@@ -38,7 +39,8 @@ EVERY = 600  # seconds
 class Options:
     """The command line, read. times: None is as often as usual for the tenant.
 
-    scenario: what is played in the simulated tenant at first.
+    scenario: what is played in the simulated tenant at first; None is what an earlier
+    call has kept, or that all is normal. state: where the tenant is kept.
     """
 
     lines: list[str]
@@ -49,13 +51,23 @@ class Options:
     seed: int
     times: int | None
     every: int
-    scenario: str = NORMAL
+    scenario: str | None = None
+    state: State | None = None
 
 
 def instance_file(path: str) -> Args:
     """The parameters in an instance's file, as argparse wants them read."""
     try:
         return load_instance(Path(path))
+    except (OSError, ValueError) as problem:
+        text = harmless(str(problem))
+        raise argparse.ArgumentTypeError(text) from problem
+
+
+def state_file(path: str) -> State:
+    """The state in a file, as argparse wants it read."""
+    try:
+        return State.read(path)
     except (OSError, ValueError) as problem:
         text = harmless(str(problem))
         raise argparse.ArgumentTypeError(text) from problem
@@ -102,9 +114,17 @@ def add_scenario(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scenario",
         choices=SCENARIOS,
-        default=NORMAL,
         metavar="NAME",
         help="what is played in the simulated tenant; `warroom scenario` lists them",
+    )
+
+
+def add_state(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--state",
+        type=state_file,
+        metavar="FILE",
+        help="keeps the simulated tenant and the context from one call to the next",
     )
 
 
@@ -132,9 +152,22 @@ def new_parser() -> argparse.ArgumentParser:
     for name, default in TENANT_DEFAULTS.items():
         add_number(parser, name, f"of the simulated tenant: {default}", default)
     add_scenario(parser)
+    add_state(parser)
     add_number(parser, "times", FETCH_HELP["times"], None)
     add_number(parser, "every", FETCH_HELP["every"], EVERY)
     return parser
+
+
+def other_tenant(options: Options) -> str:
+    """What is wrong with options that ask for another tenant than the one that is kept."""
+    if options.state is None or not options.state.kept:
+        return ""
+    origin = options.state.kept["tenant"].get("origin", {})
+    for name, default in TENANT_DEFAULTS.items():
+        asked = getattr(options, name)
+        if asked not in (default, origin.get(name)):
+            return f"the tenant in {options.state.path} has --{name} {origin.get(name)}"
+    return ""
 
 
 def read_options(arguments: list[str] | None) -> Options:
@@ -144,6 +177,11 @@ def read_options(arguments: list[str] | None) -> Options:
     """
     parser = new_parser()
     options = parser.parse_args(arguments)
-    if options.instance is not None and options.scenario != NORMAL:
-        parser.error("--scenario is only for the simulated tenant")
-    return Options(**vars(options))
+    for name in ("scenario", "state"):
+        if options.instance is not None and getattr(options, name) is not None:
+            parser.error(f"--{name} is only for the simulated tenant")
+    read = Options(**vars(options))
+    other = other_tenant(read)
+    if other:
+        parser.error(other)
+    return read

@@ -7,11 +7,12 @@ from contextlib import closing
 from rich.console import Console
 
 from warroom.terminal.backend import Backend, open_backend
-from warroom.terminal.desk import Desk
+from warroom.terminal.desk import DONE, FAILED, MISUSED, Desk
 from warroom.terminal.display import open_console
 from warroom.terminal.keywords import KEYWORDS
 from warroom.terminal.options import Options, read_options
 from warroom.terminal.prompt import LineCompleter, prompted
+from warroom.terminal.state import StateError
 
 GREETING = (
     "A command starts with !, Tab completes it, help lists them all, quit leaves."
@@ -37,6 +38,16 @@ def run_session(options: Options, backend: Backend, console: Console) -> int:
     return desk.do_all(lines)
 
 
+def keep(backend: Backend) -> int:
+    """Keep what was changed. Gives an exit code."""
+    try:
+        backend.keep()
+    except OSError as problem:
+        print(f"Nothing was kept: {problem}", file=sys.stderr)
+        return FAILED
+    return DONE
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the war room.
 
@@ -46,4 +57,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = read_options(arguments)
     console = open_console()
     with closing(open_backend(options, console)) as backend:
-        return run_session(options, backend, console)
+        try:
+            code = run_session(options, backend, console)
+            return max(code, keep(backend))
+        except StateError as problem:
+            print(problem, file=sys.stderr)
+            return MISUSED
