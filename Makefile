@@ -5,7 +5,6 @@ SDK_VERSION := 1.39.13
 
 BIN := .venv/bin
 SDK_BIN := .venv-sdk/bin
-PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench docs picture dist dist-test validate image-test clean
@@ -54,7 +53,7 @@ clean: ## Remove environments and builds
 	@$(PYTHON) tools/preflight.py
 	@echo "Making the environment in .venv, once; it takes about a minute."
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python $(PIP_INSTALL) --editable '.[dev]'
+	@$(BIN)/python tools/install.py --editable '.[dev]'
 	@touch $@
 
 # The vendor's SDK is large and pins old packages, so it has an environment of its own.
@@ -62,5 +61,5 @@ clean: ## Remove environments and builds
 	@$(PYTHON) tools/preflight.py
 	@echo "Making the environment of the vendor's SDK in .venv-sdk, once; it takes some minutes."
 	@$(PYTHON) -m venv --clear .venv-sdk
-	@$(SDK_BIN)/python $(PIP_INSTALL) 'demisto-sdk==$(SDK_VERSION)'
+	@$(SDK_BIN)/python tools/install.py 'demisto-sdk==$(SDK_VERSION)'
 	@touch $@

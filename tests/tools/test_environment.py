@@ -1,6 +1,7 @@
 """What a machine needs is said before anything is made on it."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -8,9 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from tools import install
 from tools.package import ROOT
 
-FILES = ("Makefile", "pyproject.toml", "pack/pack_metadata.json", "tools/preflight.py", "tools/version.py")
+FILES = (
+    "Makefile",
+    "pyproject.toml",
+    "pack/pack_metadata.json",
+    "tools/install.py",
+    "tools/preflight.py",
+    "tools/version.py",
+)
 OLD_PYTHON = "import sys; sys.version_info = (3, 9, 18, 'final', 0)"
 WITHOUT = "import sys; sys.modules[{!r}] = None"
 NEEDS_VENV = "Python lacks venv or ensurepip. On Debian and Ubuntu: apt install python3-venv"
@@ -56,3 +65,56 @@ def test_a_python_that_is_too_old_is_refused_before_what_else_it_lacks(project: 
 def test_that_the_environment_is_being_made_is_said_in_one_line(project: Path) -> None:
     stop_at_venv = "import os, sys; '-m' in sys.orig_argv and os._exit(3)"
     assert make(project, "demo", stop_at_venv) == (2, [MAKING])
+
+
+# What shows while packages are installed
+
+PIP = """
+import sys, time
+print(*sys.argv[1:], flush=True)
+time.sleep(0.5)
+print("Installing collected packages: contoso", flush=True)
+time.sleep(0.5)
+sys.exit(int("fails" in sys.argv))
+"""
+
+
+def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *arguments: str) -> int:
+    """Install with a program in the place of pip."""
+    pip = tmp_path / "pip.py"
+    pip.write_text(PIP, encoding="utf-8")
+    monkeypatch.setattr(install, "PIP", (sys.executable, str(pip)))
+    monkeypatch.setattr(install, "TICK", 0.1)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "40")
+    return install.main(list(arguments))
+
+
+def test_at_a_terminal_what_pip_does_shows_on_one_line_that_is_cleared(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert installed(monkeypatch, tmp_path, "contoso") == 0
+    shown = capsys.readouterr().out.split("\r\x1b[K")
+    lines = [re.sub(r"^\d+ s: ", "", line) for line in shown]
+    assert "--progress-bar=off contoso" in lines
+    assert "Installing collected packages: con" in lines  # with the seconds, 39 characters
+    assert shown[-1] == ""
+    assert "\n" not in "".join(shown)
+
+
+def test_all_that_a_failing_pip_printed_is_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert installed(monkeypatch, tmp_path, "fails") == 1
+    assert capsys.readouterr().out.endswith(
+        "\r\x1b[K\n--progress-bar=off fails\nInstalling collected packages: contoso\n"
+    )
+
+
+def test_where_the_output_goes_to_a_file_pip_is_quiet(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert installed(monkeypatch, tmp_path, "contoso") == 0
+    assert capfd.readouterr().out.splitlines()[0] == "--quiet contoso"
