@@ -49,7 +49,6 @@ from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-import msal
 import requests
 import urllib3
 from dateutil.relativedelta import relativedelta
@@ -1998,13 +1997,21 @@ WRITE_ATTEMPTS = 10
 WRITE_PAUSE = 0.1
 # Looks at the store, a second apart, for a sign-in that another command completes.
 COMPLETION_LOOKS = 6
-CREDENTIAL_TYPES = msal.TokenCache.CredentialType
 
-SECRET_TYPES = (
-    CREDENTIAL_TYPES.ACCESS_TOKEN,
-    CREDENTIAL_TYPES.REFRESH_TOKEN,
-    CREDENTIAL_TYPES.ID_TOKEN,
-)
+# What msal's cache holds, by the names that all of Microsoft's libraries give it.
+ACCESS_TOKEN = "AccessToken"
+REFRESH_TOKEN = "RefreshToken"
+ID_TOKEN = "IdToken"
+SIGNED_IN_ACCOUNT = "Account"
+APP_METADATA = "AppMetadata"
+SECRET_TYPES = (ACCESS_TOKEN, REFRESH_TOKEN, ID_TOKEN)
+# What a new token is got with. Access tokens are not: msal would answer with one.
+RENEWAL_TYPES = (REFRESH_TOKEN, ID_TOKEN, SIGNED_IN_ACCOUNT, APP_METADATA)
+
+ENTRA = "MSSTS"  # the authority_type of an account
+
+# A cache of msal's as it is stored: entries by type, and by a key of msal's own.
+CachedEntries = dict[str, dict[str, Json]]
 
 # msal has no error of its own for JSON that is not what it expects; these are the ones it
 # was seen to stumble with.
@@ -2018,7 +2025,7 @@ STUMBLES = (
 )
 
 # What a sign-in has to have to be of use after its first token has expired.
-LASTING_TYPES = (CREDENTIAL_TYPES.ACCOUNT, CREDENTIAL_TYPES.REFRESH_TOKEN)
+LASTING_TYPES = (SIGNED_IN_ACCOUNT, REFRESH_TOKEN)
 
 # What to do about the login service's commonest refusals, by AADSTS number
 # (https://learn.microsoft.com/entra/identity-platform/reference-error-codes).
@@ -2094,6 +2101,14 @@ NOT_THE_LOGIN_SERVICE = (
 )
 
 
+def msal_library() -> Any:
+    """Return msal."""
+    # Imported here, because it takes long and only a new token needs it.
+    import msal
+
+    return msal
+
+
 def first_sentence(description: str) -> str:
     """Return the first line of an error description as a sentence, without its trace id."""
     if not description:
@@ -2157,7 +2172,7 @@ def ask_login(acquire: Callable[[], Json]) -> Json:
     except requests.RequestException as error:
         # None, here and below: msal's and requests' errors quote what was sent.
         raise SignInError(f"Sign-in failed. {network_fault(error)}") from None
-    except msal.exceptions.MsalServiceError as error:
+    except msal_library().exceptions.MsalServiceError as error:
         raise SignInError(
             f"Sign-in failed. The login service is out of order ({error}). Try again later."
         ) from None
@@ -2244,28 +2259,27 @@ def check_cached_entry(credential_type: str, entry: Json) -> None:
     if credential_type in SECRET_TYPES:
         readable.append(is_plain_text(entry["secret"]))
         readable.append(entry["credential_type"] == credential_type)
-    if credential_type == CREDENTIAL_TYPES.ACCOUNT:
-        readable.append("authority_type" in entry)
+    if credential_type == SIGNED_IN_ACCOUNT:
+        readable.append(entry.get("authority_type") == ENTRA)
     if not all(readable):
         raise ValueError("An entry of the token cache cannot be read.")
 
-    if credential_type == CREDENTIAL_TYPES.ACCESS_TOKEN:
+    if credential_type == ACCESS_TOKEN:
         int(entry["expires_on"])
-    if credential_type == CREDENTIAL_TYPES.REFRESH_TOKEN:
+    if credential_type == REFRESH_TOKEN:
         int(entry.get("last_modification_time", "0"))
 
 
-def read_token_cache(text: str) -> msal.SerializableTokenCache:
-    """Return msal's token cache from its text. One that msal could not work with, however
-    it was damaged, counts as empty."""
-    cache = msal.SerializableTokenCache()
+def read_token_cache(text: str) -> CachedEntries:
+    """Return what the text of msal's token cache holds. One that msal could not work
+    with, however it was damaged, counts as empty."""
     try:
-        for credential_type, entries in json.loads(text).items():
+        cache: CachedEntries = json.loads(text)
+        for credential_type, entries in cache.items():
             for entry in entries.values():
                 check_cached_entry(credential_type, entry)
-                cache.modify(credential_type, entry, entry)
     except STUMBLES:
-        return msal.SerializableTokenCache()
+        return {}
 
     return cache
 
@@ -2353,8 +2367,8 @@ class IntegrationStore:
     changes only what it is about. Under the Test button the platform has no integration
     context (persistent=False): nothing is read or kept.
 
-    Attributes: known (the sign-in as it was read last), cache and device_flow (what it
-    means; a command changes the cache as it renews).
+    Attributes: known (the sign-in as it was read last), entries and device_flow (what it
+    means; where a command has renewed it, what that brought).
     """
 
     def __init__(
@@ -2376,7 +2390,7 @@ class IntegrationStore:
         is_ours = self.known.binding == self.credentials_fingerprint
         own = context if is_ours else {}
         token_cache = stored_text(own, "token_cache")
-        self.cache = read_token_cache(token_cache)
+        self.entries = read_token_cache(token_cache)
         self.device_flow = read_device_flow(own)
         self.mask_secrets()
 
@@ -2390,35 +2404,42 @@ class IntegrationStore:
     def mask_secrets(self) -> None:
         """Have the platform's own log hide every token and code."""
         for credential_type in SECRET_TYPES:
-            for entry in self.cache.search(credential_type):
+            for entry in self.cached(credential_type):
                 add_sensitive_log_strs(entry["secret"])
         if self.device_flow:
             add_sensitive_log_strs(self.device_flow["device_code"])
 
-    def access_tokens(self) -> list[Json]:
-        """Return the cached access tokens, as msal keeps them."""
-        return list(self.cache.search(CREDENTIAL_TYPES.ACCESS_TOKEN))
+    def cached(self, credential_type: str) -> list[Json]:
+        """Return the entries of one type, as msal keeps them."""
+        entries = self.entries.get(credential_type, {})
+        return list(entries.values())
 
-    def valid_access_token(self) -> str | None:
-        """Return a token that holds for TOKEN_RESERVE, if there is one.
-
-        It has the permissions asked for, since the fingerprint covers what they hang on.
-        """
+    def valid_access_tokens(self) -> list[Json]:
+        """Return the access tokens that hold for TOKEN_RESERVE."""
         earliest_end = time.time() + TOKEN_RESERVE
-        for entry in self.access_tokens():
-            if int(entry["expires_on"]) > earliest_end:
-                return str(entry["secret"])
-
-        return None
+        return [
+            entry
+            for entry in self.cached(ACCESS_TOKEN)
+            if int(entry["expires_on"]) > earliest_end
+        ]
 
     def has_account(self) -> bool:
         """Tell whether a person has signed in."""
-        return any(self.cache.search(CREDENTIAL_TYPES.ACCOUNT))
+        return bool(self.cached(SIGNED_IN_ACCOUNT))
 
-    def forget_access_tokens(self) -> None:
-        """Drop the access tokens; a refresh token stays."""
-        for entry in self.access_tokens():
-            self.cache.remove_at(entry)
+    def renewable_cache(self) -> Any:
+        """Return a cache of msal's with what is kept to get a new token with."""
+        cache = msal_library().SerializableTokenCache()
+        for credential_type in RENEWAL_TYPES:
+            for entry in self.cached(credential_type):
+                cache.modify(credential_type, entry, entry)
+        return cache
+
+    def take_over(self, cache: Any) -> str:
+        """Hold what a cache of msal's holds; returns its text."""
+        text: str = cache.serialize()
+        self.entries = json.loads(text)
+        return text
 
     # How it is written
 
@@ -2437,9 +2458,9 @@ class IntegrationStore:
         kept = without_keys(context, unused)
         return {**kept, "binding": self.credentials_fingerprint}
 
-    def save_renewal(self) -> None:
-        """Write the tokens in place of those that they renew; where these are no longer
-        the ones stored, write nothing.
+    def save_renewal(self, cache: Any) -> None:
+        """Write the tokens of a cache of msal's in place of those that they renew; where
+        these are no longer the ones stored, write nothing.
 
         A reset or another sign-in that came between wins. So does another command's
         renewal: its refresh token may be the newest in the store, or have been renewed
@@ -2448,7 +2469,7 @@ class IntegrationStore:
         (https://learn.microsoft.com/entra/identity-platform/refresh-tokens). The tokens
         still serve this command, and so they do where the store is too busy.
         """
-        token_cache = self.cache.serialize()
+        token_cache = self.take_over(cache)
 
         def renewed(context: Json) -> Json:
             if stored_sign_in(context) != self.known:
@@ -2472,15 +2493,12 @@ class IntegrationStore:
         """Forget a code. One that was begun after it stays."""
         self.update(lambda context: without_device_flow(context, flow))
 
-    def save_sign_in(
-        self, flow: Json, cache: msal.SerializableTokenCache
-    ) -> bool:
-        """Write a completed sign-in in place of the one that was read, and forget its
-        code. Returns False, and writes nothing, where another one was completed since
-        then, or a reset made."""
-        self.cache = cache
+    def save_sign_in(self, flow: Json, cache: Any) -> bool:
+        """Write a completed sign-in, which is in a cache of msal's, in place of the one
+        that was read, and forget its code. Returns False, and writes nothing, where
+        another one was completed since then, or a reset made."""
         completed = {
-            "token_cache": cache.serialize(),
+            "token_cache": self.take_over(cache),
             "sign_in_id": str(uuid.uuid4()),
         }
 
@@ -2506,12 +2524,21 @@ class IntegrationStore:
         )
 
 
+def has_scope(granted: list[str], scope: str) -> bool:
+    """Tell whether a scope was granted; both in lower case, since case means nothing.
+    The login service may answer with its last part only, the permission."""
+    _, _, permission = scope.rpartition("/")
+    return scope in granted or permission in granted
+
+
 class Authenticator:
     """Gives access tokens for Graph.
 
-    Its kinds supply `acquire`, which asks msal and returns msal's answer: a dict with
-    access_token, or with error and its description. Kinds without a browser refuse
-    `start` and `complete`.
+    Its kinds supply `scopes`, as msal takes them, and `acquire`, which asks msal and
+    returns msal's answer: a dict with access_token, or with error and its description.
+    Kinds without a browser refuse `start` and `complete`.
+
+    Attributes: current_token (of this command), cache (msal's, of the new token).
     """
 
     # What to do for a permission to reach the token, once it is granted.
@@ -2528,6 +2555,7 @@ class Authenticator:
         self.store = store
         # A token too short-lived to be taken from the store still serves this command.
         self.current_token: str | None = None
+        self.cache: Any = None
 
     @property
     def delegated(self) -> bool:
@@ -2539,11 +2567,11 @@ class Authenticator:
         self,
         kind: Callable[..., Any],
         tenant: str,
-        token_cache: msal.TokenCache | None = None,
+        token_cache: Any = None,
         **options: Any,
     ) -> Any:
-        """Return an msal application that uses this session, and the store's cache unless
-        another is given.
+        """Return an msal application that uses this session, and the cache of the new
+        token unless another is given.
 
         Building one costs a discovery request, so it is built only for a new token.
         """
@@ -2553,9 +2581,13 @@ class Authenticator:
             http_client=self.session,
             # The cloud is known, so its hosts need not be looked up with Microsoft.
             instance_discovery=False,
-            token_cache=token_cache or self.store.cache,
+            token_cache=token_cache or self.cache,
             **options,
         )
+
+    @property
+    def scopes(self) -> list[str]:
+        raise NotImplementedError
 
     def acquire(self) -> Json:
         raise NotImplementedError
@@ -2566,13 +2598,51 @@ class Authenticator:
 
     def ask(self) -> Json:
         """Return what msal answers about a new token."""
-        # msal would otherwise answer from its cache.
-        self.store.forget_access_tokens()
+        self.cache = self.store.renewable_cache()
         return ask_login(self.acquire)
+
+    def noted_fields(self) -> Json:
+        """Return what msal notes of each token that this instance signs in for. The tenant
+        is among it where it is given by its id; msal has to ask for the id otherwise."""
+        fields = {
+            "client_id": self.settings.client_id,
+            "environment": self.settings.cloud.login.removeprefix("https://"),
+        }
+        tenant_id = self.settings.tenant_id
+        return {**fields, "realm": tenant_id} if is_guid(tenant_id) else fields
+
+    def account_ids(self) -> set[str | None]:
+        """Return the accounts whose token may be used; None is the application itself."""
+        return {None}
+
+    def is_own(self, entry: Json) -> bool:
+        """Tell whether a stored token is of this instance's client, tenant, cloud and
+        account, and has the scopes asked for. So says the fingerprint it was stored under;
+        but it is as good as a password, so what msal would look at is looked at too."""
+        noted = self.noted_fields()
+        same = [
+            str(entry.get(name)).lower() == noted[name].lower()
+            for name in noted
+        ]
+        account_id = entry.get("home_account_id", "")
+        granted = (entry.get("target") or "").lower().split()
+        return (
+            all(same)
+            and {account_id} == self.account_ids()
+            and all(has_scope(granted, scope.lower()) for scope in self.scopes)
+        )
+
+    def stored_token(self) -> str | None:
+        """Return the store's token, if there is one that is valid and this instance's."""
+        for entry in self.store.valid_access_tokens():
+            if self.is_own(entry):
+                return str(entry["secret"])
+
+        return None
 
     def other_stored_token(self) -> str | None:
         """Return the store's token where it is valid and not the one in use."""
-        token = self.store.valid_access_token()
+        token = self.stored_token()
         return None if token == self.current_token else token
 
     def new_token(self) -> str:
@@ -2593,7 +2663,7 @@ class Authenticator:
         if not is_plain_text(answer["access_token"]):
             raise sign_in_error(NOT_THE_LOGIN_SERVICE)
 
-        self.store.save_renewal()
+        self.store.save_renewal(self.cache)
         return str(answer["access_token"])
 
     def renew(self) -> str:
@@ -2607,7 +2677,7 @@ class Authenticator:
         """Return a token: the stored one while it is valid, without any request,
         otherwise a new one. Raises SignInError: there is none to be had."""
         if not self.current_token:
-            self.current_token = self.store.valid_access_token()
+            self.current_token = self.stored_token()
         return self.current_token or self.renew()
 
     def token_permissions(self) -> set[str] | None:
@@ -2660,19 +2730,22 @@ def check_private_key(pem: str) -> None:
 class ClientCredentials(Authenticator):
     """The application signs in as itself, with its secret or its certificate."""
 
+    @property
+    def scopes(self) -> list[str]:
+        return [f"{self.settings.cloud.graph}/.default"]
+
     def acquire(self) -> Json:
         if self.settings.has_certificate:
             check_private_key(self.settings.private_key)
 
         application = self.msal_application(
-            msal.ConfidentialClientApplication,
+            msal_library().ConfidentialClientApplication,
             self.settings.tenant_id,
             client_credential=self.settings.client_credential,
             # msal would otherwise let an environment variable choose another login host.
             azure_region=False,
         )
-        scopes = [f"{self.settings.cloud.graph}/.default"]
-        answer: Json = application.acquire_token_for_client(scopes)
+        answer: Json = application.acquire_token_for_client(self.scopes)
         return answer
 
 
@@ -2714,12 +2787,12 @@ FINAL_ANSWERS = {
 }
 
 
-def check_lasting(cache: msal.SerializableTokenCache) -> None:
-    """Raise SignInError unless a sign-in names a person and can be renewed. It would
-    otherwise take the place of one that can."""
+def check_lasting(cache: Any) -> None:
+    """Raise SignInError unless the sign-in in a cache of msal's names a person and can be
+    renewed. It would otherwise take the place of one that can."""
     stored = read_token_cache(cache.serialize())
     for credential_type in LASTING_TYPES:
-        if not any(stored.search(credential_type)):
+        if not stored.get(credential_type):
             raise sign_in_error(NOT_THE_LOGIN_SERVICE)
 
 
@@ -2748,8 +2821,17 @@ class DeviceCode(Authenticator):
     def public_application(self, **options: Any) -> Any:
         tenant = self.settings.tenant_id or "organizations"
         return self.msal_application(
-            msal.PublicClientApplication, tenant, **options
+            msal_library().PublicClientApplication, tenant, **options
         )
+
+    def account_ids(self) -> set[str | None]:
+        """Return the accounts that have signed in to this cloud."""
+        environment = self.noted_fields()["environment"]
+        return {
+            account.get("home_account_id")
+            for account in self.store.cached(SIGNED_IN_ACCOUNT)
+            if account.get("environment") == environment
+        }
 
     def acquire(self) -> Json:
         if not self.store.has_account():
@@ -2784,7 +2866,7 @@ class DeviceCode(Authenticator):
         self.store.save_device_flow(flow)
         return flow
 
-    def poll_once(self, flow: Json, cache: msal.SerializableTokenCache) -> Json:
+    def poll_once(self, flow: Json, cache: Any) -> Json:
         """Ask whether the person has finished. Returns msal's answer."""
         application = self.public_application(token_cache=cache)
         # msal would ask without end if it were told to wait 0 seconds between.
@@ -2795,7 +2877,7 @@ class DeviceCode(Authenticator):
         )
         return answer
 
-    def keep(self, flow: Json, cache: msal.SerializableTokenCache) -> None:
+    def keep(self, flow: Json, cache: Any) -> None:
         """Store a completed sign-in, unless another command has completed one since.
         Raises SignInError: a reset, or a change of the settings, came between."""
         if self.store.save_sign_in(flow, cache):
@@ -2829,7 +2911,7 @@ class DeviceCode(Authenticator):
             raise SignInError(f"No sign-in has been started. {SIGN_IN_ANEW}")
 
         # A cache of its own: who was signed in before is forgotten on success only.
-        cache = msal.SerializableTokenCache()
+        cache = msal_library().SerializableTokenCache()
         answer = ask_login(lambda: self.poll_once(flow, cache))
         if "access_token" in answer:
             check_lasting(cache)
@@ -2858,6 +2940,17 @@ class ManagedIdentity(Authenticator):
     "How to use managed identities on an Azure VM to acquire an access token".
     """
 
+    @property
+    def scopes(self) -> list[str]:
+        """What Entra calls the resource."""
+        return [self.settings.cloud.graph]
+
+    def noted_fields(self) -> Json:
+        """Return the identity that is named. For the machine's own, and for tenant and
+        cloud of both, msal notes words of its own."""
+        client_id = self.settings.managed_identity_client_id
+        return {"client_id": client_id} if client_id else {}
+
     def acquire(self) -> Json:
         session = HttpSession(
             timeout=IDENTITY_TIMEOUT,
@@ -2865,10 +2958,10 @@ class ManagedIdentity(Authenticator):
             period=self.session.time_left(),
         )
         session.trust_env = False
-        client = msal.ManagedIdentityClient(
-            self.identity(), http_client=session, token_cache=self.store.cache
+        client = msal_library().ManagedIdentityClient(
+            self.identity(), http_client=session, token_cache=self.cache
         )
-        graph = self.settings.cloud.graph
+        [graph] = self.scopes
         try:
             answer: Json = client.acquire_token_for_client(resource=graph)
         except (requests.RequestException, ValueError) as error:
@@ -2886,8 +2979,8 @@ class ManagedIdentity(Authenticator):
         """Return the identity that is meant: the machine's own, unless one is named."""
         client_id = self.settings.managed_identity_client_id
         if not client_id:
-            return msal.SystemAssignedManagedIdentity()
-        return msal.UserAssignedManagedIdentity(client_id=client_id)
+            return msal_library().SystemAssignedManagedIdentity()
+        return msal_library().UserAssignedManagedIdentity(client_id=client_id)
 
     def refusal(self, answer: Json) -> SignInError:
         return sign_in_error(
