@@ -23,7 +23,7 @@ test: .venv/installed ## Run the linter, the type checker, the figures and every
 	$(BIN)/python -m tools.shape
 	$(BIN)/pytest -q -n auto
 
-bench: .venv/installed ## Measure large lists, and the waits of commands that run at once; takes minutes
+bench: .venv/installed ## Measure commands, fetches, and the waits of commands that run at once; takes minutes
 	$(BIN)/python -m tools.bench
 
 docs: .venv/installed ## Renew the reference and the README's table of commands
