@@ -628,6 +628,13 @@ def test_an_account_is_read_by_id_or_name(caller: Caller, key: str) -> None:
     }
 
 
+def test_the_directory_is_paged_to_the_end(caller: Caller, tenant: Tenant) -> None:
+    pages = caller.walk(DIRECTORY_URL, top=30)
+    assert [len(page) for page in pages[:-1]] == [30] * (len(pages) - 1)
+    assert [row_id for page in pages for row_id in page] == list(tenant.accounts)
+    assert len(pages) > 1
+
+
 def test_an_account_that_is_unknown_or_deleted_is_not_found(caller: Caller, tenant: Tenant) -> None:
     deleted = next(row["id"] for row in tenant.users.values() if row["isDeleted"])
     for key in ("nobody", deleted):

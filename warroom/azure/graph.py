@@ -230,7 +230,7 @@ DIRECTORY_READ = (
     "Directory.Read.All",
     "Directory.ReadWrite.All",
 )
-DIRECTORY_LIST = ("$filter", "$select", "$top")
+DIRECTORY_LIST = ("$filter", "$select", "$top", "$skiptoken")
 COUNTED_LIST = (*LIST, "$count")
 COUNT = ("$filter",)
 HISTORY = ("$select", "$top", "$skiptoken")

@@ -160,7 +160,7 @@ _USER_DETECTION = _DETECTION | _properties(
     String="userId userDisplayName userPrincipalName"
 )
 _WORKLOAD_DETECTION = _DETECTION | _properties(
-    String="appId servicePrincipalId servicePrincipalDisplayName", Object="keyIds"
+    String="appId servicePrincipalId servicePrincipalDisplayName", Collection="keyIds"
 )
 _ACCOUNT = _properties(String="id displayName userPrincipalName")
 _HISTORY = _properties(String="initiatedBy", Object="activity")
