@@ -7,7 +7,7 @@ BIN := .venv/bin
 SDK_BIN := .venv-sdk/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench docs picture dist dist-test validate image-test clean
+.PHONY: help demo serve test bench docs picture dist dist-test validate image-test clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -15,6 +15,9 @@ help: ## List the targets
 
 demo: .venv/installed ## Run real commands against a simulated tenant and show the war room
 	@$(BIN)/warroom demo
+
+serve: .venv/installed ## Serve the simulated tenant to any client of Microsoft's, until Ctrl-C
+	@$(BIN)/warroom serve
 
 test: .venv/installed ## Run the linter, the type checker, the figures and every test
 	$(BIN)/ruff check .

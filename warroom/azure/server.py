@@ -66,7 +66,17 @@ class _Dripping(RawIOBase):
         return len(content)
 
 
-class _Server(ThreadingHTTPServer):
+class Target(NamedTuple):
+    """What a request is for, whatever port it came to. path: with the query, raw."""
+
+    scheme: str
+    host: str
+    path: str
+
+
+class Server(ThreadingHTTPServer):
+    """Where a handler's requests come from, and who answers them."""
+
     daemon_threads = True
     block_on_close = False
     services: Services
@@ -82,8 +92,10 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
+class Handler(BaseHTTPRequestHandler):
+    """Hands the requests of a connection to the services, and sends what they answer."""
+
+    server: Server
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
@@ -91,27 +103,36 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         """Log nothing."""
 
-    def _recorded(self) -> Recorded:
+    def log_answer(self, request: Recorded, answer: Answer) -> None:
+        """Log nothing."""
+
+    def target(self) -> Target:
+        """What the request is for. Its own scheme may stand in a header: see loopback.py."""
+        scheme = self.headers.get("X-Forwarded-Proto", self.server.scheme)
+        host = self.headers.get("Host", "")
+        return Target(scheme, host.lower(), self.path)
+
+    def recorded(self) -> Recorded:
+        """The request, with a number of its own."""
         headers = CaseInsensitiveDict(self.headers.items())
         length = int(headers.get("Content-Length", 0))
         body = self.rfile.read(length)
         is_form = headers.get("Content-Type", "").startswith(FORM_TYPE)
         form = _decoded(body.decode() if is_form else "")
-        parts = urlsplit(self.path)
+        target = self.target()
+        parts = urlsplit(target.path)
         query = _decoded(parts.query)
-        host = headers.get("Host", "")
-        scheme = headers.get("X-Forwarded-Proto", self.server.scheme)
         number = next(self.server.services.numbers)
         return Recorded(
             method=self.command,
-            host=host.lower(),
+            host=target.host,
             path=parts.path,
             query=query.values,
             headers=headers,
             body=body,
             form=form.values,
-            target=self.path,
-            scheme=scheme,
+            target=target.path,
+            scheme=target.scheme,
             number=number,
             repeated=query.repeated + form.repeated,
         )
@@ -144,8 +165,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         services = self.server.services
-        request = self._recorded()
+        request = self.recorded()
         answer, fault = services.take(request)
+        self.log_answer(request, answer)
         if fault.delay_s:
             services.sleep(fault.delay_s)
         if fault.drop or fault.truncate or fault.drip_s:
@@ -165,18 +187,20 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - the base class's names
 
 
-class Simulator(Services):
-    """The tenant's services on 127.0.0.1; a context manager.
+class Port:
+    """A port of 127.0.0.1 that leads to services; a context manager.
 
-    ssl_context: serves TLS with its certificate.
+    ssl_context: serves TLS with its certificate. handler: what becomes of a connection.
     """
 
     def __init__(
-        self, tenant: Tenant, *, ssl_context: ssl.SSLContext | None = None
+        self,
+        services: Services,
+        ssl_context: ssl.SSLContext | None = None,
+        handler: Callable[..., Handler] = Handler,
     ) -> None:
-        super().__init__(tenant)
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.services = self
+        self._server = Server(("127.0.0.1", 0), handler)
+        self._server.services = services
         if ssl_context:
             self._serve_tls(ssl_context)
 
@@ -186,7 +210,7 @@ class Simulator(Services):
             self._server.socket, server_side=True, do_handshake_on_connect=False
         )
 
-    def __enter__(self) -> Simulator:
+    def __enter__(self) -> Port:
         serving = threading.Thread(
             target=self._server.serve_forever,
             kwargs={"poll_interval": 0.02},
@@ -205,8 +229,41 @@ class Simulator(Services):
         self._server.server_close()
 
     @property
-    def port(self) -> int:
+    def number(self) -> int:
         return int(self._server.server_address[1])
+
+    @property
+    def scheme(self) -> str:
+        return self._server.scheme
+
+
+class Simulator(Services):
+    """The tenant's services on 127.0.0.1; a context manager.
+
+    ssl_context: serves TLS with its certificate.
+    """
+
+    def __init__(
+        self, tenant: Tenant, *, ssl_context: ssl.SSLContext | None = None
+    ) -> None:
+        super().__init__(tenant)
+        self._port = Port(self, ssl_context)
+
+    def __enter__(self) -> Simulator:
+        self._port.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._port.__exit__(kind, error, trace)
+
+    @property
+    def port(self) -> int:
+        return self._port.number
 
     def adapter(
         self,
@@ -214,5 +271,4 @@ class Simulator(Services):
         carrier: HTTPAdapter | None = None,
     ) -> LoopbackAdapter:
         """A new adapter for `requests` that leads here, by way of the carrier if given."""
-        scheme = self._server.scheme
-        return LoopbackAdapter(self.port, max_retries, scheme, carrier)
+        return LoopbackAdapter(self.port, max_retries, self._port.scheme, carrier)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from warroom.azure.browser import HOST as BROWSER_HOST
+from warroom.azure.browser import Browser
 from warroom.azure.entra import Entra
 from warroom.azure.exchange import Answer, Json, Recorded, html_page
 from warroom.azure.faults import NO_FAULT, Fault, Faults
@@ -80,6 +82,7 @@ class Services:
         self.entra = entra
         self.graph = Graph(tenant, entra)
         self.identity = MachineIdentity(tenant, entra)
+        self.browser = Browser(entra)
         self._lock = threading.Lock()
 
     # ---- what was asked
@@ -190,6 +193,7 @@ class Services:
             f"https://{hosts.graph}": "graph",
             f"http://{IMDS_HOST}": "identity",
             f"http://{APP_SERVICE_HOST}": "identity",
+            f"https://{BROWSER_HOST}": "browser",
         }
         return faces.get(f"{request.scheme}://{request.host}")
 
@@ -198,6 +202,8 @@ class Services:
             return self.entra.answer(request)
         if face == "identity":
             return self.identity.answer(request)
+        if face == "browser":
+            return self.browser.answer(request)
         return self._throttled(request) or self.graph.answer(request)
 
     def _answer(self, request: Recorded) -> tuple[Answer, Fault]:

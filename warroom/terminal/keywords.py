@@ -21,6 +21,7 @@ from warroom.terminal.display import as_json
 from warroom.terminal.fetching import USAGE as FETCH_USAGE
 from warroom.terminal.fetching import fetch, follow_fetch
 from warroom.terminal.help import follow_help, show_help
+from warroom.terminal.serving import serve
 from warroom.xsoar.nearest import did_you_mean
 from warroom.xsoar.surroundings import replaced
 
@@ -211,6 +212,11 @@ KEYWORDS = {
         help="Declines that sign-in.",
         act=decline,
         follow=follow_codes,
+    ),
+    "serve": Keyword(
+        takes="",
+        help="Serves the simulated tenant to any client, until Ctrl-C.",
+        act=serve,
     ),
     "demo": Keyword(
         takes="",
