@@ -2,12 +2,16 @@
 
 PYTHON ?= python3
 SDK_VERSION := 1.39.13
+GRAPH_VERSION := 1.65.0
+IDENTITY_VERSION := 1.27.0
 
 BIN := .venv/bin
 SDK_BIN := .venv-sdk/bin
+JUDGE_BIN := .venv-judge/bin
+JUDGE := .venv-judge/$(GRAPH_VERSION)-$(IDENTITY_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test bench docs picture dist dist-test validate image-test clean
+.PHONY: help demo serve test bench docs picture dist dist-test validate image-test judge clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -48,6 +52,9 @@ validate: .venv/installed .venv-sdk/$(SDK_VERSION) ## Run the vendor's validator
 image-test: .venv/installed ## Run the tests with the package versions of the XSOAR image
 	$(BIN)/python -m tools.image
 
+judge: $(JUDGE) ## Let Microsoft's own clients use the simulated tenant, and compare
+	@$(JUDGE_BIN)/python -m tools.judge
+
 clean: ## Remove environments and builds
 	rm -rf .venv .venv-* dist build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . \( -name __pycache__ -o -name .ruff_cache \) -prune -exec rm -rf {} +
@@ -65,4 +72,12 @@ clean: ## Remove environments and builds
 	@echo "Making the environment of the vendor's SDK in .venv-sdk, once; it takes some minutes."
 	@$(PYTHON) -m venv --clear .venv-sdk
 	@$(SDK_BIN)/python tools/install.py 'demisto-sdk==$(SDK_VERSION)'
+	@touch $@
+
+# Microsoft's clients are large, and need nothing of the project's but what Azure is played with.
+$(JUDGE):
+	@$(PYTHON) tools/preflight.py
+	@echo "Making the environment of Microsoft's clients in .venv-judge, once; it takes a minute."
+	@$(PYTHON) -m venv --clear .venv-judge
+	@$(JUDGE_BIN)/python tools/install.py 'msgraph-sdk==$(GRAPH_VERSION)' 'azure-identity==$(IDENTITY_VERSION)'
 	@touch $@
