@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 SIZE = (50, 120)  # rows and columns of the terminal
+STDIN = 0
 PATIENCE = 20  # seconds, far more than anything takes
 
 SEQUENCE = re.compile(r"\x1b\[(?P<numbers>[?\d;]*)(?P<kind>[A-Za-z])|(?P<character>[^\x1b])", re.DOTALL)
@@ -127,6 +128,17 @@ class Typist:
         rows = self.screen.lines
         return rows[start : self.screen.row]
 
+    def interrupt(self, line: str, text: str) -> list[str]:
+        """Type a line, and Ctrl-C when that text is shown; give what is shown up to the next prompt."""
+        number = self.prompts
+        start = self.screen.row + 1
+        self.typed.append(line)
+        self.type(f"{line}\r")
+        self.wait(lambda: any(text in row for row in self.screen.lines[start:]))
+        self.type("\x03")
+        self.wait_for_prompt(number + 1)
+        return self.screen.lines[start : self.screen.row]
+
     def complete(self, line: str, *expected: str) -> None:
         """Type the beginning of a line and Tab; wait until the screen shows just this from there on; drop the line.
 
@@ -145,6 +157,11 @@ class Typist:
         return self.process.wait(PATIENCE)
 
 
+def take_terminal() -> None:
+    """Make the terminal this process's own, which Ctrl-C then reaches."""
+    fcntl.ioctl(STDIN, termios.TIOCSCTTY, 0)
+
+
 @contextmanager
 def terminal(command: list[str], folder: Path) -> Iterator[Typist]:
     """A program that was started at a terminal of its own. folder: where it keeps its state."""
@@ -153,7 +170,15 @@ def terminal(command: list[str], folder: Path) -> Iterator[Typist]:
     kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     screen = {"TERM": "xterm", "NO_COLOR": "1", "PAGER": "", "PROMPT_TOOLKIT_NO_CPR": "1"}
     settings = {**screen, "XDG_STATE_HOME": str(folder)}
-    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env={**kept, **settings})
+    process = subprocess.Popen(
+        command,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**kept, **settings},
+        start_new_session=True,
+        preexec_fn=take_terminal,
+    )
     os.close(theirs)
     try:
         yield Typist(ours, process)

@@ -10,6 +10,7 @@ from helpers import SMALL
 from screen import Typist, terminal
 from warroom.azure.demo import ADELE_ID
 from warroom.azure.scenarios import SCENARIOS
+from warroom.azure.tenant import TENANT_ID
 from warroom.terminal.help import EXAMPLES
 from warroom.terminal.keywords import KEYWORDS
 from warroom.terminal.session import GREETING
@@ -149,6 +150,7 @@ def check_keywords(typist: Typist) -> None:
     typist.complete("scenario lic", "warroom> scenario no-licence", explained)
     assert typist.run("scenario normal") == [f"normal: {SCENARIOS['normal'].explanation}"]
     assert [line for line in typist.run("demo") if line.startswith("warroom> ")][0] == "warroom> fetch --times 1"
+    assert f"  export AZURE_TENANT_ID={TENANT_ID}" in typist.interrupt("serve", "AZURE_CLIENT_SECRET")
 
 
 def check_mistakes(typist: Typist) -> None:

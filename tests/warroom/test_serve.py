@@ -38,7 +38,7 @@ BY_SECRET = {
     "client_secret": CLIENT_SECRET,
     "scope": SCOPE,
 }
-SIMULATED = "The tenant is simulated: nothing leaves this machine.\n"
+SIMULATED = "The tenant is simulated: nothing leaves this machine. It is new in each call; --state FILE keeps it.\n"
 
 
 class Served(NamedTuple):

@@ -136,3 +136,6 @@ def serve(desk: Desk, rest: list[str]) -> None:
         service = opened.enter_context(Service(simulator, _log))
         _introduce(desk, service)
         _wait()
+    if desk.console.is_terminal:
+        # Ctrl-C is shown where it was typed, in the middle of a line.
+        desk.console.print()
