@@ -99,6 +99,13 @@ def test_a_scenario_is_played_on_until_a_call_names_another(call: Call) -> None:
     assert "\np1 (played now)\n" in call("scenario")[1]
 
 
+@pytest.mark.parametrize("back", [["--scenario", "normal"], ["scenario normal"]])
+def test_a_scenario_of_an_earlier_call_leaves_no_trace_when_it_is_over(back: list[str], call: Call) -> None:
+    assert "Permission missing" in call("--scenario", "no-permission", READ_ONE)[1]
+    assert call(*back, READ_ONE)[0] == 0
+    assert call(READ_ONE)[0] == 0
+
+
 def test_parameters_are_kept_but_for_what_may_be_secret(file: Path, call: Call) -> None:
     assert call("set max_fetch=3 client_secret=hush")[2].endswith("Not kept, as it may be secret: client_secret.\n")
     kept = file.read_text(encoding="utf-8")

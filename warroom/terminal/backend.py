@@ -110,8 +110,11 @@ class SimulatedTenant:
         those that follow it."""
         simulator = self._start()
         stage = Stage(simulator)
-        kept_name = self.kept.get("scenario", NORMAL)
-        stage.play(self.options.scenario or kept_name)
+        with reading(self.options.state):
+            stage.play(self.kept.get("scenario", NORMAL))
+        if self.options.scenario:
+            # After the earlier one, whose end may end the tokens that it gave.
+            stage.play(self.options.scenario)
         return stage
 
     @property
