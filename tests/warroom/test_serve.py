@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from http.client import HTTPConnection, HTTPSConnection, RemoteDisconnected
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -23,6 +24,8 @@ from warroom.azure.demo import ADELE_ID, demo_tenant
 from warroom.azure.entra import DEVICE_CODE, DEVICE_LOGIN
 from warroom.azure.exchange import Recorded
 from warroom.azure.identity import APP_SERVICE_HEADER
+from warroom.azure.service import Service
+from warroom.azure.services import Services
 from warroom.azure.tenant import CLIENT_ID, CLIENT_SECRET, TENANT_ID
 from warroom.terminal.serving import log_line
 from warroom.terminal.session import main
@@ -373,6 +376,25 @@ def test_it_ends_cleanly_when_it_is_interrupted(tmp_path: Path, number: int, usu
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", served.facts["https"]), timeout=5)
     assert log.read_text() == f"{SIMULATED}GET {GRAPH_HOST} / 400\n"
+
+
+def test_a_connection_that_outlasts_the_service_changes_nothing_more() -> None:
+    services = Services(demo_tenant(users=20, detections=10))
+    with Service(services) as service:
+        context = ssl.create_default_context(cafile=str(service.ca))
+        connections = (
+            HTTPConnection("127.0.0.1", service.http_port, timeout=5),
+            HTTPSConnection("127.0.0.1", service.https_port, timeout=5, context=context),
+        )
+        for connection in connections:
+            connection.request("GET", USERS_PATH, headers={"Host": GRAPH_HOST})
+            assert connection.getresponse().read()
+    for connection in connections:
+        connection.request("GET", USERS_PATH, headers={"Host": GRAPH_HOST})
+        with pytest.raises(RemoteDisconnected):
+            connection.getresponse()
+        connection.close()
+    assert len(services.requests) == 2
 
 
 def test_the_war_room_goes_on_with_what_clients_have_changed(tmp_path: Path) -> None:

@@ -81,6 +81,7 @@ class Server(ThreadingHTTPServer):
     block_on_close = False
     services: Services
     scheme = "http"
+    has_ended = False
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Show a defect, but stay silent of a client that breaks off.
@@ -166,6 +167,9 @@ class Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         services = self.server.services
         request = self.recorded()
+        if self.server.has_ended:  # The connection is older than that.
+            self.close_connection = True
+            return
         answer, fault = services.take(request)
         self.log_answer(request, answer)
         if fault.delay_s:
@@ -225,6 +229,7 @@ class Port:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._server.has_ended = True
         self._server.shutdown()
         self._server.server_close()
 
