@@ -263,6 +263,49 @@ def test_the_identity_of_an_app_service_is_served_too(served: Served) -> None:
     assert answer.json()["resource"] == f"https://{GRAPH_HOST}"
 
 
+def answered(served: Served, request: bytes) -> bytes:
+    """What a port without TLS says to these bytes, the last that the client sends."""
+    with socket.create_connection(("127.0.0.1", served.facts["http"]), timeout=5) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+TO_LOGIN = f"POST {TOKEN_PATH} HTTP/1.1\r\nHost: {LOGIN_HOST}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_text", "reason"),
+    [
+        (f"{TO_LOGIN}Content-Length: many\r\n\r\n", "Invalid length"),
+        (f"{TO_LOGIN}Content-Length: -1\r\n\r\n", "Invalid length"),
+        (f"{TO_LOGIN}Content-Length: 9\r\n\r\na=b", "Incomplete body"),
+        (f"{TO_LOGIN}Content-Length: 1\r\n\r\n\xff", "Bad Request"),
+        (f"{TO_LOGIN}Transfer-Encoding: chunked\r\n\r\nmany\r\n", "Invalid length"),
+        (f"{TO_LOGIN}Transfer-Encoding: chunked\r\n\r\n3\r\na=b\r\n", "Invalid length"),
+        (f"GET http://[ HTTP/1.1\r\nHost: {LOGIN_HOST}\r\n\r\n", "Bad Request"),
+        ("CONNECT a.example:443 HTTP/1.1\r\nContent-Length: many\r\n\r\n", "Invalid length"),
+    ],
+)
+def test_what_is_no_request_is_refused_without_a_word_in_the_log(
+    served: Served, request_text: str, reason: str
+) -> None:
+    answer = answered(served, request_text.encode("latin-1"))
+    assert answer.startswith(f"HTTP/1.1 400 {reason}\r\n".encode())
+    assert served.logged() == []
+
+
+def test_a_body_in_chunks_is_read_whole_and_the_next_request_after_it(session: requests.Session, token: str) -> None:
+    users = f"https://{GRAPH_HOST}{USERS_PATH}"
+    body = json.dumps({"userIds": [ADELE_ID]}).encode()
+    pieces = iter([body[:9], body[9:]])
+    headers = {**bearer(token), "Content-Type": "application/json"}
+    assert session.post(f"{users}/dismiss", data=pieces, headers=headers).status_code == 204
+    for _ in range(2):  # As in Entra, the first read shows what was before.
+        shown = session.get(f"{users}/{ADELE_ID}", headers=bearer(token)).json()
+    assert shown["riskState"] == "dismissed"
+
+
 # A person at the browser
 
 

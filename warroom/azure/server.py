@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import ssl
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase, RawIOBase
 from types import TracebackType
@@ -26,6 +28,7 @@ from warroom.azure.tenant import Tenant
 
 __all__ = ["Fault", "LoopbackAdapter", "Recorded", "Simulator"]
 
+LONGEST_LINE = 65536
 FORM_TYPE = "application/x-www-form-urlencoded"
 DIAGNOSTIC = '{"ServerInfo":{"DataCenter":"Contoso","Slice":"E","Ring":"5"}}'
 
@@ -66,6 +69,10 @@ class _Dripping(RawIOBase):
         return len(content)
 
 
+class MalformedError(Exception):
+    """A request that HTTP does not know; the text says in what."""
+
+
 class Target(NamedTuple):
     """What a request is for, whatever port it came to. path: with the query, raw."""
 
@@ -101,6 +108,13 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1
 
+    def handle_one_request(self) -> None:
+        """Serve a request; one that is malformed is refused, and ends the connection."""
+        try:
+            super().handle_one_request()
+        except MalformedError as problem:
+            self.send_error(HTTPStatus.BAD_REQUEST, str(problem))
+
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         """Log nothing."""
 
@@ -113,11 +127,43 @@ class Handler(BaseHTTPRequestHandler):
         host = self.headers.get("Host", "")
         return Target(scheme, host.lower(), self.path)
 
+    def _read_exactly(self, length: str, base: int = 10) -> bytes:
+        """So many bytes. Raises: MalformedError: it is no number, or the client breaks off."""
+        if not re.fullmatch("[0-9A-Fa-f]{1,8}", length):
+            raise MalformedError("Invalid length")
+        number = int(length, base)
+        content = self.rfile.read(number)
+        if len(content) < number:
+            raise MalformedError("Incomplete body")
+        return content
+
+    def _read_chunks(self) -> Iterator[bytes]:
+        """The body of a client that did not know its length beforehand."""
+        while True:
+            size, _, _ = self.rfile.readline(LONGEST_LINE).partition(b";")
+            chunk = self._read_exactly(size.strip().decode("latin-1"), 16)
+            if not chunk:
+                break
+            yield chunk
+            self.rfile.readline(LONGEST_LINE)
+        while self.rfile.readline(LONGEST_LINE).strip():
+            """What may follow are headers, of which none means anything here."""
+
+    def _body(self) -> bytes:
+        if "Transfer-Encoding" in self.headers:
+            return b"".join(self._read_chunks())
+        return self._read_exactly(self.headers.get("Content-Length", "0"))
+
     def recorded(self) -> Recorded:
-        """The request, with a number of its own."""
+        """The request, with a number of its own. Raises: MalformedError."""
+        try:
+            return self._recorded()
+        except ValueError as problem:  # of a number, an address, or a form's text
+            raise MalformedError("Bad Request") from problem
+
+    def _recorded(self) -> Recorded:
         headers = CaseInsensitiveDict(self.headers.items())
-        length = int(headers.get("Content-Length", 0))
-        body = self.rfile.read(length)
+        body = self._body()
         is_form = headers.get("Content-Type", "").startswith(FORM_TYPE)
         form = _decoded(body.decode() if is_form else "")
         target = self.target()
