@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import NOW, READ_ONE, SMALL, demo_room
+from helpers import NOW, READ_ONE, SMALL, Row, demo_room
 from warroom.azure.demo import ADELE_ID
 from warroom.azure.server import Simulator
 from warroom.azure.snapshot import STORES, Origin, restored_tenant, taken
@@ -160,7 +160,7 @@ def test_a_tenant_comes_out_of_its_file_as_it_went_in() -> None:
 
 # The file
 
-FOREIGN = ["[]", "{}", "{", "text", '{"format": "The state of a simulated war room, version 1"}']
+FOREIGN = ["[]", "[" * 100_000, "{}", "{", "text", '{"format": "The state of a simulated war room, version 1"}']
 
 
 @pytest.mark.parametrize("text", FOREIGN)
@@ -189,10 +189,20 @@ def test_a_file_of_bytes_and_a_folder_that_there_is_not_are_refused(
         assert capsys.readouterr().err.endswith(f"argument --state: {why}\n")
 
 
-def test_a_file_of_ours_that_was_spoilt_is_refused_and_left_alone(file: Path, call: Call) -> None:
+SPOILT = [
+    {"tenant": {"to_come": {"processing": 3}}},
+    {"tenant": {"origin": 5}},
+    {"scenario": "of a later version"},
+    {"room": {"params": {"of_a_later_version": "1"}}},
+]
+
+
+@pytest.mark.parametrize("changes", SPOILT)
+def test_a_file_of_ours_that_was_spoilt_is_refused_and_left_alone(changes: Row, file: Path, call: Call) -> None:
     call(READ_ONE)
     kept = json.loads(file.read_text(encoding="utf-8"))
-    kept["tenant"]["to_come"] = {"processing": 3}
+    for part, change in changes.items():
+        kept[part] = kept[part] | change if isinstance(change, dict) else change
     spoilt = json.dumps(kept)
     file.write_text(spoilt, encoding="utf-8")
     code, printed, error = call(READ_ONE)

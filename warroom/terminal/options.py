@@ -162,7 +162,9 @@ def other_tenant(options: Options) -> str:
     """What is wrong with options that ask for another tenant than the one that is kept."""
     if options.state is None or not options.state.kept:
         return ""
-    origin = options.state.kept["tenant"].get("origin", {})
+    origin = options.state.kept["tenant"].get("origin")
+    if not isinstance(origin, dict):  # What is wrong with the file is told later.
+        return ""
     for name, default in TENANT_DEFAULTS.items():
         asked = getattr(options, name)
         if asked not in (default, origin.get(name)):

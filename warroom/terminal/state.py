@@ -50,7 +50,7 @@ def read_kept(path: Path, text: str) -> Kept:
         return {}
     try:
         kept = json.loads(text)
-    except ValueError:
+    except (RecursionError, ValueError):
         kept = None
     types = {}
     if isinstance(kept, dict):
@@ -140,6 +140,10 @@ def kept_room(room: WarRoom) -> Kept:
 
 
 def restore_room(room: WarRoom, kept: Kept) -> None:
+    """Raises: KeyError: it is of an instance with other parameters."""
+    unknown = kept["params"].keys() - room.params.keys()
+    if unknown:
+        raise KeyError(*unknown)
     room.params = room.params | kept["params"]
     room.context.data = kept["context"]
     room.integration_context = kept["integration_context"]
