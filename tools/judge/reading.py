@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from operator import ge, gt, le, lt
 from typing import Any, NamedTuple
 
 from kiota_abstractions.base_request_configuration import RequestConfiguration
@@ -15,6 +16,7 @@ from warroom.azure.tenant import Tenant
 PREFER = ("Prefer", "include-unknown-enum-members")
 HIGH = "riskLevel eq 'high' and riskState eq 'atRisk'"
 LATER = "microsoftRevokedSessions"
+COMPARISONS = {"gt": gt, "ge": ge, "lt": lt, "le": le}
 NEWEST_FIRST = "riskLastUpdatedDateTime desc"
 
 
@@ -239,6 +241,38 @@ async def narrows(_court: Court) -> None:
     same(page.odata_count, number)
 
 
+def compares(operator: str, holds: Callable[[Any, Any], bool]) -> Check:
+    async def check(_court: Court) -> None:
+        """Of all rows those, and only those, whose moments compare so as the client reads them.
+
+        It reads six digits of Graph's seven, so the moment compared with is a whole second.
+        """
+        builder = RISKY_USERS.builder(graph_client())
+        everybody = (await builder.get(configuration(builder, top=500))).value
+        moments = sorted(row.risk_last_updated_date_time for row in everybody)
+        middle = moments[len(moments) // 2].replace(microsecond=0)
+        request = configuration(
+            builder,
+            filter=f"riskLastUpdatedDateTime {operator} {middle:%Y-%m-%dT%H:%M:%SZ}",
+            top=500,
+        )
+        page = await builder.get(request)
+        found = sorted(row.risk_last_updated_date_time for row in page.value)
+        same(found, [moment for moment in moments if holds(moment, middle)])
+
+    return check
+
+
+async def finds_a_quoted_name(court: Court) -> None:
+    """A quote inside a text of $filter is written twice."""
+    user_id, *_ = court.tenant.users
+    court.tenant.change_user(user_id, userDisplayName="Miriam O'Hara")
+    builder = RISKY_USERS.builder(graph_client())
+    request = configuration(builder, filter="userDisplayName eq 'Miriam O''Hara'")
+    page = await builder.get(request)
+    same([row.id for row in page.value], [user_id])
+
+
 async def hides_later_members(court: Court) -> None:
     """Without the preference a member that came later is the sentinel, which is known."""
     user_id, *_ = court.tenant.users
@@ -282,6 +316,11 @@ CHECKS = {
     **{f"reads all {each.name}": reads_all(each) for each in COLLECTIONS},
     **{f"reads one of {each.name}": reads_one(each) for each in COLLECTIONS},
     "filters, orders, selects and counts": narrows,
+    **{
+        f"compares moments by {name}": compares(name, each)
+        for name, each in COMPARISONS.items()
+    },
+    "finds a name with a quote in it": finds_a_quoted_name,
     "reads members that came later": hides_later_members,
     "reads history of users": reads_history(RISKY_USERS),
     "reads history of service principals": reads_history(RISKY_SERVICE_PRINCIPALS),
