@@ -376,7 +376,7 @@ def test_each_request_is_a_line_without_its_token_or_secret(session: requests.Se
         f"POST {LOGIN_HOST} {TOKEN_PATH} 401",
         f"GET {GRAPH_HOST} {USERS_PATH}/{ADELE_ID}?$select=id 200",
         f"GET {GRAPH_HOST} {USERS_PATH} 401",
-        f"GET {GRAPH_HOST} {USERS_PATH}?access_token=***&%24top=1 400",
+        f"GET {GRAPH_HOST} {USERS_PATH}?access_token=***&$top=1 400",
         f"POST {GRAPH_HOST} {USERS_PATH}/dismiss 400",
     ]
 
@@ -389,14 +389,19 @@ REQUEST = Recorded("GET", "a.example", "/", {}, CaseInsensitiveDict(), b"", {}, 
     [
         ("/a?$skiptoken=ab_1&$filter=id%20eq%20'1'", "/a?$skiptoken=ab_1&$filter=id%20eq%20'1'"),
         ("/a?client_secret=s3", "/a?client_secret=***"),
-        ("/a?client%5Fsecret=s3&b=c%20d", "/a?client_secret=***&b=c%20d"),
+        ("/a?client%5Fsecret=s3&b=c%20d", "/a?client%5Fsecret=***&b=c%20d"),
         ("/a?Client_Assertion=s3&password=s3&code=s3", "/a?Client_Assertion=***&password=***&code=***"),
+        ("/a?b=1;client_secret=s3", "/a?b=1;client_secret=***"),
         ("/a?refresh_token=s3&refresh_token=s3", "/a?refresh_token=***&refresh_token=***"),
         ("/a\x1b[2J\u009b?b", "/a\\x1b[2J\\x9b?b"),
     ],
 )
 def test_a_line_of_the_log_hides_secrets_and_what_would_act_on_a_terminal(target: str, shown: str) -> None:
     assert log_line(replace(REQUEST, target=target), 200) == f"GET a.example {shown} 200"
+
+
+def test_a_line_of_the_log_hides_who_is_named_in_the_address_of_a_proxys_request() -> None:
+    assert log_line(replace(REQUEST, host="me:s3@a.example"), 421) == "GET ***@a.example / 421"
 
 
 # The end

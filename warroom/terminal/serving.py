@@ -1,6 +1,7 @@
 """Serves the simulated tenant to any client of Microsoft's, until it is interrupted."""
 
 import json
+import re
 import signal
 import sys
 import time
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
-from urllib.parse import parse_qsl, quote
+from urllib.parse import unquote
 
 from warroom.azure.exchange import Recorded
 from warroom.azure.service import Service
@@ -56,23 +57,33 @@ def _is_secret(name: str) -> bool:
     return any(word in lowered for word in SECRETS)
 
 
+def _shown_part(part: str) -> str:
+    """What is between two & of a query, as it came, up to the value of a secret.
+
+    Some part names and values with a semicolon.
+    """
+    for match in re.finditer("(?:^|;)([^;=]*)=", part):
+        if _is_secret(unquote(match[1])):
+            return part[: match.end()] + HIDDEN
+    return part
+
+
 def _shown_query(query: str) -> str:
-    """The query as it came, or if it has secrets, without their values."""
-    pairs = parse_qsl(query, keep_blank_values=True)
-    if not any(_is_secret(name) for name, _ in pairs):
-        return query
-    parts = []
-    for name, value in pairs:
-        shown = HIDDEN if _is_secret(name) else quote(value)
-        parts.append(f"{quote(name)}={shown}")
-    return "&".join(parts)
+    return "&".join(map(_shown_part, query.split("&")))
+
+
+def _shown_host(host: str) -> str:
+    """The host without the name and password that an address may have before it."""
+    _, mark, name = host.rpartition("@")
+    return f"{HIDDEN}@{name}" if mark else host
 
 
 def log_line(request: Recorded, status: int) -> str:
     """What is shown of a request: never its headers and its body, where secrets belong."""
     path, mark, query = request.target.partition("?")
     target = path + mark + _shown_query(query)
-    words = [request.method, request.host, target, str(status)]
+    host = _shown_host(request.host)
+    words = [request.method, host, target, str(status)]
     return harmless(" ".join(filter(None, words)))
 
 
