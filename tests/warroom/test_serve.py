@@ -426,6 +426,22 @@ def test_it_ends_cleanly_when_it_is_interrupted(tmp_path: Path, number: int, usu
     assert log.read_text() == f"{SIMULATED}GET {GRAPH_HOST} / 400\n"
 
 
+def test_it_ends_cleanly_when_its_terminal_is_closed(tmp_path: Path) -> None:
+    with serve(tmp_path / "log.txt") as served:
+        assert served.end(signal.SIGHUP) == 0
+        assert not Path(served.facts["ca"]).parent.exists()
+
+
+def test_it_goes_on_without_its_terminal_where_that_is_asked_for(tmp_path: Path) -> None:
+    def as_nohup_does() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    with serve(tmp_path / "log.txt", preexec_fn=as_nohup_does) as served, served.proxied() as session:
+        served.process.send_signal(signal.SIGHUP)
+        assert session.get(f"https://{GRAPH_HOST}/").status_code == 400
+        assert served.end(signal.SIGTERM) == 0
+
+
 def test_a_connection_that_outlasts_the_service_changes_nothing_more() -> None:
     services = Services(demo_tenant(users=20, detections=10))
     with Service(services) as service:

@@ -18,6 +18,7 @@ from warroom.terminal.characters import harmless
 from warroom.terminal.desk import Desk, no_word
 
 ENDS = (signal.SIGINT, signal.SIGTERM)
+HANGUP = signal.SIGHUP  # A terminal that closes; `nohup` has it ignored.
 # What names of the query have in them whose values nobody else may see.
 SECRETS = ("secret", "token", "assertion", "password", "code")
 SKIP_TOKEN = "$skiptoken"  # Despite its name it is none: it stands for a page.
@@ -103,7 +104,9 @@ def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
 @contextmanager
 def _interruptible() -> Iterator[None]:
     """Lets each way to end a program interrupt, also where the shell had it ignored."""
-    usual = {number: signal.signal(number, _interrupt) for number in ENDS}
+    is_ignored = signal.getsignal(HANGUP) is signal.SIG_IGN
+    ends = ENDS if is_ignored else (*ENDS, HANGUP)
+    usual = {number: signal.signal(number, _interrupt) for number in ends}
     try:
         yield
     finally:
