@@ -77,6 +77,13 @@ def test_how_long_ago_it_was_stands_behind_the_time_of_a_single_row() -> None:
     assert plain(table, 52)[0] == "Detected Date Time     | 2026-11-20T09:00:00Z"
 
 
+@pytest.mark.parametrize("name", ["2026-13-45T99:99:99Z", "2026-02-30T00:00:00Z", "0000-01-01T00:00:00Z"])
+@pytest.mark.parametrize("width", [80, 20])
+def test_a_name_like_a_time_that_there_is_not_is_drawn_without_an_age(name: str, width: int) -> None:
+    table = Table(["User Display Name", "Risk Level", "Risk State"], [[name, "high", "atRisk"]])
+    assert plain(table, width) == [line.plain for line in table.lines(width)]
+
+
 MARKDOWN = "|Risk Level|Detected Date Time|\n|---|---|\n| high | 2026-11-20T09:00:00Z |\n"
 ENTRY = {"Type": 1, "ContentsFormat": "text", "Contents": "", "HumanReadable": MARKDOWN}
 

@@ -10,7 +10,7 @@ UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))  # seconds
 
 
 def moment_of(time: str) -> datetime:
-    """When a time of Graph's was, which is in UTC."""
+    """When a time of Graph's was, which is in UTC. Raises: ValueError: there is none such."""
     second = datetime.strptime(time[:19], "%Y-%m-%dT%H:%M:%S")
     fraction = FRACTION.match(time, 19)
     seconds = float(fraction[0]) if fraction else 0
@@ -19,10 +19,15 @@ def moment_of(time: str) -> datetime:
 
 
 def age(time: str, now: datetime) -> str:
-    """How long ago a time was, in its largest unit; empty for none, or one to come."""
-    if not time:
+    """How long ago a time was, in its largest unit; empty for none, or one to come.
+
+    A name from outside may look like a time that there is not, and has no age either.
+    """
+    try:
+        moment = moment_of(time)
+    except ValueError:
         return ""
-    seconds = (now - moment_of(time)).total_seconds()
+    seconds = (now - moment).total_seconds()
     if seconds < 0:
         return ""
     for length, unit in UNITS:

@@ -280,6 +280,8 @@ class Grid:
         if place is None:
             return self
         column = ages(self.columns[place], now)
+        if not any(column):
+            return self
         taken = widest(column) + self.frame.border
         if self.widths(width - taken) != self.widths(width):
             return self
