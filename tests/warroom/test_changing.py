@@ -148,6 +148,17 @@ def test_scenarios_are_completed_with_what_they_are(desk: Desk) -> None:
     assert completed(desk, "scenario p1 n") == {}
 
 
+MISTYPED = (
+    "Set client_secret=hush",
+    "!set client_secret=hush",
+    "! set client_secret = hush",
+    "st creds_certificate_password=hush",
+    "client_secret=hush",
+    'set "Client Secret"=hush',
+    "help\nset client_secret=hush",
+)
+
+
 def test_a_line_that_sets_something_stays_out_of_what_is_remembered(desk: Desk, capsys: Capture) -> None:
     assert said(desk, capsys, "set client_secret=hush", "history") == "client_secret is now ********.\nhistory\n"
 
@@ -155,10 +166,16 @@ def test_a_line_that_sets_something_stays_out_of_what_is_remembered(desk: Desk, 
 def test_a_line_that_sets_something_stays_out_of_the_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     kept = history()
-    for line in ("help", " set client_secret=hush", "settle"):
+    for line in ("help", " set client_secret=hush", *MISTYPED, "settle", "help secret"):
         kept.append_string(line)
     assert isinstance(kept, FileHistory)
-    assert list(kept.load_history_strings()) == ["settle", "help"]
+    assert list(kept.load_history_strings()) == ["help secret", "settle", "help"]
+
+
+@pytest.mark.parametrize("line", MISTYPED)
+def test_a_line_that_was_to_set_something_is_not_remembered(line: str, desk: Desk) -> None:
+    desk.do_all([line])
+    assert desk.lines == []
 
 
 # What an error text advises of the instance can be followed where it is read

@@ -4,6 +4,7 @@ A credentials parameter with a user name of its own has two names, with `_identi
 `_password` at the end; any other stands for its password alone.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -21,6 +22,8 @@ from warroom.xsoar.nearest import did_you_mean, either, nearest
 IDENTIFIER, PASSWORD = "identifier", "password"
 MASK = "********"
 BOOLEANS = ("true", "false")
+# Of a line that sets parameters, or was to: its first word, or the name of a secret.
+SETS = re.compile(r"^\W*set\b|(?:secret|password)\s*=", re.IGNORECASE | re.MULTILINE)
 
 
 class Setting(NamedTuple):
@@ -81,8 +84,11 @@ def settings(manifest: Manifest) -> dict[str, Setting]:
 
 
 def may_hold_secret(line: str) -> bool:
-    """Whether a line of the prompt sets parameters, and so is not to be remembered."""
-    return line.split()[:1] == ["set"]
+    """Whether a line of the prompt sets parameters, and so is not to be remembered.
+
+    So does one in which set is mistyped, or that was pasted as one of several.
+    """
+    return SETS.search(line) is not None
 
 
 # Reading
