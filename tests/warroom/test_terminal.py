@@ -747,6 +747,14 @@ def test_a_mistyped_word_gets_the_nearest(
     assert error == problem or (not_understood in error and error.endswith(f" {problem}"))
 
 
+def test_of_null_that_stands_in_the_context_it_is_not_said_that_nothing_does(
+    warroom: CommandLine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    warroom("!contoso-rows count=1 extend-context=Contoso.Null=missing", "context Contoso.Null")
+    printed = capsys.readouterr()
+    assert (printed.out.splitlines()[-1], printed.err) == ("null", "")
+
+
 def test_help_shows_brackets_as_they_are(
     warroom: CommandLine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

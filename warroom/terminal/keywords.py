@@ -49,11 +49,14 @@ def show_context(desk: Desk, rest: list[str]) -> None:
     value = desk.room.context.read(path)
     text = as_json(value)
     pager.show(f"{text}\n", desk.console)
-    if value is None:
-        paths = context_paths(desk.room.context.data, path)
-        question = did_you_mean(path, paths)
-        notice = harmless(f"Nothing stands under {path}.{question}")
-        print(notice, file=sys.stderr)
+    if value is not None:
+        return
+    paths = list(context_paths(desk.room.context.data, path))
+    if path in paths:
+        return  # The value that stands there is null.
+    question = did_you_mean(path, paths)
+    notice = harmless(f"Nothing stands under {path}.{question}")
+    print(notice, file=sys.stderr)
 
 
 def follow_context(desk: Desk, words: list[str]) -> list[Candidate]:
