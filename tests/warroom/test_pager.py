@@ -5,6 +5,7 @@ import os
 import pty
 import select
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,22 @@ def test_nothing_is_paged_where_nobody_could_leave_the_pager(
 def test_a_pager_may_be_left_before_the_end(received: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PAGER", "true")
     assert (shown(5_000), received.exists()) == ("", False)
+
+
+def test_with_a_pager_that_does_not_start_all_is_printed(received: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    no_program = received.with_suffix(".sh")
+    no_program.write_text("cat\n", encoding="utf-8")
+    no_program.chmod(0o700)
+    monkeypatch.setenv("PAGER", str(no_program))
+    assert shown(HEIGHT) == red_lines(HEIGHT)
+
+
+def test_a_pager_gets_the_whole_text_though_it_is_interrupted(received: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupt = "kill -INT $PPID; sleep 0.2"  # while more waits than a pipe holds
+    monkeypatch.setenv("PAGER", f"sh -c 'sleep 0.2; {interrupt}; timeout 5 cat > {received}'")
+    assert (shown(9_000), received.read_text(encoding="utf-8")) == ("", red_lines(9_000))
+    with pytest.raises(KeyboardInterrupt):  # It is the person's again.
+        signal.raise_signal(signal.SIGINT)
 
 
 def at_terminal(*arguments: str) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -32,15 +33,21 @@ def is_interactive() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty() and not is_dumb
 
 
-def wait_for(pager: "subprocess.Popen[str]") -> None:
-    """Wait for its end. Ctrl-C is the pager's to understand."""
-    while pager.poll() is None:
-        with contextlib.suppress(KeyboardInterrupt):
-            pager.wait()
+@contextlib.contextmanager
+def without_interruption() -> Iterator[None]:
+    """Where Ctrl-C is the pager's alone to understand."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def page(text: str, command: list[str]) -> None:
-    """Show a text in a pager, which a person may leave before its end."""
+    """Show a text in a pager, which a person may leave before its end.
+
+    Raises: OSError: the pager cannot be started.
+    """
     environment = {"LESS": "-R", **os.environ}  # for a $PAGER that is less alone
     pager = subprocess.Popen(
         command,
@@ -49,9 +56,8 @@ def page(text: str, command: list[str]) -> None:
         text=True,
         errors="backslashreplace",
     )
-    with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
+    with without_interruption(), contextlib.suppress(BrokenPipeError):
         pager.communicate(text)
-    wait_for(pager)
 
 
 def show(text: str, console: Console) -> None:
@@ -59,10 +65,11 @@ def show(text: str, console: Console) -> None:
     is_long = text.count("\n") >= console.height
     command = pager_command() if is_long and is_interactive() else []
     if command:
-        page(text, command)
-    else:
-        console.file.write(text)
-        console.file.flush()
+        with contextlib.suppress(OSError):
+            page(text, command)
+            return
+    console.file.write(text)
+    console.file.flush()
 
 
 @contextlib.contextmanager
