@@ -1,10 +1,13 @@
 """What a command is doing shows on one line of the terminal while it runs, and only there."""
 
+import fcntl
 import io
 import os
 import pty
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 
@@ -55,6 +58,28 @@ def test_a_line_stays_one_line_and_plays_nothing_with_the_terminal(terminal: Ter
     show = live(terminal)
     show("a\x1b[2J" + "b" * 99 + "\nc")
     assert terminal.getvalue() == f"{CLEARED}a\\x1b[2J{'b' * 31}"
+
+
+def test_wide_characters_and_tabs_take_the_room_that_they_need(terminal: Terminal) -> None:
+    show = live(terminal)
+    for text in ("漢" * 30, "a\tb"):
+        show(text)
+    assert terminal.getvalue() == f"{CLEARED}{'漢' * 19}{CLEARED}a b"
+
+
+def test_the_room_is_that_of_the_terminal_that_shows_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("COLUMNS", raising=False)
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 20, 0, 0))
+    with os.fdopen(theirs, "w") as file:
+        show = live_line(file)
+        assert show is not None
+        show("a" * 99)
+        shown = os.read(ours, 65536).decode()
+        show("")
+    os.close(ours)
+    assert shown == f"{CLEARED}{'a' * 19}"
 
 
 def test_the_seconds_are_counted_until_the_line_is_cleared(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:

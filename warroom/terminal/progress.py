@@ -2,11 +2,12 @@
 
 import contextlib
 import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import TextIO
+
+from rich.cells import cell_len, set_cell_size
 
 from warroom.terminal.characters import harmless
 
@@ -15,6 +16,7 @@ CALLED = "Command being called is "  # how an integration's log begins
 # What the platform's library logs, which tells nobody what is waited for.
 PLATFORM = ("Setting integration context", "Updating integration context")
 TICK = 1.0  # seconds
+USUAL_WIDTH = 80  # columns of a terminal that does not tell
 
 Listener = Callable[[str], None]
 
@@ -25,6 +27,27 @@ def told(log_line: str) -> str:
     if first.startswith(CALLED):
         return f"{first.removeprefix(CALLED)} is running"
     return first
+
+
+def width_of(terminal: TextIO) -> int:
+    """Its columns; COLUMNS changes it, as it does for what is printed.
+
+    Asked is this terminal, as what is printed may go to a file.
+    """
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) > 0:
+        return int(columns)
+    with contextlib.suppress(OSError):
+        size = os.get_terminal_size(terminal.fileno())
+        return size.columns or USUAL_WIDTH
+    return USUAL_WIDTH
+
+
+def beginning(text: str, cells: int) -> str:
+    """As much of a text as so many cells of a terminal hold; a wide character takes two."""
+    if cell_len(text) <= cells:
+        return text
+    return set_cell_size(text, max(cells, 0)).rstrip()
 
 
 class LiveLine:
@@ -41,9 +64,9 @@ class LiveLine:
         """Show the text, as far as there is room."""
         seconds = int(monotonic() - self._since)
         waited = f" ({seconds} s so far)" if self._text and seconds else ""
-        size = shutil.get_terminal_size()
-        room = size.columns - 1  # a full line would move on to the next
-        shown = (harmless(self._text) + waited)[:room]
+        room = width_of(self.terminal) - 1  # a full line would move on to the next
+        spelled = harmless(self._text).expandtabs(1)
+        shown = beginning(spelled + waited, room)
         self.terminal.write(f"{CLEARED}{shown}")
         self.terminal.flush()
 
