@@ -268,3 +268,12 @@ def test_what_an_error_says_of_the_instance_is_mended_at_the_prompt(
     assert refusal.endswith(f"{advice}\n")
     said(desk, capsys, follow)
     assert said(desk, capsys, READ_ONE).startswith("### Risky Users List:\n")
+
+
+# Time
+
+
+def test_a_fetch_that_no_clock_could_tell_of_is_refused(desk: Desk, capsys: Capture) -> None:
+    seconds = 10**17
+    printed = said(desk, capsys, f"fetch --times 2 --every {seconds}")
+    assert printed.splitlines()[-1] == f"No clock tells the time of a fetch {seconds} seconds later."

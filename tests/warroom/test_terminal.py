@@ -730,6 +730,7 @@ def test_history_is_what_was_typed_and_clear_writes_no_text(
         ("context Contoso.Rows", "Nothing stands under Contoso.Rows. Did you mean Contoso.Row?"),
         ("context Other", "Nothing stands under Other."),
         ("fetch --time 3", "fetch takes [--times N] [--every SECONDS]. Did you mean --times?"),
+        (f"fetch --times {'9' * 5_000}", "fetch takes [--times N] [--every SECONDS]."),
         ("fetch --times many", "fetch takes [--times N] [--every SECONDS]."),
         ("!contoso-choose level=very level=high", ""),
         ("!contoso-choose level=hig", "level=hig: Did you mean very high?"),

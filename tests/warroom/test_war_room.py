@@ -129,6 +129,11 @@ def test_a_line_that_cannot_be_read_is_refused(line: str, why: str) -> None:
         ),
         ("!contoso-echo raw-response=yes", "raw-response=yes cannot be used. Accepted: true, false."),
         ("!contoso-echo using=other", "using=other cannot be used. Accepted: Contoso_instance_1."),
+        (f"!contoso-echo execution-timeout={'9' * 5_000}", "execution-timeout takes a number of seconds"),
+        (
+            f"!contoso-echo text=${{A.[{'9' * 5_000}]}}",
+            f"'A.[{'9' * 5_000}]' cannot be read: only names and [0] are, as in A.B.[0].c",
+        ),
         ("!contoso-echo execution-timeout=soon", "execution-timeout takes a number of seconds"),
     ],
 )

@@ -1,5 +1,6 @@
 """Lets the server fetch incidents again and again, and shows what came."""
 
+import re
 from itertools import zip_longest
 
 from warroom.terminal.completion import Candidate
@@ -10,6 +11,7 @@ from warroom.terminal.options import FETCH_HELP, FETCH_OPTIONS
 from warroom.xsoar.nearest import did_you_mean
 from warroom.xsoar.runner import WarRoom
 
+NUMBER = re.compile("[0-9]{1,18}")
 USAGE = "[--times N] [--every SECONDS]"
 
 
@@ -22,7 +24,7 @@ def read_numbers(rest: list[str]) -> dict[str, int]:
     for option, value in pairs:
         name = option.removeprefix("--")
         is_option = option in FETCH_OPTIONS
-        is_number = value.isdecimal()
+        is_number = NUMBER.fullmatch(value) is not None
         is_first = name not in numbers
         understood = is_option and is_number and is_first
         if not understood:
@@ -64,6 +66,15 @@ def fetch_once(desk: Desk) -> int:
     return DONE
 
 
+def let_pass(desk: Desk, seconds: int) -> None:
+    """Raises: Misuse: that is more than a clock can tell."""
+    try:
+        desk.backend.let_pass(seconds)
+    except OverflowError:
+        problem = f"No clock tells the time of a fetch {seconds} seconds later."
+        raise Misuse(problem) from None
+
+
 def usual_times(desk: Desk) -> int:
     options = desk.options
     if options.times is None:
@@ -84,8 +95,7 @@ def fetch(desk: Desk, rest: list[str]) -> int:
 
     Between two fetches the simulated tenant's time jumps; a real one is waited for.
     """
-    backend = desk.backend
-    room = backend.room
+    room = desk.room
     numbers = read_numbers(rest)
     times = numbers.get("times", usual_times(desk))
     every = numbers.get("every", desk.options.every)
@@ -93,7 +103,7 @@ def fetch(desk: Desk, rest: list[str]) -> int:
     for number in range(times):
         # Time also passes since the last fetch of an earlier line, which left a last run.
         if number > 0 or room.last_run:
-            backend.let_pass(every)
+            let_pass(desk, every)
         code = fetch_once(desk)
         codes.append(code)
     return max(codes)

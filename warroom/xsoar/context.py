@@ -18,7 +18,7 @@ Places = defaultdict[str, list[int]]  # where items stand in a list, by their id
 
 ENTRY_KEY = re.compile(r"([^\s().]+(?:\.[^\s().]+)*)(?:\((.+)\))?")
 COMPARISON = re.compile(r"(?:val\.([\w.]+) && )?val\.([\w.]+) == obj\.\2")
-PATH_STEP = re.compile(r"\.?\[(\d+)\]|(?:^|\.)([^.\[\](){}=\s]+)")
+PATH_STEP = re.compile(r"\.?\[([0-9]{1,9})\]|(?:^|\.)([^.\[\](){}=\s]+)")
 
 
 class ContextError(ValueError):

@@ -250,7 +250,7 @@ class WarRoom:
             if name in choices:
                 check_choice(name, value, choices[name])
         timeout = generic.get("execution-timeout", "1")
-        if not re.fullmatch("[1-9][0-9]*", timeout):
+        if not re.fullmatch("[1-9][0-9]{0,8}", timeout):
             raise CommandLineError("execution-timeout takes a number of seconds")
 
     def _read(self, line: str) -> Invocation:
