@@ -12,6 +12,8 @@ ABBREVIATED = 0.85  # each part that was typed is a part of the name
 EXCESSIVE = 0.66  # each part of the name was typed, and others
 SAME_DISTANCE = 0.05  # names as near as that to the nearest are named beside it
 MOST = 3  # names in a question
+LONGEST = 200  # characters typed; whatever is longer is no name, but pasted
+NEGATION = re.compile("(?:not|non|no|un)(.*)")  # at the beginning of a part
 
 
 def parts(name: str) -> Counter[str]:
@@ -33,6 +35,15 @@ def least_likeness(parts_typed: list[str], parts_named: list[str]) -> float:
     return min(best)
 
 
+def is_negated(parts_typed: list[str], name_parts: Counter[str]) -> bool:
+    """Whether a part says the opposite of one of the name: unsafe, or not."""
+    for part in parts_typed:
+        negation = NEGATION.fullmatch(part)
+        if negation and (not negation[1] or negation[1] in name_parts):
+            return True
+    return False
+
+
 def likeness(typed: str, name: str) -> float:
     """How alike two names are.
 
@@ -49,6 +60,8 @@ def likeness(typed: str, name: str) -> float:
         return 1.0
     if not only_typed:
         return ABBREVIATED
+    if is_negated(only_typed, name_parts):
+        return 0.0
     if not only_named:
         return EXCESSIVE
     rest_typed = "-".join(only_typed)
@@ -59,6 +72,8 @@ def likeness(typed: str, name: str) -> float:
 
 def nearest(typed: str, names: Iterable[str]) -> list[str]:
     """The few names that may have been meant, the likeliest first; none if none is near."""
+    if len(typed) > LONGEST:
+        return []
     likenesses = {name: likeness(typed, name) for name in names}
     best = max(likenesses.values(), default=0.0)
     least = max(NEAR, best - SAME_DISTANCE)
