@@ -270,6 +270,19 @@ def test_what_an_error_says_of_the_instance_is_mended_at_the_prompt(
     assert said(desk, capsys, READ_ONE).startswith("### Risky Users List:\n")
 
 
+# Leaving
+
+
+def test_an_interruption_while_a_piped_line_is_waited_for_ends_the_lines(desk: Desk, capsys: Capture) -> None:
+    def piped() -> Iterator[str]:
+        yield "set max_fetch=7"
+        raise KeyboardInterrupt
+
+    assert desk.do_all(piped()) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "Interrupted."
+    assert desk.room.params["max_fetch"] == "7"
+
+
 # Time
 
 

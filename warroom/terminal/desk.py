@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import NamedTuple, NoReturn
 
@@ -31,6 +31,12 @@ MISUSED = 2
 
 class Misuse(Exception):  # noqa: N818 - what a person did, not what went wrong
     """A line that the prompt does not understand."""
+
+
+def interrupted() -> int:
+    """Say so. Gives an exit code."""
+    print("Interrupted.", file=sys.stderr)
+    return FAILED
 
 
 def follow_nothing(_: "Desk", __: list[str]) -> list[Candidate]:
@@ -179,21 +185,27 @@ class Desk:
             print(text, file=sys.stderr)
             return MISUSED
         except KeyboardInterrupt:
-            print("Interrupted.", file=sys.stderr)
-            return FAILED
+            return interrupted()
 
     def remember(self, line: str) -> None:
         if not may_hold_secret(line):
             self.lines.append(line)
 
     def do_all(self, lines: Iterable[str]) -> int:
-        """Do the lines, up to one that leaves. Gives the worst of the exit codes."""
+        """Do the lines, up to one that leaves, or an interruption while one is waited for.
+
+        Gives the worst of the exit codes.
+        """
         codes = [DONE]
-        with suppress(EOFError):
+        try:
             for line in map(str.strip, lines):
                 if line:
                     self.remember(line)
                     codes.append(self.do(line))
+        except EOFError:
+            pass
+        except KeyboardInterrupt:
+            codes.append(interrupted())
         return max(codes)
 
 
