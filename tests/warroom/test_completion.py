@@ -186,6 +186,7 @@ REAL = [
         '!azure-risky-users-list user_display_name="Mia Conti,v',
         [r'user_display_name="[\"Mia Conti\", \"Vance, Adele\"]"'],
     ),
+    (r'!azure-risky-users-list user_display_name="[\"Mia Conti\", v', []),
     ("!azure-risky-users-auth-test id=", []),
 ]
 
@@ -229,6 +230,12 @@ def test_every_offered_order_is_one_that_graph_takes(run: Succeed) -> None:
     for name, orders in offered.items():
         for order in orders:
             run(f"!{name} limit=1 {order}")
+
+
+def test_a_name_like_a_list_is_offered_as_a_list_of_this_name() -> None:
+    context = {"rows": [{"userPrincipalName": "[a]"}]}
+    offered = texts(known(MANIFEST, context), "!azure-risky-users-list user_principal_name=")
+    assert offered == [r'user_principal_name="[\"[a]\"]"']
 
 
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=3))

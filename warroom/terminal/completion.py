@@ -200,8 +200,8 @@ def content_of(value: str) -> str | None:
 
 
 def list_value(items: list[str]) -> str:
-    """The text of a list; where an item holds a comma, in JSON."""
-    if any("," in item for item in items):
+    """The text of a list; in JSON where an item holds a comma, or the first is like JSON."""
+    if items[0].startswith("[") or any("," in item for item in items):
         return json.dumps(items, ensure_ascii=False)
     return ",".join(items)
 
@@ -214,6 +214,8 @@ def argument_values(known: Known, command: Command, word: str) -> Iterator[Candi
         return
     argument = command.arguments.get(name)
     is_list = argument is not None and argument.is_array
+    if is_list and content.startswith("["):
+        return  # JSON is not completed: its commas may stand within items.
     *kept, item = content.split(",") if is_list else [content]
     kept = [each.strip() for each in kept]
     offered = value_candidates(known, command, name)
