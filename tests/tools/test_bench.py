@@ -88,7 +88,8 @@ def test_a_case_that_is_signed_in_asks_for_no_token(current: Simulator) -> None:
 
 def bound_of(filter_text: str) -> datetime:
     """The moment from which on a filter asks."""
-    return datetime.fromisoformat(filter_text.rpartition(" ")[2])
+    literal = filter_text.rpartition(" ")[2]
+    return datetime.fromisoformat(literal.replace("Z", "+00:00"))
 
 
 def test_a_fetch_goes_on_from_the_one_before_and_looks_back_once_an_hour(current: Simulator, now: datetime) -> None:

@@ -7,7 +7,6 @@ import ssl
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
-from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -99,7 +98,7 @@ class _ServiceHandler(Handler):
 
     def _refuse_tunnel(self) -> None:
         self.close_connection = True
-        page = html_page(HTTPStatus.FORBIDDEN, "This proxy leads nowhere else.")
+        page = html_page(403, "This proxy leads nowhere else.")
         self.log_answer(self.recorded(), page)
         content = str(page.body).encode()
         self.send_response(page.status)
@@ -113,7 +112,7 @@ class _ServiceHandler(Handler):
         if not self.is_plain or self.path.lower() not in known:
             self._refuse_tunnel()
             return
-        self.send_response(HTTPStatus.OK)
+        self.send_response(200)
         self.end_headers()
         self.wfile.flush()
         self.request = self.entrance.wrapped(self.request)
