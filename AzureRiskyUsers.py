@@ -6146,11 +6146,13 @@ def is_open(row: Row) -> bool:
 def with_other_steps(sign_ins: list[Row], log: list[Row]) -> list[Row]:
     """Return sign-ins of a log with the other steps of the same attempts, in its order."""
     attempts = grouped(sign_ins, "correlationId")
+    # A step may bear no correlationId; the objects are the log's own.
+    given = set(map(id, sign_ins))
 
     return [
         row
         for row in log
-        if str(row.get("correlationId")) in attempts or row in sign_ins
+        if str(row.get("correlationId")) in attempts or id(row) in given
     ]
 
 
